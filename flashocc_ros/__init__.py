@@ -1,0 +1,35 @@
+"""Dense 3D semantic occupancy and panoptic instances from surround cameras.
+
+Importing this package is cheap: the heavy parts (numba, torch, rclpy, inference engines) load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+# Generated messages live in an installed package of the same name; running from a checkout must still find them.
+__path__ = pkgutil.extend_path(__path__, __name__)
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from flashocc_ros.predictor import Predictor
+    from flashocc_ros.structures import CameraRig, Instance, Occupancy, VoxelGrid
+
+_EXPORTS = {
+    "CameraRig": "flashocc_ros.structures",
+    "Instance": "flashocc_ros.structures",
+    "Occupancy": "flashocc_ros.structures",
+    "Predictor": "flashocc_ros.predictor",
+    "VoxelGrid": "flashocc_ros.structures",
+}
+
+__all__ = ["CameraRig", "Instance", "Occupancy", "Predictor", "VoxelGrid", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The ``flashocc`` command line, one module per command."""

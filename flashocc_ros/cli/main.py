@@ -1,0 +1,81 @@
+"""Entry point of ``flashocc``: commands are imported only when they are called, so that ``--help`` stays instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from flashocc_ros import __version__
+from flashocc_ros.errors import FlashOccError
+
+# command -> one line for the overview; each lives in a module of the same name that defines `app`.
+COMMANDS = {
+    "variants": "List every network with size, cost and published accuracy.",
+    "demo": "Replay a drive through the node and show what came out.",
+    "replay": "Play a rosbag2 into DDS.",
+    "predict": "Predict occupancy for a folder of images or a bag, without ROS.",
+    "synth": "Write a synthetic drive with exact ground truth as a rosbag2.",
+    "export": "Export a variant to ONNX.",
+    "build": "Fill the engine cache ahead of time.",
+    "bench": "Measure speed on this machine.",
+    "parity": "Compare a variant or an export with its reference, stage by stage.",
+    "train": "Train a variant.",
+    "eval": "Measure mIoU, RayIoU and RayPQ.",
+    "render": "Draw pictures and videos from a result bag.",
+    "doctor": "Check the installation, a checkpoint, a bag or an export.",
+}
+
+
+class LazyGroup(TyperGroup):
+    """Resolves a command by importing its module on demand."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"flashocc_ros.cli.{cmd_name}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """Dense 3D occupancy from surround cameras."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; errors of this package become one line and exit code 1."""
+    try:
+        app()
+    except FlashOccError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""The exception tree of this package: every message names the value, the limit and the remedy."""
+
+from __future__ import annotations
+
+
+class FlashOccError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class ConfigError(FlashOccError, ValueError):
+    """A parameter, option or configuration file holds a value that cannot be used."""
+
+
+class InputError(FlashOccError, ValueError):
+    """An image, a calibration, a pose or a stamp that cannot be processed."""
+
+
+class CheckpointError(FlashOccError):
+    """A weights file that is missing, damaged, unsafe or belongs to another variant."""
+
+
+class EngineError(FlashOccError, RuntimeError):
+    """An inference engine that is missing, cannot be built or cannot run."""
+
+
+class BagError(FlashOccError):
+    """A recording that is missing, empty, damaged or lacks the needed topics."""
