@@ -1,0 +1,458 @@
+"""The one table of networks: every variant is a typed row, nothing is inherited and nothing is registered.
+
+Cheap to import (no torch, no numpy): the command line, the node's parameter check and the predictor all read it.
+Counts and published numbers come from the reference repository; ``docs/variants.md`` shows the table with measured costs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from flashocc_ros.errors import ConfigError
+
+Backbone = Literal["resnet50", "resnet18", "swin-b"]
+Family = Literal["bevdet-occ", "flashocc", "panoptic-flashocc", "synthetic"]
+Head = Literal["2d", "3d", "v2"]
+
+STRIDE = 16
+"""Input pixels per cell of the feature map that is lifted."""
+
+
+@dataclass(frozen=True)
+class DepthBins:
+    """Discrete depths in metres; the value of a bin is its lower edge.
+
+    Attributes:
+        start_m: depth of the first bin.
+        stop_m: exclusive end.
+        step_m: bin width; with ``sid`` it only fixes how many bins there are.
+        sid: bins are spaced evenly in log depth between ``start_m`` and ``stop_m - 1`` instead.
+    """
+
+    start_m: float = 1.0
+    stop_m: float = 45.0
+    step_m: float = 0.5
+    sid: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of bins D."""
+        return round((self.stop_m - self.start_m) / self.step_m)
+
+    def values(self) -> tuple[float, ...]:
+        """The D depths in metres, increasing."""
+        if not self.sid:
+            return tuple(self.start_m + index * self.step_m for index in range(self.count))
+        span = math.log((self.stop_m - 1) / self.start_m)
+        return tuple(math.exp(math.log(self.start_m) + i / (self.count - 1) * span) for i in range(self.count))
+
+
+@dataclass(frozen=True)
+class Published:
+    """Accuracy the authors report on the nuScenes / Occ3D validation set, in percent; None where nothing is reported."""
+
+    miou: float | None = None
+    rayiou: float | None = None
+    raypq: float | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network: everything ``build_model`` and the geometry need to know.
+
+    Attributes:
+        name: configuration name of the reference, the argument of ``build_model``.
+        family: which group of the reference it belongs to.
+        description: one line for people.
+        stands_for: the row of the authors' result table it reproduces.
+        input_size: (H, W) of the network input in pixels, multiples of 32.
+        depth: the depth bins of the lift.
+        backbone: image backbone; ``resnet18`` is a slim basic-block ResNet of ``backbone_width`` channels.
+        backbone_width: channels after the stem of a ResNet.
+        neck_channels: channels C_n of the image feature map.
+        lift_channels: channels C of the context that is lifted.
+        lift_z_bins: height slices of the pooled volume: 1, 16 for the 3D head, others collapse into channels z * C + c.
+        depth_net: camera-aware depth network instead of one 1x1 convolution.
+        stereo: depth network also sees a cost volume against the previous frame.
+        num_frames: key plus previous frames fed to the BEV encoder; the extra matching frame of stereo is not counted.
+        encoder_channels: channels of the three BEV encoder stages.
+        encoder_blocks: residual blocks per BEV encoder stage.
+        head: occupancy head; "2d" and "v2" have the same layers and differ in their training losses.
+        head_channels: channels of the BEV encoder output and of the head.
+        panoptic: has the centre head, hence instances.
+        center_channels: channels inside the centre head.
+        score_threshold: least score of a centre.
+        depth_loss_weight: weight of the depth supervision in training, 0 for none.
+        params_m: learned parameters in millions.
+        gmacs: 1e9 multiply-adds by the reference's counter, which always feeds six pictures (a model of F frames takes
+            them as 6 / F cameras); None where six pictures cannot be split.
+        gmacs_per_frame: the same counter on one streaming step with six cameras: one frame through the image branch
+            and pre-processing, all frames' maps through the BEV encoder.
+        published: accuracy reported by the authors.
+        trained_on: data set whose weights exist, "synthetic" for the ones shipped here.
+    """
+
+    name: str
+    family: Family
+    description: str
+    stands_for: str
+    depth: DepthBins
+    lift_channels: int
+    encoder_channels: tuple[int, int, int]
+    head_channels: int
+    head: Head
+    params_m: float
+    gmacs: float | None
+    gmacs_per_frame: float
+    input_size: tuple[int, int] = (256, 704)
+    backbone: Backbone = "resnet50"
+    backbone_width: int = 64
+    neck_channels: int = 256
+    lift_z_bins: int = 1
+    depth_net: bool = False
+    stereo: bool = False
+    num_frames: int = 1
+    encoder_blocks: tuple[int, int, int] = (2, 2, 2)
+    panoptic: bool = False
+    center_channels: int = 64
+    score_threshold: float = 0.3
+    depth_loss_weight: float = 0.0
+    published: Published = Published()
+    trained_on: str = "nuscenes"
+
+    @property
+    def feature_size(self) -> tuple[int, int]:
+        """(fH, fW) of the map that is lifted."""
+        return self.input_size[0] // STRIDE, self.input_size[1] // STRIDE
+
+    @property
+    def num_history(self) -> int:
+        """Previous BEV maps fed to the encoder beside the key frame's."""
+        return self.num_frames - 1
+
+    @property
+    def num_input_frames(self) -> int:
+        """Frames the stateless network takes at once: stereo needs one more to match the oldest one."""
+        return self.num_frames + (1 if self.stereo else 0)
+
+    @property
+    def temporal(self) -> bool:
+        """True when previous frames matter."""
+        return self.num_frames > 1
+
+    @property
+    def volumetric(self) -> bool:
+        """True when the pooled volume keeps its height axis through the encoder (3D head)."""
+        return self.head == "3d"
+
+    @property
+    def map_channels(self) -> int:
+        """Channels of one frame's pooled map, height slices of a collapsed volume included."""
+        return self.lift_channels * (1 if self.volumetric else self.lift_z_bins)
+
+    @property
+    def encoder_in_channels(self) -> int:
+        """Channels of the concatenated maps."""
+        return self.num_frames * self.map_channels
+
+    @property
+    def stereo_channels(self) -> int:
+        """Channels of the stride-4 feature used for matching."""
+        return 128 if self.backbone == "swin-b" else self.backbone_width * (4 if self.backbone == "resnet50" else 1)
+
+    @property
+    def oldest_first(self) -> bool:
+        """Order in which maps are concatenated: stereo models take the oldest first, the others the key frame first."""
+        return self.stereo
+
+    @property
+    def memory_mb(self) -> float:
+        """Megabytes (1e6 bytes) of fp32 maps a streaming predictor with six cameras keeps for this variant."""
+        cells = 200 * 200 * (self.lift_z_bins if self.volumetric else 1)
+        numbers = self.num_history * cells * self.map_channels
+        if self.stereo:
+            numbers += 6 * self.stereo_channels * (self.input_size[0] // 4) * (self.input_size[1] // 4)
+        return 4e-6 * numbers
+
+
+_D44 = DepthBins(step_m=1.0)
+_D88 = DepthBins()
+
+_BEVDET_OCC = Variant(
+    name="bevdet-occ-r50",
+    family="bevdet-occ",
+    description="3D baseline: one frame, volumetric encoder",
+    stands_for="BEVDetOCC (1f)",
+    depth=_D88,
+    lift_channels=32,
+    lift_z_bins=16,
+    encoder_channels=(32, 64, 128),
+    encoder_blocks=(1, 2, 4),
+    head="3d",
+    head_channels=32,
+    params_m=29.0215,
+    gmacs=241.7578,
+    gmacs_per_frame=241.7578,
+    published=Published(miou=31.60),
+)
+_M0 = Variant(
+    name="flashocc-r50-M0",
+    family="flashocc",
+    description="the fastest published network: one frame, 44 depth bins",
+    stands_for="FlashOcc M0",
+    depth=_D44,
+    lift_channels=64,
+    encoder_channels=(128, 256, 512),
+    head="2d",
+    head_channels=128,
+    params_m=39.9389,
+    gmacs=154.0964,
+    gmacs_per_frame=154.0964,
+    published=Published(miou=31.95),
+)
+_M2 = Variant(
+    name="flashocc-r50-4d-stereo",
+    family="flashocc",
+    description="two frames, stereo matching, log-spaced depth bins",
+    stands_for="FlashOcc M2",
+    depth=replace(_D88, sid=True),
+    lift_channels=80,
+    depth_net=True,
+    stereo=True,
+    num_frames=2,
+    encoder_channels=(160, 320, 640),
+    head="2d",
+    head_channels=256,
+    depth_loss_weight=0.05,
+    params_m=58.6684,
+    gmacs=272.5537,
+    gmacs_per_frame=0.0,
+    published=Published(miou=37.84),
+)
+_M3 = replace(
+    _M2,
+    name="flashocc-stbase-4d-stereo-512x1408_4x4_2e-4",
+    description="Swin-B at 512x1408, two frames, stereo matching",
+    stands_for="FlashOcc M3",
+    depth=_D88,
+    input_size=(512, 1408),
+    backbone="swin-b",
+    neck_channels=512,
+    params_m=144.9891,
+    gmacs=1490.7708,
+    published=Published(miou=43.52),
+)
+_TINY = replace(
+    _M0,
+    name="panoptic-flashocc-r50-depth-tiny",
+    family="panoptic-flashocc",
+    description="one frame, camera-aware depth, 44 depth bins",
+    stands_for="Panoptic-FlashOcc tiny (1f)",
+    depth_net=True,
+    head="v2",
+    depth_loss_weight=1.0,
+    params_m=45.3177,
+    gmacs=174.9976,
+    gmacs_per_frame=174.9976,
+    published=Published(miou=28.83, rayiou=34.57),
+)
+_DEPTH = replace(
+    _TINY,
+    name="panoptic-flashocc-r50-depth",
+    description="one frame, 88 depth bins; this configuration carries the centre head too, like depth-pano",
+    stands_for="Panoptic-FlashOcc (1f), the shipped configuration",
+    depth=_D88,
+    lift_channels=80,
+    encoder_channels=(160, 320, 640),
+    head_channels=256,
+    panoptic=True,
+    params_m=58.2149,
+    gmacs=286.8256,
+    gmacs_per_frame=286.8256,
+    published=Published(miou=28.91, rayiou=34.93),
+)
+_DEPTH_PUBLISHED = replace(
+    _DEPTH,
+    name="panoptic-flashocc-r50-depth-published",
+    description="the 50.12 M build the published numbers of depth belong to",
+    stands_for="Panoptic-FlashOcc (1f), the published build",
+    lift_channels=64,
+    encoder_channels=(128, 256, 512),
+    panoptic=False,
+    params_m=50.1231,
+    gmacs=269.4736,
+    gmacs_per_frame=269.4736,
+)
+_DEPTH4D = replace(
+    _DEPTH,
+    name="panoptic-flashocc-r50-depth4d",
+    description="two frames",
+    stands_for="Panoptic-FlashOcc-4D (2f)",
+    neck_channels=512,
+    num_frames=2,
+    panoptic=False,
+    params_m=75.2589,
+    gmacs=368.0986,
+    gmacs_per_frame=0.0,
+    published=Published(miou=29.57, rayiou=35.99),
+)
+_LONG8 = replace(
+    _DEPTH4D,
+    name="panoptic-flashocc-r50-depth4d-longterm8f",
+    description="key frame and eight previous ones",
+    stands_for="Panoptic-FlashOcc-4D-Longterm (8f)",
+    num_frames=9,
+    params_m=76.8717,
+    gmacs=None,
+    published=Published(miou=31.49, rayiou=38.51),
+)
+_LONG16 = replace(
+    _LONG8,
+    name="panoptic-flashocc-r50-depth4d-longterm16f",
+    description="key frame and sixteen previous ones",
+    stands_for="Panoptic-FlashOcc-4D-Longterm (16f)",
+    num_frames=17,
+    params_m=78.7149,
+    published=Published(),
+)
+_SYNTHETIC = Variant(
+    name="synthetic-tiny",
+    family="synthetic",
+    description="small network for the synthetic world, one frame; trained weights are shipped",
+    stands_for="none: ours",
+    input_size=(128, 352),
+    depth=_D44,
+    backbone="resnet18",
+    backbone_width=32,
+    neck_channels=64,
+    lift_channels=32,
+    lift_z_bins=4,
+    encoder_channels=(48, 96, 128),
+    encoder_blocks=(1, 1, 1),
+    head="v2",
+    head_channels=48,
+    panoptic=True,
+    center_channels=32,
+    score_threshold=0.3,
+    depth_loss_weight=1.0,
+    params_m=0.0,
+    gmacs=0.0,
+    gmacs_per_frame=0.0,
+    trained_on="synthetic",
+)
+
+
+def _panoptic(variant: Variant, params_m: float, published: Published, score_threshold: float = 0.3) -> Variant:
+    """The same network with the centre head."""
+    return replace(
+        variant,
+        name=f"{variant.name}-pano",
+        description=f"{variant.description.split(';')[0]}, with instances",
+        stands_for=variant.stands_for.replace("Panoptic-FlashOcc", "Panoptic-FlashOcc (pano)", 1),
+        panoptic=True,
+        params_m=params_m,
+        published=published,
+        score_threshold=score_threshold,
+    )
+
+
+_ROWS: tuple[Variant, ...] = (
+    _BEVDET_OCC,
+    replace(
+        _BEVDET_OCC,
+        name="bevdet-occ-r50-4d-stereo",
+        description="3D baseline: two frames, stereo matching",
+        stands_for="BEVDetOCC-4D-Stereo (2f)",
+        depth_net=True,
+        stereo=True,
+        num_frames=2,
+        depth_loss_weight=0.05,
+        params_m=34.9697,
+        gmacs=0.0,
+        gmacs_per_frame=0.0,
+        published=Published(miou=36.1),
+    ),
+    replace(
+        _BEVDET_OCC,
+        name="bevdet-occ-stbase-4d-stereo-512x1408",
+        description="3D baseline: Swin-B at 512x1408, two frames, stereo matching",
+        stands_for="BEVDetOCC-4D-Stereo Swin-B (2f)",
+        input_size=(512, 1408),
+        backbone="swin-b",
+        neck_channels=512,
+        depth_net=True,
+        stereo=True,
+        num_frames=2,
+        depth_loss_weight=0.05,
+        params_m=121.2781,
+        gmacs=0.0,
+        gmacs_per_frame=0.0,
+        published=Published(miou=42.0),
+    ),
+    _M0,
+    replace(
+        _M0,
+        name="flashocc-r50",
+        description="one frame, 88 depth bins",
+        stands_for="FlashOcc M1",
+        depth=_D88,
+        head_channels=256,
+        params_m=44.7443,
+        gmacs=248.5724,
+        gmacs_per_frame=248.5724,
+        published=Published(miou=32.08),
+    ),
+    _M2,
+    _M3,
+    replace(
+        _M3,
+        name="flashocc-stbase-4d-stereo-512x1408_4x4_1e-2",
+        description="Swin-B at 512x1408; the same network trained from ImageNet weights",
+        stands_for="FlashOcc M3, second training run",
+        published=Published(),
+    ),
+    _TINY,
+    _panoptic(_TINY, 45.6250, Published(miou=29.14, rayiou=34.81, raypq=12.9)),
+    _DEPTH,
+    _panoptic(_DEPTH, 58.2149, Published(miou=29.39, rayiou=35.22, raypq=13.2)),
+    _DEPTH_PUBLISHED,
+    replace(
+        _panoptic(_DEPTH_PUBLISHED, 0.0, Published(miou=29.39, rayiou=35.22, raypq=13.2)),
+        name="panoptic-flashocc-r50-depth-pano-published",
+    ),
+    _DEPTH4D,
+    _panoptic(_DEPTH4D, 75.6399, Published(miou=30.31, rayiou=36.76, raypq=14.5)),
+    _LONG8,
+    _panoptic(_LONG8, 77.2527, Published(miou=31.57, rayiou=38.50, raypq=16.0)),
+    _LONG16,
+    _panoptic(_LONG16, 79.0959, Published(), score_threshold=0.1),
+    _SYNTHETIC,
+    replace(
+        _SYNTHETIC,
+        name="synthetic-tiny-4d",
+        description="small network for the synthetic world, two frames; trained weights are shipped",
+        num_frames=2,
+    ),
+)
+
+VARIANTS: dict[str, Variant] = {row.name: row for row in _ROWS}
+"""Every network by name, in the order of the documentation."""
+
+
+def get_variant(name: str | Variant) -> Variant:
+    """The row called ``name``; a row is returned as it is.
+
+    Raises:
+        ConfigError: no row has that name; the closest names are listed.
+    """
+    if isinstance(name, Variant):
+        return name
+    if name in VARIANTS:
+        return VARIANTS[name]
+    import difflib
+
+    close = difflib.get_close_matches(name, VARIANTS, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(close)}?" if close else "see `flashocc variants`."
+    raise ConfigError(f"unknown variant {name!r}; {hint}")

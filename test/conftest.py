@@ -1,0 +1,43 @@
+"""Fixtures every test folder may use."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder with the specification and real frames: FLASHOCC_SHARED, else ``shared`` beside the checkout."""
+    folder = Path(os.environ.get("FLASHOCC_SHARED", _CHECKOUT.parent / "shared"))
+    if not (folder / "spec").is_dir():
+        pytest.skip(f"no specification under {folder}; set FLASHOCC_SHARED")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def spec_module(shared_dir: Path) -> Callable[[str], ModuleType]:
+    """Loads a helper of the specification, e.g. ``spec_module("named_weights")``."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"spec_{name}", shared_dir / "spec" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_torch_threads() -> None:
+    """Keep parallel test workers from fighting over cores; only where a test already pays for torch."""
+    os.environ.setdefault("OMP_NUM_THREADS", os.environ.get("FLASHOCC_TEST_THREADS", "1"))
