@@ -1,0 +1,131 @@
+"""The interface every inference engine implements: five stages, stateless, called in order by the predictor.
+
+    pixels  = backend.preprocess(images, transforms)          # RGB uint8 -> normalised network input
+    encoded = backend.encode(pixels, camera_params, stereo)    # depth distribution + context features per camera
+    bev     = backend.pool(encoded, table)                     # lift and splat into the bird's eye view
+    output  = backend.head(bev, history, grids)                # warp the past, encode, decode to labels
+
+What travels between the stages (``Any``) belongs to the engine: torch tensors, device buffers or NumPy arrays. The predictor
+only stores and hands it back, and never looks inside. Engines keep nothing between calls: the past lives in the predictor.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.preprocess import ImageTransform, network_input
+
+if TYPE_CHECKING:
+    from flashocc_ros.geometry.lift import LiftTable
+    from flashocc_ros.model.variants import Variant
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Result of the image encoder for N cameras; arrays of the engine's own kind.
+
+    Attributes:
+        depth: (N, D, fH, fW) probabilities over the depth bins.
+        context: (N, C, fH, fW).
+        stereo_feature: (N, c, H/4, W/4) to be cached for the next key frame, None for variants without stereo.
+    """
+
+    depth: Any
+    context: Any
+    stereo_feature: Any = None
+
+
+@dataclass(frozen=True)
+class HeadOutput:
+    """Result of the BEV head for one key frame.
+
+    Attributes:
+        labels: (200, 200, 16) uint8, axes x, y, z: argmax over classes.
+        bev_key: the key frame's map after ``pre_process_net``, (1, C, [16,] 200, 200), of the engine's own kind: what the
+            predictor caches and gives back as history. None for variants without history.
+        heatmap: (10, 200, 200) float32 before the sigmoid, axes y, x; None for variants without instances.
+        reg: (2, 200, 200) float32; height: (1, 200, 200) float32; None likewise.
+        logits: (200, 200, 16, 18) float32, only when asked for.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    bev_key: Any = None
+    heatmap: Float32 | None = None
+    reg: Float32 | None = None
+    height: Float32 | None = None
+    logits: Float32 | None = None
+
+
+class Backend(ABC):
+    """One loaded network on one engine. Not thread safe: one call at a time.
+
+    Attributes:
+        name: short engine name, e.g. ``"torch"``.
+        variant: the network that is loaded.
+    """
+
+    name: str
+    variant: Variant
+
+    def preprocess(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[ImageTransform]) -> Any:
+        """Turn N RGB images (H, W, 3) uint8 into (N, 3, H_net, W_net) float32 of the engine's own kind.
+
+        The default computes it on the CPU (``preprocess.network_input``) and returns a NumPy array.
+        """
+        return network_input(images, transforms)
+
+    @abstractmethod
+    def encode(
+        self, pixels: Any, camera_params: Float32 | None = None, stereo: tuple[Any, Float32] | None = None
+    ) -> Encoded:
+        """Run the image encoder.
+
+        Args:
+            pixels: what ``preprocess`` returned.
+            camera_params: (N, 27) float32 for variants with a depth net, else None.
+            stereo: for stereo variants the previous frame's stereo feature (engine's own kind) and the sampling grid
+                (N, D, H/4, W/4, 2) float32 from ``geometry.stereo``; else None.
+        """
+
+    def stereo_feature(self, pixels: Any) -> Any:
+        """Only the stride-4 feature of these pixels: at the start of a sequence the key frame is matched with itself."""
+        raise NotImplementedError(f"{self.name}: variant {self.variant.name} has no stereo feature")
+
+    @abstractmethod
+    def pool(self, encoded: Encoded, table: LiftTable) -> Any:
+        """Sum depth-weighted context over the points of each cell: (1, C, 200, 200) or (1, C, 16, 200, 200)."""
+
+    @abstractmethod
+    def head(
+        self, bev: Any, history: Sequence[Any] = (), grids: Float32 | None = None, *, with_logits: bool = False
+    ) -> HeadOutput:
+        """``pre_process_net`` on the key map, warp and concatenate the past, BEV encoder, heads, argmax.
+
+        Args:
+            bev: what ``pool`` returned for the key frame.
+            history: ``variant.num_history`` cached ``bev_key`` maps, newest first. An entry None means "the past does not
+                reach that far": the key frame's own map takes its place (its grid is the identity).
+            grids: (num_history, 200, 200, 2) float32 sampling grids of ``geometry.ego_motion.bev_warp_grid`` for
+                ``grid_sample(align_corners=True, padding_mode="zeros")``; None without history.
+            with_logits: also return the occupancy logits (46 MB; for parity checks).
+        """
+
+    def nbytes(self, array: Any) -> int:
+        """Memory of one cached array of the engine's own kind, in bytes."""
+        return int(array.nbytes)
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for people: engine, version, device, precision."""
+
+    def close(self) -> None:
+        """Give back device memory; the backend cannot be used afterwards."""
+        return None
