@@ -1,0 +1,92 @@
+"""Write a rosbag2 recording without ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from rosbags.interfaces import Connection, Qos
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from flashocc_ros.bags.types import RELIABLE, typestore
+from flashocc_ros.errors import BagError
+
+_VERSION: Literal[8] = 8  # the newest metadata layout that Humble's `ros2 bag` reads too
+
+
+class BagWriter:
+    """A new rosbag2 folder. Use as a context manager; leaving it with an error leaves no index.
+
+    Args:
+        path: folder to create; must not exist and must not end in ``.bag``.
+        storage: ``mcap`` (chunks compressed with zstd when ``compress``) or ``sqlite3``.
+        compress: worth it for occupancy, useless for JPEG.
+
+    Raises:
+        BagError: the folder exists or its name means ROS 1.
+    """
+
+    def __init__(self, path: str | Path, storage: Literal["mcap", "sqlite3"] = "mcap", compress: bool = False) -> None:
+        self.path = Path(path)
+        if self.path.suffix == ".bag":
+            raise BagError(
+                f"{self.path}: a rosbag2 folder must not end in .bag, readers take that for ROS 1; rename it"
+            )
+        if self.path.exists():
+            raise BagError(f"{self.path} exists already; remove it or choose another name")
+        self.types = typestore()
+        self._writer = Writer(self.path, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
+        if compress and storage == "mcap":
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+        self._connections: dict[str, Connection] = {}
+
+    def add_topic(self, name: str, message_type: str, qos: Qos = RELIABLE) -> None:
+        """Announce a topic before the first ``write`` to it.
+
+        Args:
+            message_type: ``package/msg/Name`` of ROS 2 or of this package.
+
+        Raises:
+            BagError: the type is unknown or the topic was announced before.
+        """
+        if name in self._connections:
+            raise BagError(f"topic {name} is announced twice")
+        if message_type not in self.types.fielddefs:
+            raise BagError(f"topic {name}: message type {message_type} is unknown")
+        self._connections[name] = self._writer.add_connection(
+            name, message_type, typestore=self.types, offered_qos_profiles=[qos]
+        )
+
+    def write(self, topic: str, stamp_ns: int, message: Any) -> None:
+        """Append a message: serialised CDR ``bytes`` or an object of ``self.types``.
+
+        Raises:
+            BagError: the topic was not announced.
+        """
+        connection = self._connections.get(topic)
+        if connection is None:
+            raise BagError(f"topic {topic} was not announced; call add_topic first")
+        is_cdr = isinstance(message, bytes | bytearray | memoryview)
+        cdr = message if is_cdr else self.types.serialize_cdr(message, connection.msgtype)
+        self._writer.write(connection, stamp_ns, cdr)
+
+    def __contains__(self, topic: str) -> bool:
+        return topic in self._connections
+
+    def message(self, message_type: str, **fields: Any) -> Any:
+        """A message of ``message_type`` with all ``fields`` given, for ``write``."""
+        return self.types.types[message_type](**fields)
+
+    def close(self) -> None:
+        """Write the index and ``metadata.yaml``."""
+        self._writer.close()
+
+    def __enter__(self) -> BagWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
