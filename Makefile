@@ -1,0 +1,41 @@
+# `make demo` and `make test` do everything on a fresh machine; see scripts/setup.sh for what is set up.
+BAG ?=
+VARIANT ?=
+CHECKPOINT ?=
+OUT ?= out
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+# With a sourced ROS 2 the package is built with colcon into install/.
+SOURCE = $(if $(ROS_DISTRO),. install/setup.sh && ,)
+PYTHON_ENV = $(SOURCE).venv/bin/python
+# The shipped networks need no PyTorch; the published ones are exported from it on first use.
+DEMO_PROFILE = $(if $(filter-out synthetic-%,$(VARIANT)),torch,runtime)
+
+.PHONY: help setup demo test test-slow lint clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+
+setup: ## Prepare .venv for running and developing
+	@scripts/setup.sh dev
+
+demo: ## Replay a drive through the node and show what came out [BAG= VARIANT= CHECKPOINT= OUT= DEMO_ARGS=]
+	@scripts/setup.sh $(DEMO_PROFILE)
+	@$(PYTHON_ENV) -m flashocc_ros.cli.main demo --out $(OUT) $(if $(BAG),--bag $(BAG)) $(if $(VARIANT),--variant $(VARIANT)) \
+	  $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(DEMO_ARGS)
+
+test: ## Run the tests [TEST_ARGS=]
+	@scripts/setup.sh dev
+	@$(PYTHON_ENV) -m pytest -m "not slow" -n 2 --dist loadfile $(TEST_ARGS)
+
+test-slow: ## Run the tests that take minutes
+	@scripts/setup.sh dev
+	@$(PYTHON_ENV) -m pytest -m slow $(TEST_ARGS)
+
+lint: ## Check style and types
+	@scripts/setup.sh dev
+	@$(PYTHON_ENV) -m ruff check . && $(PYTHON_ENV) -m ruff format --check . && $(PYTHON_ENV) -m mypy
+
+clean: ## Remove what the other targets made
+	rm -rf .venv build install log out
