@@ -1,0 +1,111 @@
+"""Visible voxels and instance names as ``visualization_msgs/MarkerArray``, already serialised.
+
+Thousands of points as Python objects cost hundreds of milliseconds, so only the few small markers are built as
+messages. The two long arrays of the cube list are spliced as bytes into their serialised form (CDR, little endian, the
+alignment counted from behind the 4-byte encapsulation header).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from rclpy.serialization import serialize_message
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FREE
+from flashocc_ros.ros.outputs.ids import message_ids
+from flashocc_ros.structures import Instance, Occupancy
+
+_ENCAPSULATION_BYTES = 4
+
+
+def to_markers(occupancy: Occupancy, header: Header, alpha: float = 1.0) -> bytes:
+    """A serialised MarkerArray for ``Publisher.publish(bytes)``: DELETEALL, a name over each instance, the cubes."""
+    frame = serialize_message(MarkerArray(markers=small_markers(occupancy, header)))
+    centers_m, colors = surface_cubes(occupancy, alpha)
+    return _splice(bytes(frame), centers_m, colors) if len(centers_m) else bytes(frame)
+
+
+def small_markers(occupancy: Occupancy, header: Header) -> list[Marker]:
+    """All markers; the last one is the cube list, without its points and colours."""
+    clear = Marker(header=header, ns="occupancy", action=Marker.DELETEALL)
+    names = [_name_marker(i, header) for i in occupancy.centers if i.voxel_count > 0]
+    edge_m = occupancy.grid.resolution_m
+    cubes = Marker(
+        header=header,
+        ns="occupancy",
+        id=0,
+        type=Marker.CUBE_LIST,
+        action=Marker.ADD,
+        pose=Pose(orientation=Quaternion(w=1.0)),
+        scale=Vector3(x=edge_m, y=edge_m, z=edge_m),
+        color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0),
+    )
+    return [clear, *names, cubes]
+
+
+def surface_cubes(occupancy: Occupancy, alpha: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+    """Centres (M, 3) in metres and colours (M, 4) of the occupied voxels that a viewer can see."""
+    flat = np.flatnonzero(surface(occupancy.semantics != FREE))
+    indices = np.stack(np.unravel_index(flat, occupancy.grid.size), axis=1)
+    colors = np.empty((flat.size, 4), np.float32)
+    colors[:, :3] = (COLORS_RGB.astype(np.float32) / 255)[occupancy.semantics.ravel()[flat]]
+    colors[:, 3] = alpha
+    return occupancy.grid.centers_m(indices), colors
+
+
+def surface(occupied: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Occupied voxels with a free face neighbour or at the border of the grid; (X, Y, Z) bool in and out."""
+    inside = np.zeros_like(occupied)
+    inner = occupied[1:-1, 1:-1, 1:-1].copy()
+    for axis in range(3):
+        for shift in (slice(None, -2), slice(2, None)):
+            window = [slice(1, -1)] * 3
+            window[axis] = shift
+            inner &= occupied[tuple(window)]
+    inside[1:-1, 1:-1, 1:-1] = inner
+    return occupied & ~inside
+
+
+def _name_marker(instance: Instance, header: Header) -> Marker:
+    x, y, z = (float(v) for v in instance.center_m)
+    identifier = message_ids(int(instance.id))
+    red, green, blue = (float(v) / 255 for v in COLORS_RGB[instance.class_id])
+    return Marker(
+        header=header,
+        ns="instances",
+        id=identifier,
+        type=Marker.TEXT_VIEW_FACING,
+        action=Marker.ADD,
+        pose=Pose(position=Point(x=x, y=y, z=z + instance.extent_m[2] / 2 + 0.8), orientation=Quaternion(w=1.0)),
+        scale=Vector3(z=0.8),
+        color=ColorRGBA(r=red, g=green, b=blue, a=1.0),
+        text=f"{CLASS_NAMES[instance.class_id]} {identifier}",
+    )
+
+
+@lru_cache(maxsize=1)
+def _bytes_behind_colors() -> int:
+    """Bytes that follow ``colors`` in a serialised Marker; found by looking where one known colour goes.
+
+    Padding bytes are left uninitialised by the serialiser, so comparing two serialised markers would not do.
+    """
+    known = np.array([0.1, 0.2, 0.3, 0.4], "<f4")
+    color = ColorRGBA(**dict(zip("rgba", known.tolist(), strict=True)))
+    frame = bytes(serialize_message(MarkerArray(markers=[Marker(colors=[color])])))
+    return len(frame) - (frame.index(known.tobytes()) + known.nbytes)
+
+
+def _splice(frame: bytes, centers_m: npt.NDArray[np.float64], colors: npt.NDArray[np.float32]) -> bytes:
+    """Give the last marker of a serialised array, a cube list without points and colours, its two arrays."""
+    tail_at = len(frame) - _bytes_behind_colors()
+    head = frame[: tail_at - 8]  # ends before the two empty lengths
+    count = np.uint32(len(centers_m)).astype("<u4").tobytes()
+    padding = bytes(-(len(head) + 4 - _ENCAPSULATION_BYTES) % 8)  # doubles are aligned to 8 bytes
+    points = np.ascontiguousarray(centers_m, "<f8").tobytes()
+    colors_rgba = np.ascontiguousarray(colors, "<f4").tobytes()
+    return b"".join((head, count, padding, points, count, colors_rgba, frame[tail_at:]))

@@ -1,0 +1,41 @@
+"""The dense result as ``flashocc_ros/Occupancy3D``."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import Point
+from std_msgs.msg import Header
+
+from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION
+from flashocc_ros.msg import Occupancy3D
+from flashocc_ros.ros.outputs.ids import message_ids
+from flashocc_ros.structures import Occupancy
+
+
+def to_occupancy(occupancy: Occupancy, header: Header) -> Occupancy3D:
+    """Message with labels (and instance ids when the variant is panoptic) in C order of (x, y, z)."""
+    grid = occupancy.grid
+    size_x, size_y, size_z = grid.size
+    message = Occupancy3D(
+        header=header,
+        resolution=grid.resolution_m,
+        origin=Point(x=grid.origin_m[0], y=grid.origin_m[1], z=grid.origin_m[2]),
+        size_x=size_x,
+        size_y=size_y,
+        size_z=size_z,
+        class_table=CLASS_TABLE_NAME,
+        class_table_version=CLASS_TABLE_VERSION,
+    )
+    message.labels = _as_array("B", occupancy.semantics.astype(np.uint8, copy=False))
+    if occupancy.instances is not None:
+        message.instances = _as_array("H", message_ids(occupancy.instances))
+    return message
+
+
+def _as_array(typecode: str, values: npt.NDArray[np.generic]) -> array[int]:
+    buffer = array(typecode)
+    buffer.frombytes(np.ascontiguousarray(values).data.cast("B"))
+    return buffer

@@ -1,0 +1,189 @@
+"""Every output, against a plain reading of the result."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+from geometry_msgs.msg import Point
+from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker, MarkerArray
+
+from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FREE
+from flashocc_ros.ros.outputs.grid import CollapseRule, to_grid
+from flashocc_ros.ros.outputs.ids import ID_COUNT, message_ids
+from flashocc_ros.ros.outputs.markers import small_markers, surface, surface_cubes, to_markers
+from flashocc_ros.ros.outputs.points import POINT_DTYPE, to_points
+from flashocc_ros.ros.stamps import make_header, ns_from_stamp
+from flashocc_ros.structures import Instance, Occupancy
+
+CAR = CLASS_NAMES.index("car")
+ROAD = CLASS_NAMES.index("driveable_surface")
+STAMP_NS = 1_533_151_603_547_590_123
+HEADER = make_header("base_link", STAMP_NS)
+COSTS = [100] * 11 + [0, 30, 60, 80, 100, 100]
+RULE = CollapseRule(class_costs=COSTS, min_height_m=0.0, max_height_m=2.2)
+
+
+def occupancy_with(voxels: dict[tuple[int, int, int], int], instances: dict[tuple[int, int, int], int] | None = None):
+    semantics = np.full((200, 200, 16), FREE, np.uint8)
+    for index, label in voxels.items():
+        semantics[index] = label
+    grid = None
+    centers: tuple[Instance, ...] = ()
+    if instances is not None:
+        grid = semantics.astype(np.int32)
+        for index, identifier in instances.items():
+            grid[index] = identifier
+        centers = tuple(
+            Instance(i, CAR, 0.75, (1.0, 2.0, 0.5), (4.0, 2.0, 1.6), n)
+            for i, n in zip(*np.unique(list(instances.values()), return_counts=True), strict=True)
+        )
+    return Occupancy(semantics=semantics, instances=grid, centers=centers, stamp_ns=STAMP_NS)
+
+
+def random_occupancy(seed: int = 0, occupied: float = 0.05) -> Occupancy:
+    rng = np.random.default_rng(seed)
+    semantics = np.full((200, 200, 16), FREE, np.uint8)
+    mask = rng.random(semantics.shape) < occupied
+    semantics[mask] = rng.integers(0, FREE, mask.sum())
+    return Occupancy(semantics=semantics, instances=None, centers=(), stamp_ns=STAMP_NS)
+
+
+def test_header_keeps_every_nanosecond_of_the_stamp():
+    assert ns_from_stamp(HEADER.stamp) == STAMP_NS
+    assert HEADER.frame_id == "base_link"
+
+
+# --- points
+
+
+def read_points(message) -> np.ndarray:
+    """As a reader that knows only the message's own field table."""
+    kinds = {7: "<f4", 2: "u1", 6: "<u4"}
+    layout = np.dtype(
+        {
+            "names": [f.name for f in message.fields],
+            "formats": [kinds[f.datatype] for f in message.fields],
+            "offsets": [f.offset for f in message.fields],
+            "itemsize": message.point_step,
+        }
+    )
+    return np.frombuffer(message.data, layout)
+
+
+def test_points_hold_centre_colour_class_and_instance_of_each_occupied_voxel():
+    message = to_points(occupancy_with({(0, 0, 0): ROAD, (100, 150, 5): CAR}, {(100, 150, 5): 21}), HEADER)
+    road, car = read_points(message)
+    np.testing.assert_allclose([road["x"], road["y"], road["z"]], [-39.8, -39.8, -0.8], atol=1e-5)
+    np.testing.assert_allclose([car["x"], car["y"], car["z"]], [0.2, 20.2, 1.2], atol=1e-5)
+    packed = car["rgb"].view(np.uint32)
+    assert [(packed >> s) & 255 for s in (16, 8, 0)] == COLORS_RGB[CAR].tolist()
+    assert (road["class_id"], road["instance_id"]) == (ROAD, 0)
+    assert (car["class_id"], car["instance_id"]) == (CAR, 21)
+
+
+def test_point_cloud_is_consistent_and_survives_the_wire():
+    message = to_points(random_occupancy(), HEADER)
+    back = deserialize_message(serialize_message(message), type(message))
+    assert back.width * back.point_step == back.row_step == len(back.data)
+    assert back.point_step == POINT_DTYPE.itemsize
+    assert len(read_points(back)) == int((random_occupancy().semantics != FREE).sum())
+
+
+def test_a_free_volume_gives_an_empty_cloud():
+    assert to_points(occupancy_with({}), HEADER).width == 0
+
+
+# --- markers
+
+
+def naive_markers(occupancy: Occupancy, alpha: float) -> MarkerArray:
+    markers = small_markers(occupancy, HEADER)
+    centers_m, colors = surface_cubes(occupancy, alpha)
+    markers[-1].points = [Point(x=x, y=y, z=z) for x, y, z in centers_m.tolist()]
+    markers[-1].colors = [ColorRGBA(r=r, g=g, b=b, a=a) for r, g, b, a in colors.tolist()]
+    return MarkerArray(markers=markers)
+
+
+@pytest.mark.parametrize("names", [0, 1, 2, 3], ids="{0.real} names".format)
+def test_marker_bytes_have_the_layout_of_the_typed_message(names: int):
+    cells = {(10 + i, 20, 3): 18 + 9 * i for i in range(names)}  # ids of one and two digits move the alignment
+    occupancy = occupancy_with({(1, 2, 3): ROAD, **dict.fromkeys(cells, CAR)}, cells)
+    frame, naive = to_markers(occupancy, HEADER, 0.5), naive_markers(occupancy, 0.5)
+    assert len(frame) == len(bytes(serialize_message(naive)))
+    assert deserialize_message(frame, MarkerArray) == deserialize_message(serialize_message(naive), MarkerArray)
+
+
+def test_marker_bytes_of_a_full_scene_deserialise_to_the_typed_message():
+    occupancy = random_occupancy(occupied=0.02)
+    assert deserialize_message(to_markers(occupancy, HEADER, 0.8), MarkerArray) == naive_markers(occupancy, 0.8)
+
+
+def test_markers_start_with_deleteall_and_name_each_instance():
+    message = deserialize_message(to_markers(occupancy_with({}, {(5, 5, 5): 42}), HEADER), MarkerArray)
+    assert message.markers[0].action == Marker.DELETEALL
+    assert [m.text for m in message.markers if m.type == Marker.TEXT_VIEW_FACING] == ["car 42"]
+
+
+def test_a_free_volume_still_clears_the_viewer():
+    message = deserialize_message(to_markers(occupancy_with({}), HEADER), MarkerArray)
+    assert message.markers[0].action == Marker.DELETEALL
+    assert not message.markers[-1].points
+
+
+def test_surface_keeps_exactly_the_voxels_with_a_free_face():
+    occupied = np.zeros((7, 8, 6), bool)
+    occupied[1:6, 1:6, 0:5] = True
+    expected = np.zeros_like(occupied)
+    for index in np.argwhere(occupied):
+        neighbours = [index + step for step in np.vstack([np.eye(3, dtype=int), -np.eye(3, dtype=int)])]
+        inside = [bool(np.all(n >= 0) and np.all(n < occupied.shape)) for n in neighbours]
+        expected[tuple(index)] = not all(i and occupied[tuple(n)] for i, n in zip(inside, neighbours, strict=True))
+    np.testing.assert_array_equal(surface(occupied), expected)
+    assert not surface(occupied)[3, 3, 2]
+
+
+# --- grid
+
+
+def cell(message, x_m: float, y_m: float) -> int:
+    """As nav2 reads it: row-major, x along a row, from the origin."""
+    column = int((x_m - message.info.origin.position.x) / message.info.resolution)
+    row = int((y_m - message.info.origin.position.y) / message.info.resolution)
+    return message.data[row * message.info.width + column]
+
+
+def test_grid_puts_cost_where_the_obstacle_is():
+    occupancy = occupancy_with({(150, 110, 2): ROAD, (150, 110, 4): CAR, (20, 30, 2): ROAD})
+    message = to_grid(occupancy, HEADER, RULE)
+    assert cell(message, -40 + 150.5 * 0.4, -40 + 110.5 * 0.4) == 100
+    assert cell(message, -40 + 20.5 * 0.4, -40 + 30.5 * 0.4) == 0
+    assert cell(message, 0.0, 0.0) == -1
+    assert sorted(set(message.data)) == [-1, 0, 100]
+
+
+def test_grid_is_not_blocked_by_what_hangs_above_the_band():
+    tree = CLASS_NAMES.index("vegetation")
+    assert cell(to_grid(occupancy_with({(5, 5, 2): ROAD, (5, 5, 12): tree}), HEADER, RULE), -37.8, -37.8) == 0
+
+
+def test_ground_counts_at_any_height():
+    sidewalk = CLASS_NAMES.index("sidewalk")
+    assert cell(to_grid(occupancy_with({(5, 5, 0): sidewalk}), HEADER, RULE), -37.8, -37.8) == 60
+
+
+def test_empty_columns_may_count_as_free():
+    rule = CollapseRule(class_costs=COSTS, min_height_m=0.0, max_height_m=2.2, empty_is_unknown=False)
+    assert set(to_grid(occupancy_with({}), HEADER, rule).data) == {0}
+
+
+# --- ids
+
+
+def test_ids_fit_sixteen_bits_and_never_become_a_class():
+    ids = np.array([0, 17, 18, 65535, 65536, 65536 + ID_COUNT], np.int32)
+    assert message_ids(ids).tolist() == [0, 17, 18, 65535, 18, 18]
+    assert [message_ids(int(i)) for i in ids] == message_ids(ids).tolist()
