@@ -1,11 +1,11 @@
 """From camera pictures to network input, equal to the reference's test-time pipeline to the last grey level.
 
-The reference resizes with Pillow's antialiased bicubic filter, keeps the bottom of the picture and normalises. Here the same
-fixed-point arithmetic (Pillow ``src/libImaging/Resample.c``: two passes, horizontal first, 22-bit coefficients, rounding and
-clipping to uint8 after each) runs only on the rows that are kept and writes the normalised float32 planes directly.
+The reference resizes with Pillow's antialiased bicubic filter, keeps the bottom of the picture and normalises. Here the
+same fixed-point arithmetic (Pillow ``src/libImaging/Resample.c``: two passes, horizontal first, 22-bit coefficients,
+rounding and clipping to uint8 after each) runs only on the rows that are kept and writes normalised float32 planes.
 
-A picture of any size is scaled so that its width fits the network; what then exceeds the network's height is cropped from
-the top. If it is less high than the network's input, the missing rows on top are black.
+A picture of any size is scaled so that its width fits the network; what then exceeds the network's height is cropped
+from the top. If it is less high than the network's input, the missing rows on top are black.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ STD = np.array((58.395, 57.12, 57.375), np.float32)
 """Applied to the channels in the order blue, green, red: the published networks were trained with that mix-up."""
 
 PRECISION_BITS = 22
-ROWS_AT_ONCE = 16
+ROUND_HALF = np.int32(1 << (PRECISION_BITS - 1))
+ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class ImageTransform:
-    """How one camera's picture becomes the network's picture: ``pixel_net = scale * pixel_source - (crop_left, crop_top)``.
+    """How one camera's picture becomes the network's: ``pixel_net = scale * pixel_source - (crop_left, crop_top)``.
 
     Attributes:
         source_size: (H, W) of the picture in pixels.
@@ -84,8 +85,8 @@ def _image_transform(source_hw: tuple[int, int], size: tuple[int, int]) -> Image
     resized = (int(source_height * scale), width)
     if resized[0] < 1:
         raise InputError(
-            f"an image of {source_width}x{source_height} pixels is less than one row high at the network's width {width}; "
-            "crop it before"
+            f"an image of {source_width}x{source_height} pixels is less than one row high at the network's width "
+            f"{width}; crop it before"
         )
     return ImageTransform(source_hw, resized, scale, 0, resized[0] - height, size)
 
@@ -112,10 +113,9 @@ def network_input(
         resize_into(output[index], images[index], transforms[index])
 
     for index, (image, transform) in enumerate(zip(images, transforms, strict=True)):
-        if image.dtype != np.uint8 or image.shape != (*transform.source_size, 3):
-            raise InputError(
-                f"image {index} is {image.dtype} {image.shape}, its transform was made for uint8 {(*transform.source_size, 3)}"
-            )
+        shape = (*transform.source_size, 3)
+        if image.dtype != np.uint8 or image.shape != shape:
+            raise InputError(f"image {index} is {image.dtype} {image.shape}, its transform was made for uint8 {shape}")
     if len(images) == 1 or _THREADS == 1:
         for index in range(len(images)):
             one(index)
@@ -158,8 +158,8 @@ def coefficients(size_in: int, size_out: int) -> tuple[npt.NDArray[np.int32], np
     """Bicubic (a = -0.5) antialias weights of Pillow in 22-bit fixed point.
 
     Returns:
-        First source index (size_out,) int32 and weights (size_out, taps) int32; unused taps at the end are zero, and the
-        first index is moved so that first + taps never exceeds ``size_in`` unless taps does.
+        First source index (size_out,) int32 and weights (size_out, taps) int32. Unused taps are zero; the first index
+        is moved so that first + taps never exceeds ``size_in``.
     """
     scale = size_in / size_out
     filter_scale = max(scale, 1.0)
@@ -202,30 +202,33 @@ def _horizontal(
 ) -> None:
     """Resample rows: image (H, 3 * W) uint8 interleaved -> planes (3, rows, width) uint8, blue first.
 
-    Sixteen rows are transposed at once so that the sums run over contiguous vectors.
+    Blocks of rows are transposed so that the sums run over contiguous vectors.
     """
     rows, width, taps = planes.shape[1], planes.shape[2], weight.shape[1]
     columns = image.shape[1]
     block = np.empty((columns, ROWS_AT_ONCE), np.uint8)
     total = np.empty(ROWS_AT_ONCE, np.int32)
-    half = np.int32(1 << (PRECISION_BITS - 1))
-    for start in range(0, rows, ROWS_AT_ONCE):
-        start = min(start, max(0, rows - ROWS_AT_ONCE))
-        used = min(ROWS_AT_ONCE, rows)
-        for column in range(columns):
-            for row in range(used):
-                block[column, row] = image[first_row + start + row, column]
+    result = np.empty((3, ROWS_AT_ONCE), np.uint8)
+    used = min(ROWS_AT_ONCE, rows)
+    for nominal_start in range(0, rows, ROWS_AT_ONCE):
+        start = min(nominal_start, rows - used)
+        for row in range(used):
+            source = image[first_row + start + row]
+            for column in range(columns):
+                block[column, row] = source[column]
         for x in range(width):
             for channel in range(3):
-                total[:] = half
+                total[:] = ROUND_HALF
                 for tap in range(taps):
                     w = weight[x, tap]
-                    column = (first[x] + tap) * 3 + channel
+                    values = block[(first[x] + tap) * 3 + channel]
                     for row in range(ROWS_AT_ONCE):
-                        total[row] += w * np.int32(block[column, row])
+                        total[row] += np.int32(w * np.int32(values[row]))
+                for row in range(ROWS_AT_ONCE):
+                    result[2 - channel, row] = min(max(total[row] >> PRECISION_BITS, 0), 255)
+            for channel in range(3):
                 for row in range(used):
-                    value = total[row] >> PRECISION_BITS
-                    planes[2 - channel, start + row, x] = min(max(value, 0), 255)
+                    planes[channel, start + row, x] = result[channel, row]
 
 
 @nb.njit(nogil=True, cache=True)
@@ -240,15 +243,14 @@ def _vertical(
     """Resample columns and normalise: planes (3, rows, width) uint8 -> output (3, kept, width) float32."""
     kept, width, taps = output.shape[1], output.shape[2], weight.shape[1]
     total = np.empty(width, np.int32)
-    half = np.int32(1 << (PRECISION_BITS - 1))
     for channel in range(3):
         for y in range(kept):
-            total[:] = half
+            total[:] = ROUND_HALF
             for tap in range(taps):
                 w = weight[y, tap]
                 row = planes[channel, first[y] + tap]
                 for x in range(width):
-                    total[x] += w * np.int32(row[x])
+                    total[x] += np.int32(w * np.int32(row[x]))
             for x in range(width):
                 value = min(max(total[x] >> PRECISION_BITS, 0), 255)
                 output[channel, y, x] = (np.float32(value) - mean[channel]) * scale[channel]

@@ -5,8 +5,9 @@
     bev     = backend.pool(encoded, table)                     # lift and splat into the bird's eye view
     output  = backend.head(bev, history, grids)                # warp the past, encode, decode to labels
 
-What travels between the stages (``Any``) belongs to the engine: torch tensors, device buffers or NumPy arrays. The predictor
-only stores and hands it back, and never looks inside. Engines keep nothing between calls: the past lives in the predictor.
+What travels between the stages (``Any``) belongs to the engine: torch tensors, device buffers or NumPy arrays. The
+predictor only stores it and hands it back, and never looks inside. Engines keep nothing between calls: the past lives in
+the predictor.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class HeadOutput:
 
     Attributes:
         labels: (200, 200, 16) uint8, axes x, y, z: argmax over classes.
-        bev_key: the key frame's map after ``pre_process_net``, (1, C, [16,] 200, 200), of the engine's own kind: what the
-            predictor caches and gives back as history. None for variants without history.
+        bev_key: the key frame's map after ``pre_process_net``, (1, C, [16,] 200, 200), of the engine's own kind: what
+            the predictor caches and gives back as history. None for variants without history.
         heatmap: (10, 200, 200) float32 before the sigmoid, axes y, x; None for variants without instances.
         reg: (2, 200, 200) float32; height: (1, 200, 200) float32; None likewise.
         logits: (200, 200, 16, 18) float32, only when asked for.
@@ -96,7 +97,7 @@ class Backend(ABC):
         """
 
     def stereo_feature(self, pixels: Any) -> Any:
-        """Only the stride-4 feature of these pixels: at the start of a sequence the key frame is matched with itself."""
+        """Only the stride-4 feature of these pixels: a sequence starts with the key frame matched with itself."""
         raise NotImplementedError(f"{self.name}: variant {self.variant.name} has no stereo feature")
 
     @abstractmethod
@@ -111,8 +112,8 @@ class Backend(ABC):
 
         Args:
             bev: what ``pool`` returned for the key frame.
-            history: ``variant.num_history`` cached ``bev_key`` maps, newest first. An entry None means "the past does not
-                reach that far": the key frame's own map takes its place (its grid is the identity).
+            history: ``variant.num_history`` cached ``bev_key`` maps, newest first. An entry None means "the past does
+                not reach that far": the key frame's own map takes its place (its grid is the identity).
             grids: (num_history, 200, 200, 2) float32 sampling grids of ``geometry.ego_motion.bev_warp_grid`` for
                 ``grid_sample(align_corners=True, padding_mode="zeros")``; None without history.
             with_logits: also return the occupancy logits (46 MB; for parity checks).
