@@ -130,13 +130,16 @@ class BagReader:
         if topics is not None:
             self.require(topics)
         connections = [c for c in self._reader.connections if topics is None or c.topic in topics]
+        read = 0
         try:
             for connection, stamp_ns, cdr in self._reader.messages(connections, start=start_ns):
-                yield self.topics[connection.topic], stamp_ns, bytes(cdr)
-        except BagError:
-            raise
+                read += 1
+                yield self.topics[connection.topic], stamp_ns, cdr
         except Exception as error:
             raise BagError(self._explain(error)) from error
+        expected = sum(c.msgcount for c in connections)
+        if start_ns is None and read != expected:
+            raise BagError(self._explain(BagError(f"{read} of {expected} messages found")))
 
     def deserialize(self, cdr: bytes, message_type: str) -> Any:
         """The message held by ``cdr``; arrays come as numpy.

@@ -1,0 +1,265 @@
+"""Recordings are read and written without ROS, and whatever is wrong with one is said in a sentence."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simplejpeg
+from scipy.spatial.transform import Rotation
+
+from flashocc_ros import bags
+from flashocc_ros.bags.camera_sets import match_stamps
+from flashocc_ros.bags.poses import PoseLog
+from flashocc_ros.errors import BagError
+
+MS = 1_000_000
+T0_NS = 1_700_000_000_000_000_000
+NAMES = ("CAM_FRONT", "CAM_BACK")
+
+
+def stamp(writer: bags.BagWriter, stamp_ns: int):
+    return writer.message("builtin_interfaces/msg/Time", sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+
+
+def header(writer: bags.BagWriter, stamp_ns: int, frame: str):
+    return writer.message("std_msgs/msg/Header", stamp=stamp(writer, stamp_ns), frame_id=frame)
+
+
+def transform(writer: bags.BagWriter, stamp_ns: int, parent: str, child: str, translation, quaternion=(0, 0, 0, 1.0)):
+    t = writer.message("geometry_msgs/msg/Vector3", x=translation[0], y=translation[1], z=translation[2])
+    q = writer.message("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", map(float, quaternion), strict=True)))
+    pose = writer.message("geometry_msgs/msg/Transform", translation=t, rotation=q)
+    single = writer.message(
+        "geometry_msgs/msg/TransformStamped",
+        header=header(writer, stamp_ns, parent),
+        child_frame_id=child,
+        transform=pose,
+    )
+    return writer.message("tf2_msgs/msg/TFMessage", transforms=[single])
+
+
+def camera_info(writer: bags.BagWriter, stamp_ns: int, frame: str, distortion=()):
+    roi = writer.message(
+        "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+    )
+    return writer.message(
+        "sensor_msgs/msg/CameraInfo",
+        header=header(writer, stamp_ns, frame),
+        height=24,
+        width=32,
+        distortion_model="plumb_bob",
+        d=np.array(distortion, np.float64),
+        k=np.array([20.0, 0, 16, 0, 20, 12, 0, 0, 1]),
+        r=np.eye(3).ravel(),
+        p=np.zeros(12),
+        binning_x=0,
+        binning_y=0,
+        roi=roi,
+    )
+
+
+def write_drive(path: Path, *, storage="mcap", sets=3, tf_static=True, odometry=True, skip=(), info=True) -> Path:
+    """Two cameras, 100 ms apart, the second 30 ms after the first, the vehicle driving 1 m per 100 ms along x."""
+    with bags.BagWriter(path, storage=storage) as writer:
+        if tf_static:
+            writer.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", bags.LATCHED)
+        writer.add_topic("/tf", "tf2_msgs/msg/TFMessage")
+        for name in NAMES:
+            writer.add_topic(f"/{name}/image/compressed", "sensor_msgs/msg/CompressedImage", bags.SENSOR_DATA)
+            if info:
+                writer.add_topic(f"/{name}/camera_info", "sensor_msgs/msg/CameraInfo", bags.SENSOR_DATA)
+        for k, name in enumerate(NAMES if tf_static else ()):
+            writer.write("/tf_static", T0_NS, transform(writer, T0_NS, "base_link", name, (1.0 + k, 0.0, 1.5)))
+        for index in range(-1, sets + 1):
+            when = T0_NS + index * 100 * MS
+            if odometry:
+                writer.write("/tf", when, transform(writer, when, "odom", "base_link", (float(index), 0.0, 0.0)))
+            for k, name in enumerate(NAMES if 0 <= index < sets else ()):
+                if (index, k) in skip:
+                    continue
+                taken = when + k * 30 * MS
+                pixels = np.full((24, 32, 3), 40 * index + 20 * k, np.uint8)
+                image = writer.message(
+                    "sensor_msgs/msg/CompressedImage",
+                    header=header(writer, taken, name),
+                    format="jpeg",
+                    data=np.frombuffer(simplejpeg.encode_jpeg(pixels), np.uint8),
+                )
+                writer.write(f"/{name}/image/compressed", taken, image)
+                if info:
+                    writer.write(f"/{name}/camera_info", taken, camera_info(writer, taken, name))
+    return path
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_own_messages_survive_a_round_trip(tmp_path: Path, storage: str) -> None:
+    labels = np.random.default_rng(0).integers(0, 18, 200 * 200 * 16).astype(np.uint8)
+    with bags.BagWriter(tmp_path / "result", storage=storage, compress=True) as writer:
+        writer.add_topic("/occupancy", "flashocc_ros/msg/Occupancy3D", bags.LATCHED)
+        message = writer.message(
+            "flashocc_ros/msg/Occupancy3D",
+            header=header(writer, T0_NS, "base_link"),
+            resolution=0.4,
+            origin=writer.message("geometry_msgs/msg/Point", x=-40.0, y=-40.0, z=-1.0),
+            size_x=200,
+            size_y=200,
+            size_z=16,
+            labels=labels,
+            instances=np.array([], np.uint16),
+            class_table="occ3d-nuscenes",
+            class_table_version=1,
+        )
+        writer.write("/occupancy", T0_NS, message)
+    [(topic, stamp_ns, read)] = bags.read_messages(tmp_path / "result")
+    assert (topic, stamp_ns) == ("/occupancy", T0_NS)
+    assert np.array_equal(read.labels, labels)
+    assert read.header.frame_id == "base_link"
+    with bags.BagReader(tmp_path / "result") as bag:
+        assert bag.topics["/occupancy"].qos == bags.LATCHED
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_sets_carry_calibration_and_the_pose_of_each_image(tmp_path: Path, storage: str) -> None:
+    sets = list(bags.read_sets(write_drive(tmp_path / "drive", storage=storage)))
+    assert [s.stamp_ns for s in sets] == [T0_NS + k * 100 * MS for k in range(3)]
+    middle = sets[1]
+    assert middle.names == NAMES
+    assert middle.stamps_ns.tolist() == [T0_NS + 100 * MS, T0_NS + 130 * MS]
+    assert middle.odom_from_base[:, 0, 3] == pytest.approx([1.0, 1.3])
+    assert middle.rig.base_from_camera[:, 0, 3] == pytest.approx([1.0, 2.0])
+    assert middle.rig.intrinsics[0, 0, 0] == 20.0
+    assert [int(i.mean()) for i in middle.images] == pytest.approx([40, 60], abs=2)
+
+
+def test_cameras_are_chosen_and_ordered_by_name(tmp_path: Path) -> None:
+    path = write_drive(tmp_path / "drive")
+    [first, *_] = bags.read_sets(path, cameras=["CAM_BACK"])
+    assert first.names == ("CAM_BACK",)
+    assert first.stamp_ns == T0_NS + 30 * MS
+
+
+def test_incomplete_sets_are_left_out(tmp_path: Path) -> None:
+    sets = bags.read_sets(write_drive(tmp_path / "drive", sets=4, skip={(1, 1), (3, 0)}))
+    assert [s.stamp_ns for s in sets] == [T0_NS, T0_NS + 200 * MS]
+
+
+def test_without_odometry_the_vehicle_stands_still(tmp_path: Path) -> None:
+    for camera_set in bags.read_sets(write_drive(tmp_path / "drive", odometry=False)):
+        assert np.array_equal(camera_set.odom_from_base, np.tile(np.eye(4), (2, 1, 1)))
+
+
+def test_images_of_two_triggers_are_never_paired() -> None:
+    rng = np.random.default_rng(1)
+    period, offsets = 83 * MS, (0, 20, 40, 60, 80)
+    triggers = np.arange(60) * period
+    streams = []
+    for offset in offsets:
+        taken = triggers + offset * MS + rng.integers(-5 * MS, 5 * MS, 60)
+        streams.append(np.sort(taken[rng.random(60) > 0.05]))
+    groups = match_stamps(streams)
+    assert len(groups) > 30
+    spread = groups - groups[:, :1]
+    # each camera keeps its own place within the trigger (or, near a whole period, the previous trigger's)
+    assert (np.abs(spread - np.median(spread, axis=0)) < 20 * MS).all()
+    assert all(len(np.unique(column)) == len(column) for column in groups.T)
+
+
+def test_rotation_is_interpolated_on_the_arc() -> None:
+    class Holder:
+        def __init__(self, **fields) -> None:
+            self.__dict__.update(fields)
+
+    log = PoseLog()
+    for t, degrees in ((0, 0), (100, 90)):
+        q = Rotation.from_euler("z", degrees, degrees=True).as_quat()
+        rotation = Holder(x=q[0], y=q[1], z=q[2], w=q[3])
+        pose = Holder(translation=Holder(x=0.0, y=0.0, z=0.0), rotation=rotation)
+        head = Holder(stamp=Holder(sec=0, nanosec=t), frame_id="odom")
+        log.add(Holder(transforms=[Holder(header=head, child_frame_id="base_link", transform=pose)]), static=False)
+    poses, known = log.at("odom", "base_link", [50, 101])
+    assert Rotation.from_matrix(poses[0, :3, :3]).as_euler("zyx", degrees=True)[0] == pytest.approx(45)
+    assert known.tolist() == [True, False]
+
+
+def test_an_empty_recording_is_refused(tmp_path: Path) -> None:
+    with bags.BagWriter(tmp_path / "empty") as writer:
+        writer.add_topic("/tf", "tf2_msgs/msg/TFMessage")
+    with pytest.raises(BagError, match="0 messages"):
+        bags.BagReader(tmp_path / "empty")
+
+
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
+    for name, content, reason in (
+        ("notes.txt", b"hello", "is no recording"),
+        ("notes.mcap", b"hello, this is no recording at all, but long enough to look at", "not a recording"),
+        ("notes.db3", b"hello", "not a recording"),
+        ("nothing.mcap", b"", "not a recording"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BagError, match=reason):
+            bags.BagReader(tmp_path / name)
+
+
+def test_missing_and_misnamed_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match="does not exist"):
+        bags.BagReader(tmp_path / "nowhere")
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(BagError, match=r"no metadata\.yaml"):
+        bags.BagReader(tmp_path / "plain")
+    shutil.copytree(write_drive(tmp_path / "drive"), tmp_path / "drive.bag")
+    with pytest.raises(BagError, match="ROS 1"):
+        bags.BagReader(tmp_path / "drive.bag")
+    with pytest.raises(BagError, match=r"must not end in \.bag"):
+        bags.BagWriter(tmp_path / "other.bag")
+    with pytest.raises(BagError, match="exists already"):
+        bags.BagWriter(tmp_path / "drive")
+
+
+@pytest.mark.parametrize("kept", [0.05, 0.5, 0.97])
+def test_a_truncated_mcap_is_refused(tmp_path: Path, kept: float) -> None:
+    path = write_drive(tmp_path / "drive") / "drive.mcap"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(BagError, match="cut off"):
+        list(bags.read_sets(path.parent))
+
+
+def test_damage_in_the_middle_is_said(tmp_path: Path) -> None:
+    path = write_drive(tmp_path / "drive") / "drive.mcap"
+    content = bytearray(path.read_bytes())
+    content[600:2000] = bytes(1400)
+    path.write_bytes(content)
+    with pytest.raises(BagError, match="damaged"):
+        list(bags.read_messages(path.parent))
+
+
+def test_what_a_recording_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match=r"no camera CAM_LEFT; cameras there: CAM_FRONT, CAM_BACK"):
+        next(bags.read_sets(write_drive(tmp_path / "a"), cameras=["CAM_LEFT"]))
+    with pytest.raises(BagError, match=r"/tf_static does not join CAM_FRONT to base_link"):
+        next(bags.read_sets(write_drive(tmp_path / "b", tf_static=False)))
+    with pytest.raises(BagError, match="no camera at all"):
+        next(bags.read_sets(write_drive(tmp_path / "c", info=False)))
+    with pytest.raises(BagError, match="no messages on /nothing"):
+        list(bags.read_messages(tmp_path / "a", "/nothing"))
+
+
+def test_writing_to_an_unannounced_topic_is_refused(tmp_path: Path) -> None:
+    with bags.BagWriter(tmp_path / "drive") as writer:
+        with pytest.raises(BagError, match="not announced"):
+            writer.write("/tf", T0_NS, b"")
+        with pytest.raises(BagError, match="unknown"):
+            writer.add_topic("/x", "nobody/msg/Knows")
+
+
+@pytest.mark.data
+def test_the_real_recordings_hold_three_sets(shared_dir: Path) -> None:
+    for scene in ("0003", "0061"):
+        sets = list(bags.read_sets(shared_dir / f"data/nuscenes_frame_scene{scene}_rosbag2"))
+        assert len(sets) == 3
+        assert sets[0].names[0] == "CAM_FRONT_LEFT"
+        assert {i.shape for s in sets for i in s.images} == {(900, 1600, 3)}
+        assert np.ptp(sets[0].stamps_ns) == pytest.approx(43 * MS, abs=2 * MS)
