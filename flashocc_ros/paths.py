@@ -24,5 +24,5 @@ def share_directory() -> Path:
         if (prefix / "share" / "flashocc_ros" / "package.xml").is_file():
             return prefix / "share" / "flashocc_ros"
     raise FileNotFoundError(
-        f"the launch and config files of flashocc_ros are below none of {[str(p) for p in prefixes]}; reinstall the package"
+        f"launch and config files of flashocc_ros are below none of {[str(p) for p in prefixes]}; reinstall the package"
     )

@@ -1,4 +1,4 @@
-"""Prints the requirements of setup.cfg for the extras given as `a,b`, one a line; with a sourced ROS 2 without its wheels."""
+"""Prints the requirements of setup.cfg for extras given as `a,b`; with a sourced ROS 2 without its wheels."""
 
 from __future__ import annotations
 
