@@ -10,6 +10,9 @@ from types import ModuleType
 
 import pytest
 
+# Parallel workers must not fight over cores; set before any test module imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -35,9 +38,3 @@ def spec_module(shared_dir: Path) -> Callable[[str], ModuleType]:
         return module
 
     return load
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _few_torch_threads() -> None:
-    """Keep parallel test workers from fighting over cores; only where a test already pays for torch."""
-    os.environ.setdefault("OMP_NUM_THREADS", os.environ.get("FLASHOCC_TEST_THREADS", "1"))

@@ -1,7 +1,7 @@
 """The one table of networks: every variant is a typed row, nothing is inherited and nothing is registered.
 
 Cheap to import (no torch, no numpy): the command line, the node's parameter check and the predictor all read it.
-Counts and published numbers come from the reference repository; ``docs/variants.md`` shows the table with measured costs.
+Counts and published numbers come from the reference repository; ``docs/variants.md`` adds measured costs.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class DepthBins:
 
 @dataclass(frozen=True)
 class Published:
-    """Accuracy the authors report on the nuScenes / Occ3D validation set, in percent; None where nothing is reported."""
+    """Accuracy the authors report on the nuScenes / Occ3D validation set, in percent; None where there is none."""
 
     miou: float | None = None
     rayiou: float | None = None
@@ -79,6 +79,7 @@ class Variant:
         num_frames: key plus previous frames fed to the BEV encoder; the extra matching frame of stereo is not counted.
         encoder_channels: channels of the three BEV encoder stages.
         encoder_blocks: residual blocks per BEV encoder stage.
+        preprocess_bev: each frame's map passes one residual block before it is cached and concatenated.
         head: occupancy head; "2d" and "v2" have the same layers and differ in their training losses.
         head_channels: channels of the BEV encoder output and of the head.
         panoptic: has the centre head, hence instances.
@@ -115,6 +116,7 @@ class Variant:
     stereo: bool = False
     num_frames: int = 1
     encoder_blocks: tuple[int, int, int] = (2, 2, 2)
+    preprocess_bev: bool = False
     panoptic: bool = False
     center_channels: int = 64
     score_threshold: float = 0.3
@@ -222,6 +224,7 @@ _M2 = Variant(
     depth_net=True,
     stereo=True,
     num_frames=2,
+    preprocess_bev=True,
     encoder_channels=(160, 320, 640),
     head="2d",
     head_channels=256,
@@ -292,6 +295,7 @@ _DEPTH4D = replace(
     stands_for="Panoptic-FlashOcc-4D (2f)",
     neck_channels=512,
     num_frames=2,
+    preprocess_bev=True,
     panoptic=False,
     params_m=75.2589,
     gmacs=368.0986,
@@ -368,6 +372,7 @@ _ROWS: tuple[Variant, ...] = (
         depth_net=True,
         stereo=True,
         num_frames=2,
+        preprocess_bev=True,
         depth_loss_weight=0.05,
         params_m=34.9697,
         gmacs=0.0,
@@ -385,6 +390,7 @@ _ROWS: tuple[Variant, ...] = (
         depth_net=True,
         stereo=True,
         num_frames=2,
+        preprocess_bev=True,
         depth_loss_weight=0.05,
         params_m=121.2781,
         gmacs=0.0,

@@ -1,0 +1,36 @@
+"""Moving a past bird's-eye map under the vehicle's present position."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.geometry.lift import CELL_XY_M, LOWER_M, SIZE_XY
+
+
+def bev_warp_grid(key_from_previous: npt.ArrayLike, bda: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
+    """Where each cell of the key map lies in a previous map.
+
+    Args:
+        key_from_previous: (4, 4) float64, key ego frame from the previous ego frame, metres.
+        bda: (3, 3) augmentation both maps were lifted with, identity when None.
+
+    Returns:
+        (200, 200, 2) float32, rows y, columns x, last axis (x, y) normalised to [-1, 1] from first to last cell:
+        the argument of ``grid_sample(align_corners=True, padding_mode="zeros")``. The motion is projected to the
+        ground plane; cell i sits at its lower edge.
+    """
+    augmentation = np.eye(4)
+    if bda is not None:
+        augmentation[:3, :3] = np.asarray(bda, np.float64)
+    pose = np.asarray(key_from_previous, np.float64)
+    previous_from_key = augmentation @ np.linalg.inv(pose) @ np.linalg.inv(augmentation)
+    planar = previous_from_key[np.ix_((0, 1, 3), (0, 1, 3))]
+    lower_m = float(LOWER_M[0])
+    metres_from_cell = np.array([[CELL_XY_M, 0, lower_m], [0, CELL_XY_M, lower_m], [0, 0, 1]])
+    cell_from_cell = np.linalg.inv(metres_from_cell) @ planar @ metres_from_cell
+
+    index = np.arange(SIZE_XY, dtype=np.float64)
+    x, y = index[None, :], index[:, None]
+    source = np.stack([t[0] * x + t[1] * y + t[2] for t in cell_from_cell[:2]], axis=-1)
+    return (source / (SIZE_XY - 1) * 2 - 1).astype(np.float32)

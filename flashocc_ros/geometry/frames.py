@@ -1,0 +1,89 @@
+"""Calibration and poses of all frames given to a network at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.errors import InputError
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where F frames of N cameras were taken; frame 0 is the key frame, then the previous ones, newest first.
+
+    Any array-like (numpy, torch on the CPU) is taken and kept as float64.
+
+    Attributes:
+        sensor2ego: (F, N, 4, 4) camera optical frame to the vehicle at that image's own time, metres.
+        ego2global: (F, N, 4, 4) vehicle at that image's own time to a fixed frame, metres.
+        intrinsics: (F, N, 3, 3) pixels of the source picture.
+        post_rot: (F, N, 3, 3) source pixel (u, v, 1) to network pixel, linear part.
+        post_tran: (F, N, 3) its translation in network pixels.
+        bda: (3, 3) augmentation of the key ego frame, identity at inference.
+
+    Raises:
+        InputError: shapes disagree or a number is not finite.
+    """
+
+    sensor2ego: Float64
+    ego2global: Float64
+    intrinsics: Float64
+    post_rot: Float64
+    post_tran: Float64
+    bda: Float64
+
+    def __post_init__(self) -> None:
+        frames, cameras = np.shape(self.sensor2ego)[:2] if np.ndim(self.sensor2ego) == 4 else (0, 0)
+        expected = {
+            "sensor2ego": (frames, cameras, 4, 4),
+            "ego2global": (frames, cameras, 4, 4),
+            "intrinsics": (frames, cameras, 3, 3),
+            "post_rot": (frames, cameras, 3, 3),
+            "post_tran": (frames, cameras, 3),
+            "bda": (3, 3),
+        }
+        for name, shape in expected.items():
+            value = _float64(getattr(self, name))
+            if value.shape != shape or value.size == 0:
+                raise InputError(f"geometry: {name} has shape {value.shape}, needs (F, N, ...) = {shape}")
+            if not np.isfinite(value).all():
+                raise InputError(f"geometry: {name} holds a value that is not finite")
+            object.__setattr__(self, name, value)
+
+    @property
+    def num_frames(self) -> int:
+        return int(self.sensor2ego.shape[0])
+
+    @property
+    def num_cameras(self) -> int:
+        return int(self.sensor2ego.shape[1])
+
+    def camera_to_key(self, frame: int) -> Float64:
+        """(N, 4, 4) float64: camera of ``frame`` to the key ego frame, the vehicle of camera 0 in frame 0."""
+        key_from_global = np.linalg.inv(self.ego2global[0, 0])
+        return key_from_global @ self.ego2global[frame] @ self.sensor2ego[frame]
+
+    def previous_camera_from_camera(self, frame: int) -> Float64:
+        """(N, 4, 4) float64: camera of ``frame`` to the same camera one frame earlier, for stereo matching."""
+        older = frame + 1
+        return np.linalg.inv(self.ego2global[older] @ self.sensor2ego[older]) @ (
+            self.ego2global[frame] @ self.sensor2ego[frame]
+        )
+
+    def key_from_previous(self, frame: int) -> Float64:
+        """(4, 4) float64: key ego frame from the ego frame of ``frame``, by camera 0 of both.
+
+        Equals inv(ego pose key) @ ego pose previous as long as camera 0 did not move on the vehicle.
+        """
+        return self.camera_to_key(frame)[0] @ np.linalg.inv(self.camera_to_key(0)[0])
+
+
+def _float64(value: Any) -> Float64:
+    """Float64 copy of any array-like; torch tensors may require gradients nowhere here."""
+    return np.array(value, np.float64)
