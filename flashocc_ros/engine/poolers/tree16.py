@@ -1,8 +1,8 @@
 """Pooling as plain tensor algebra of fixed size, for a single graph that needs no plugin and no scatter.
 
-Points of a cell are dealt to rows of 16; a batched product sums each row, a second gather sums the rows of cells with
-more than 16 points, a last gather spreads the sums over the grid. TensorRT rejects a scatter with an add reduction and
-a running sum loses 1e-4, so the sums are a tree of depth two. Unused places point at a zero.
+Points of a cell are dealt to rows of 16; a batched product sums each row, a second gather sums the rows of fuller
+cells, a last gather spreads the sums over the grid. TensorRT rejects a scatter with an add reduction and a running sum
+loses 1e-4, so the sums are a tree of depth two. Unused places point at a zero.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Int32 = npt.NDArray[np.int32]
 
-ROW_POINTS = 16
+ROW_POINTS = (16, 64, 4)
+"""Row lengths to choose from; the first suits one height slice, long rows fine frustums, short ones 3D volumes."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,31 @@ class TreeSizes:
     """Fixed sizes of the tables inside a fused graph.
 
     Attributes:
-        rows: rows of 16 points.
+        rows: rows of points.
         tall_cells: cells that need more than one row.
         rows_per_cell: rows one cell may need.
+        row_points: points per row.
     """
 
     rows: int
     tall_cells: int
     rows_per_cell: int = 16
+    row_points: int = ROW_POINTS[0]
 
     @classmethod
     def fitting(cls, table: LiftTable, margin: float = 1.25) -> TreeSizes:
-        """Sizes that hold ``table`` with a margin for a recalibration, rounded up to multiples of 256 and 4."""
+        """The sizes that hold ``table`` with the least memory, with a margin for other calibrations."""
         counts = np.diff(table.cell_start)
-        rows = -(-counts // ROW_POINTS)
 
         def roomy(value: int, step: int) -> int:
             return math.ceil(max(value, 1) * margin / step) * step
 
-        return cls(roomy(int(rows.sum()), 256), roomy(int((rows > 1).sum()), 256), roomy(int(rows.max(initial=1)), 4))
+        def sizes(row_points: int) -> TreeSizes:
+            rows = -(-counts // row_points)
+            most = roomy(int(rows.max(initial=1)), 4)
+            return cls(roomy(int(rows.sum()), 256), roomy(int((rows > 1).sum()), 256), most, row_points)
+
+        return min(map(sizes, ROW_POINTS), key=lambda s: s.rows * s.row_points + s.tall_cells * s.rows_per_cell)
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,8 @@ class TreeTable:
     """Inputs of the fused graph.
 
     Attributes:
-        row_point: (rows, 16) int32 index into the flat depth, its length where unused.
-        row_pixel: (rows, 16) int32 index into the feature pixels, 0 where unused.
+        row_point: (rows, row_points) int32 index into the flat depth, its length where unused.
+        row_pixel: (rows, row_points) int32 index into the feature pixels, 0 where unused.
         cell_row: (tall_cells, rows_per_cell) int32 index into the row sums, ``rows`` where unused.
         cell_source: (num_cells,) int32 index into the row sums, one zero, then the sums of tall cells.
     """
@@ -88,11 +95,11 @@ def tree_table(table: LiftTable, sizes: TreeSizes, calibration: str = "in use") 
         EngineError: the calibration needs larger tables than the graph has; no point is ever dropped.
     """
     counts = np.diff(table.cell_start)
-    rows_of_cell = -(-counts // ROW_POINTS)
+    rows_of_cell = -(-counts // sizes.row_points)
     tall = np.flatnonzero(rows_of_cell > 1)
     for need, limit, what in (
-        (int(rows_of_cell.sum()), sizes.rows, "rows of 16 points"),
-        (len(tall), sizes.tall_cells, "cells with more than 16 points"),
+        (int(rows_of_cell.sum()), sizes.rows, f"rows of {sizes.row_points} points"),
+        (len(tall), sizes.tall_cells, f"cells with more than {sizes.row_points} points"),
         (int(rows_of_cell.max(initial=0)), sizes.rows_per_cell, "rows in its fullest cell"),
     ):
         if need > limit:
@@ -102,11 +109,11 @@ def tree_table(table: LiftTable, sizes: TreeSizes, calibration: str = "in use") 
             )
     first_row = np.concatenate(([0], np.cumsum(rows_of_cell)))
     within = np.arange(len(table.point_index)) - np.repeat(table.cell_start[:-1], counts)
-    row = np.repeat(first_row[:-1], counts) + within // ROW_POINTS
-    slot = within % ROW_POINTS
+    row = np.repeat(first_row[:-1], counts) + within // sizes.row_points
+    slot = within % sizes.row_points
 
-    row_point = np.full((sizes.rows, ROW_POINTS), table.num_points_total, np.int32)
-    row_pixel = np.zeros((sizes.rows, ROW_POINTS), np.int32)
+    row_point = np.full((sizes.rows, sizes.row_points), table.num_points_total, np.int32)
+    row_pixel = np.zeros((sizes.rows, sizes.row_points), np.int32)
     row_point[row, slot] = table.point_index
     row_pixel[row, slot] = table.pixel_index
 

@@ -1,0 +1,127 @@
+"""Every pooler against the plain sum it stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from engine_helpers import random_features, rig_table
+
+from flashocc_ros.engine.poolers import numba_pooler
+from flashocc_ros.engine.poolers.tree16 import TreeSizes, tree_table
+from flashocc_ros.errors import EngineError
+from flashocc_ros.geometry.lift import LiftTable
+from flashocc_ros.model.variants import get_variant
+from flashocc_ros.structures import CameraRig
+
+Float32 = npt.NDArray[np.float32]
+
+
+def reference(depth: Float32, context: Float32, table: LiftTable, volumetric: bool) -> npt.NDArray[np.float64]:
+    """index_add in float64."""
+    channels = context.shape[1]
+    by_pixel = context.transpose(0, 2, 3, 1).reshape(-1, channels).astype(np.float64)
+    grid = np.zeros((table.num_cells, channels))
+    cells = np.repeat(table.cell_index, np.diff(table.cell_start))
+    np.add.at(grid, cells, by_pixel[table.pixel_index] * depth.reshape(-1)[table.point_index, None])
+    slices, rows, columns = table.grid_shape
+    grid = grid.reshape(slices, rows, columns, channels)
+    if volumetric:
+        return grid.transpose(3, 0, 1, 2)[None]
+    return grid.transpose(0, 3, 1, 2).reshape(1, slices * channels, rows, columns)
+
+
+def pool_with(name: str, depth: Float32, context: Float32, table: LiftTable, volumetric: bool) -> Float32:
+    if name == "numba":
+        return numba_pooler.pool(depth, context, table, volumetric=volumetric)
+    torch = pytest.importorskip("torch")
+    from flashocc_ros.engine.poolers import torch_pooler, tree16
+
+    tensors = torch.from_numpy(depth), torch.from_numpy(context)
+    if name == "tree16":
+        inputs = tree_table(table, TreeSizes.fitting(table)).as_inputs().values()
+        indices = [torch.from_numpy(array).long() for array in inputs]
+        return tree16.pool(*tensors, *indices, table.grid_shape, volumetric=volumetric).numpy()
+    function = {"embedding_bag": torch_pooler.pool, "index_add": torch_pooler.pool_index_add}[name]
+    return function(*tensors, torch_pooler.to_device(table), volumetric=volumetric).numpy()
+
+
+POOLERS = ("numba", "embedding_bag", "index_add", "tree16")
+
+
+@pytest.mark.parametrize("pooler", POOLERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("flashocc-r50-M0", id="one-slice"),
+        pytest.param("flashocc-r50-4d-stereo", id="log-depth-cells-above-1000-points"),
+        pytest.param("synthetic-tiny", id="four-slices-collapsed"),
+        pytest.param("bevdet-occ-r50", id="sixteen-slices"),
+    ],
+)
+def test_pooler_equals_index_add(pooler: str, name: str, rig: CameraRig) -> None:
+    variant = get_variant(name)
+    table = rig_table(variant, rig)
+    depth, context = random_features(table, channels=8)
+    result = pool_with(pooler, depth, context, table, variant.volumetric)
+    expected = reference(depth, context, table, variant.volumetric)
+    assert result.shape == expected.shape
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
+
+
+def one_row_table(counts: list[int], frustum_shape: tuple[int, int, int, int]) -> LiftTable:
+    """Cells 0, 7, 14, ... of the grid with the given numbers of points."""
+    start = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+    points = np.random.default_rng(1).permutation(np.prod(frustum_shape))[: start[-1]].astype(np.int32)
+    cells = (7 * np.arange(len(counts))).astype(np.int32)
+    return LiftTable(points, cells, start, (1, 200, 200), frustum_shape)
+
+
+@pytest.mark.parametrize("pooler", POOLERS)
+def test_cells_of_one_and_of_many_points(pooler: str) -> None:
+    table = one_row_table([1, 240, 16, 17, 1, 2], (2, 8, 4, 6))
+    depth, context = random_features(table, channels=5)
+    expected = reference(depth, context, table, False)
+    np.testing.assert_allclose(pool_with(pooler, depth, context, table, False), expected, rtol=0, atol=1e-5)
+    assert np.count_nonzero(expected.any(1)) == 6
+
+
+@pytest.mark.parametrize("pooler", POOLERS)
+def test_a_rig_that_sees_no_cell_gives_an_empty_map(pooler: str) -> None:
+    table = one_row_table([], (2, 8, 4, 6))
+    depth, context = random_features(table, channels=5)
+    assert not pool_with(pooler, depth, context, table, False).any()
+
+
+def test_channel_last_context_is_taken_as_it_is(table_m0: LiftTable) -> None:
+    """OpenVINO hands out strided views; they must not be read as if they were contiguous."""
+    depth, context = random_features(table_m0, channels=8)
+    strided = np.ascontiguousarray(context.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(
+        numba_pooler.pool(depth, strided, table_m0), numba_pooler.pool(depth, context, table_m0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "what"),
+    [
+        (TreeSizes(rows=256, tall_cells=2048), "rows of 16 points"),
+        (TreeSizes(rows=32768, tall_cells=4), "cells with more than 16 points"),
+        (TreeSizes(rows=32768, tall_cells=2048, rows_per_cell=2), "rows in its fullest cell"),
+    ],
+)
+def test_tree_overflow_names_the_calibration_and_the_remedy(table_m0: LiftTable, sizes: TreeSizes, what: str) -> None:
+    with pytest.raises(EngineError, match=what) as caught:
+        tree_table(table_m0, sizes, calibration="of CAM_A, CAM_B")
+    assert "of CAM_A, CAM_B" in str(caught.value)
+    assert "export it again" in str(caught.value)
+
+
+def test_tree_sizes_hold_a_shifted_calibration(rig: CameraRig) -> None:
+    variant = get_variant("flashocc-r50-M0")
+    moved = rig.base_from_camera.copy()
+    moved[:, :3, 3] += (0.3, -0.2, 0.4)
+    sizes = TreeSizes.fitting(rig_table(variant, rig))
+    table = rig_table(variant, CameraRig(rig.names, rig.intrinsics, moved))
+    assert tree_table(table, sizes).row_point.shape == (sizes.rows, sizes.row_points)

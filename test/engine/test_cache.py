@@ -1,0 +1,199 @@
+"""The engine cache with real processes, real kills and a really full disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flashocc_ros.engine.cache import CacheKey, cached, default_root
+from flashocc_ros.errors import EngineError
+
+KEY = CacheKey("openvino", "flashocc-r50-M0", {"onnx": "abc", "version": "2026.4", "device": "CPU"})
+
+
+def write_engine(folder: Path) -> None:
+    (folder / "engine.bin").write_bytes(b"engine")
+
+
+def never(folder: Path) -> None:
+    raise AssertionError("built although the entry was there")
+
+
+def test_second_call_reuses_the_entry(tmp_path: Path) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+    assert cached(tmp_path, KEY, never) == entry
+    assert (entry / "engine.bin").read_bytes() == b"engine"
+
+
+@pytest.mark.parametrize("part", ["onnx", "version", "device"])
+def test_a_change_in_any_part_of_the_key_is_another_entry(tmp_path: Path, part: str) -> None:
+    other = CacheKey(KEY.kind, KEY.variant, {**KEY.parts, part: "changed"})
+    assert cached(tmp_path, KEY, write_engine) != cached(tmp_path, other, write_engine)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda e: (e / "engine.bin").write_bytes(b"engi"), "engine.bin is not the file that was written"),
+        (lambda e: (e / "engine.bin").write_bytes(b"enginE"), "engine.bin is not the file that was written"),
+        (lambda e: (e / "engine.bin").unlink(), "engine.bin is not the file that was written"),
+        (lambda e: (e / "entry.json").write_text("{"), "entry.json cannot be read"),
+        (lambda e: (e / "entry.json").unlink(), "entry.json cannot be read"),
+        (lambda e: (e / "entry.json").write_text("[]"), "entry.json cannot be read"),
+    ],
+    ids=["truncated", "flipped", "missing", "half-json", "no-json", "not-a-table"],
+)
+def test_damaged_entry_is_built_again_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: object, reason: str
+) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+    damage(entry)  # type: ignore[operator]
+    with caplog.at_level(logging.WARNING):
+        cached(tmp_path, KEY, write_engine)
+    assert reason in caplog.text
+    assert cached(tmp_path, KEY, never) == entry
+
+
+def test_entry_of_something_else_is_built_again_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+    content = json.loads((entry / "entry.json").read_text())
+    content["key"]["device"] = "NVIDIA Orin"
+    (entry / "entry.json").write_text(json.dumps(content))
+    with caplog.at_level(logging.WARNING):
+        cached(tmp_path, KEY, write_engine)
+    assert "built for something else" in caplog.text
+
+
+def test_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        write_engine(folder)
+        raise EngineError("no")
+
+    with pytest.raises(EngineError, match="no"):
+        cached(tmp_path, KEY, fail)
+    assert [p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")] == []
+
+
+def _build_slowly(root: Path, barrier: object, log: Path) -> None:
+    def build(folder: Path) -> None:
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        for index in range(50):
+            (folder / f"part{index}").write_bytes(os.urandom(100_000))
+
+    barrier.wait()  # type: ignore[attr-defined]
+    cached(root, KEY, build)
+
+
+def test_two_processes_at_once_build_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    log = tmp_path / "log"
+    processes = [context.Process(target=_build_slowly, args=(tmp_path / "cache", barrier, log)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert len(log.read_text().splitlines()) == 1
+    assert len(list(cached(tmp_path / "cache", KEY, never).glob("part*"))) == 50
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_cache import KEY
+from flashocc_ros.engine.cache import cached
+
+def build(folder):
+    (folder / "engine.bin").write_bytes(b"half")
+    print("writing", flush=True)
+    time.sleep(600)
+
+cached(Path(sys.argv[1]), KEY, build)
+"""
+
+
+def test_killed_writer_leaves_no_entry_and_no_lock(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path), str(Path(__file__).parent)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "writing\n"
+    writer.send_signal(signal.SIGKILL)
+    writer.wait(30)
+    with caplog.at_level(logging.WARNING):
+        entry = cached(tmp_path, KEY, write_engine)
+    assert (entry / "engine.bin").read_bytes() == b"engine"
+    assert "left by a process that was killed" in caplog.text
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_cache import KEY
+from flashocc_ros.engine.cache import cached
+from flashocc_ros.errors import EngineError
+
+try:
+    cached(Path(sys.argv[1]), KEY, lambda folder: (folder / "engine.bin").write_bytes(bytes(4_000_000)))
+except EngineError as error:
+    print(error)
+"""
+
+
+def _limit_file_size() -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+
+def _write_in_child(root: Path, **popen: object) -> str:
+    command = [sys.executable, "-c", FULL_DISK, str(root), str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, **popen)  # type: ignore[call-overload]
+    return str(done.stdout)
+
+
+def test_refused_write_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    assert "free some space or set cache_dir" in _write_in_child(tmp_path, preexec_fn=_limit_file_size)
+    assert not [p for p in tmp_path.iterdir() if not p.name.endswith(".lock")]
+
+
+def test_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True)
+    if mount.returncode:
+        pytest.skip("mounting a small tmpfs needs privileges; the refused write above takes its place")
+    try:
+        message = _write_in_child(disk)
+        assert "No space left on device" in message
+        assert "free some space or set cache_dir" in message
+        assert not [p for p in disk.iterdir() if not p.name.endswith(".lock")]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EngineError, match="set cache_dir"):
+        cached(tmp_path / "file" / "cache", KEY, write_engine)
+
+
+def test_default_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FLASHOCC_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_root() == tmp_path / "flashocc_ros"
+    monkeypatch.setenv("FLASHOCC_CACHE", str(tmp_path / "mine"))
+    assert default_root() == tmp_path / "mine"
