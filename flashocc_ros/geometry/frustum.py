@@ -13,12 +13,14 @@ Float32 = npt.NDArray[np.float32]
 
 
 @lru_cache(maxsize=32)
-def frustum_axes(variant: Variant, stride: int = 16) -> tuple[Float32, Float32, Float32]:
+def frustum_axes(variant: Variant, stride: int | None = None) -> tuple[Float32, Float32, Float32]:
     """Columns u (fW,) and rows v (fH,) in network pixels, depths d (D,) in metres, float32.
 
-    Cells span the picture corner to corner: u = linspace(0, W - 1, fW); the depth of a bin is its lower edge.
+    ``stride`` None is the stride of the lifted feature map. Cells span the picture corner to corner:
+    u = linspace(0, W - 1, fW); the depth of a bin is its lower edge.
     """
     height, width = variant.input_size
+    stride = stride or variant.stride
     columns = np.linspace(0, width - 1, width // stride, dtype=np.float32)
     rows = np.linspace(0, height - 1, height // stride, dtype=np.float32)
     depths = np.asarray(variant.depth.values(), np.float32)

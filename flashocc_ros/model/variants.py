@@ -16,9 +16,6 @@ Backbone = Literal["resnet50", "resnet18", "swin-b"]
 Family = Literal["bevdet-occ", "flashocc", "panoptic-flashocc", "synthetic"]
 Head = Literal["2d", "3d", "v2"]
 
-STRIDE = 16
-"""Input pixels per cell of the feature map that is lifted."""
-
 
 @dataclass(frozen=True)
 class DepthBins:
@@ -68,6 +65,7 @@ class Variant:
         description: one line for people.
         stands_for: the row of the authors' result table it reproduces.
         input_size: (H, W) of the network input in pixels, multiples of 32.
+        stride: input pixels per cell of the feature map that is lifted.
         depth: the depth bins of the lift.
         backbone: image backbone; ``resnet18`` is a slim basic-block ResNet of ``backbone_width`` channels.
         backbone_width: channels after the stem of a ResNet.
@@ -79,6 +77,8 @@ class Variant:
         num_frames: key plus previous frames fed to the BEV encoder; the extra matching frame of stereo is not counted.
         encoder_channels: channels of the three BEV encoder stages.
         encoder_blocks: residual blocks per BEV encoder stage.
+        stem_channels: > 0: a 1x1 convolution thins each frame's map to this many channels before it is cached; the heads
+            see the key frame's thin map beside the encoder output, so that detail of one cell survives.
         preprocess_bev: each frame's map passes one residual block before it is cached and concatenated.
         head: occupancy head; "2d" and "v2" have the same layers and differ in their training losses.
         head_channels: channels of the BEV encoder output and of the head.
@@ -108,6 +108,7 @@ class Variant:
     gmacs: float | None
     gmacs_per_frame: float
     input_size: tuple[int, int] = (256, 704)
+    stride: int = 16
     backbone: Backbone = "resnet50"
     backbone_width: int = 64
     neck_channels: int = 256
@@ -116,6 +117,7 @@ class Variant:
     stereo: bool = False
     num_frames: int = 1
     encoder_blocks: tuple[int, int, int] = (2, 2, 2)
+    stem_channels: int = 0
     preprocess_bev: bool = False
     panoptic: bool = False
     center_channels: int = 64
@@ -127,7 +129,7 @@ class Variant:
     @property
     def feature_size(self) -> tuple[int, int]:
         """(fH, fW) of the map that is lifted."""
-        return self.input_size[0] // STRIDE, self.input_size[1] // STRIDE
+        return self.input_size[0] // self.stride, self.input_size[1] // self.stride
 
     @property
     def num_history(self) -> int:

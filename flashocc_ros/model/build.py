@@ -1,0 +1,42 @@
+"""The only entry to the networks."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from flashocc_ros.model.network import FlashOcc
+from flashocc_ros.model.variants import Variant, get_variant
+
+HEATMAP_PRIOR_BIAS = -2.19
+"""Logit of 0.1: an untrained centre head starts out claiming few centres."""
+
+
+def build_model(name: str | Variant, seed: int = 0) -> FlashOcc:
+    """The network called ``name`` in evaluation mode, with deterministic untrained weights.
+
+    Args:
+        name: a key of ``VARIANTS`` (or a row of it).
+        seed: of the initial weights; the global random state is left alone.
+
+    Raises:
+        ConfigError: no such variant.
+    """
+    variant = get_variant(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = FlashOcc(variant)
+        _initialise(model)
+    return model.eval()
+
+
+def _initialise(model: FlashOcc) -> None:
+    """Variance-preserving start for convolutions, so that untrained depth and logits stay in a sane range."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    head = model.aux_centerness_head
+    if head is not None:
+        nn.init.constant_(head.task_heads[0]["heatmap"][1].bias, HEATMAP_PRIOR_BIAS)  # type: ignore[index]

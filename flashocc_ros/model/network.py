@@ -1,0 +1,231 @@
+"""The FlashOcc network: stateless stages, and the all-frames-at-once forward that is composed of them.
+
+A streaming predictor calls the stages one by one and keeps the maps between calls; nothing is remembered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flashocc_ros.errors import InputError
+from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
+from flashocc_ros.model.bev_encoder import BevNeck, BevResNet
+from flashocc_ros.model.heads import CenterHead, OccupancyHead2D, OccupancyHead3D
+from flashocc_ros.model.image_neck import ConcatNeck, TopDownNeck
+from flashocc_ros.model.outputs import BatchOutput, EncodedImages, HeadTensors, ModelOutput, StereoContext
+from flashocc_ros.model.pooling import pool
+from flashocc_ros.model.resnet import resnet18, resnet50
+from flashocc_ros.model.swin import swin_base
+from flashocc_ros.model.variants import Variant
+from flashocc_ros.model.view_transform import ViewTransform
+from flashocc_ros.model.volume_encoder import VolumeNeck, VolumeResNet
+
+Align = Literal["warp", "lift"]
+
+
+class FlashOcc(nn.Module):
+    """One network of the table; child names follow the published checkpoints."""
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        self.variant = variant
+        if variant.backbone == "swin-b":
+            self.img_backbone: nn.Module = swin_base()
+            self.img_neck: nn.Module = ConcatNeck((512, 1024), variant.neck_channels)
+        else:
+            resnet = (resnet50 if variant.backbone == "resnet50" else resnet18)(variant.backbone_width)
+            self.img_backbone = resnet
+            self.img_neck = TopDownNeck(resnet.out_channels, variant.neck_channels)
+        self.img_view_transformer = ViewTransform(variant)
+
+        channels, merged = variant.encoder_channels, variant.encoder_channels[0] + variant.encoder_channels[2]
+        if variant.volumetric:
+            self.img_bev_encoder_backbone: nn.Module = VolumeResNet(
+                variant.encoder_in_channels, channels, variant.encoder_blocks, (1, 2, 2)
+            )
+            self.img_bev_encoder_neck: nn.Module = VolumeNeck(sum(channels), variant.head_channels)
+        else:
+            self.img_bev_encoder_backbone = BevResNet(
+                variant.encoder_in_channels, channels, variant.encoder_blocks, (2, 2, 2)
+            )
+            self.img_bev_encoder_neck = BevNeck(merged, variant.head_channels)
+        self.pre_process_net: nn.Module | None = None
+        if variant.preprocess_bev:
+            encoder = VolumeResNet if variant.volumetric else BevResNet
+            self.pre_process_net = encoder(variant.map_channels, [variant.map_channels], [1], [1])
+        self.occ_head = (OccupancyHead3D if variant.volumetric else OccupancyHead2D)(variant.head_channels)
+        self.aux_centerness_head = (
+            CenterHead(variant.head_channels, variant.center_channels) if variant.panoptic else None
+        )
+
+    # --- stages -----------------------------------------------------------------------------------------------
+
+    def stereo_feature(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) to the stride-4 matching feature (N, c, H/4, W/4); runs only the stem of the backbone."""
+        return cast(Tensor, self.img_backbone.stem(images))  # type: ignore[operator]
+
+    def encode_images(
+        self, images: Tensor, camera_params: Tensor | None = None, previous: StereoContext | None = None
+    ) -> EncodedImages:
+        """The image branch for N pictures of one time (or of a batch, flattened).
+
+        Args:
+            images: (N, 3, H, W) float32, normalised.
+            camera_params: (N, 27), needed by variants with a depth network.
+            previous: the previous frame's matching feature and sampling grid; only stereo variants.
+        """
+        fine, middle, coarse = self.img_backbone(images)
+        feature = self.img_neck(middle, coarse)
+        stereo_feature = fine if self.variant.stereo else None
+        depth, context = self.img_view_transformer(feature, camera_params, stereo_feature, previous)
+        return EncodedImages(depth, context, stereo_feature)
+
+    def pool(self, depth: Tensor, context: Tensor, table: LiftTable) -> Tensor:
+        """Lift and sum one sample: (1, C, 200, 200), or (1, C, 16, 200, 200) for volumetric variants.
+
+        Several height slices of a flat variant collapse into channels z * C + c.
+        """
+        volume = pool(depth, context, table)
+        return volume if self.variant.volumetric else volume.transpose(1, 2).flatten(1, 2)
+
+    def preprocess_bev(self, bev: Tensor) -> Tensor:
+        """The map as it is cached, warped and concatenated; the input itself where the variant has no such net."""
+        return bev if self.pre_process_net is None else self.pre_process_net(bev)[-1]
+
+    def warp(self, maps: Tensor, grids: Tensor) -> Tensor:
+        """Sample maps (B, C, 200, 200) or (B, C, 16, 200, 200) at grids (B, 200, 200, 2), zero outside."""
+        flat = maps.flatten(1, -3)
+        warped = F.grid_sample(flat, grids, mode="bilinear", padding_mode="zeros", align_corners=True)
+        return warped.reshape(maps.shape)
+
+    def concatenate(self, key: Tensor, history: Sequence[Tensor]) -> Tensor:
+        """Maps along channels in the order the weights expect; ``history`` is newest first."""
+        ordered = [*reversed(history), key] if self.variant.oldest_first else [key, *history]
+        return torch.cat(ordered, dim=1)
+
+    def bev_head(self, maps: Tensor) -> HeadTensors:
+        """BEV encoder and heads on concatenated maps (B, F * C, 200, 200) or (B, F * C, 16, 200, 200)."""
+        bev_out = self.img_bev_encoder_neck(self.img_bev_encoder_backbone(maps))
+        centers = {} if self.aux_centerness_head is None else self.aux_centerness_head(bev_out)
+        return HeadTensors(occ_logits=self.occ_head(bev_out), bev_out=bev_out, **centers)
+
+    # --- all frames at once -----------------------------------------------------------------------------------
+
+    def forward(self, images: Tensor, geometry: Geometry, align: Align = "warp") -> ModelOutput:
+        """One sample.
+
+        Args:
+            images: (F, N, 3, H, W) float32, normalised; frame 0 is the key frame, then previous ones, newest first.
+            geometry: calibration and poses of the same F frames.
+            align: "warp" lifts every frame with the key frame's poses and warps its map by the motion of camera 0;
+                "lift" lifts previous frames straight into the key ego frame.
+
+        Raises:
+            InputError: shapes do not fit the variant or each other, or ``align`` is unknown.
+        """
+        if images.ndim != 5:
+            raise InputError(f"images have shape {tuple(images.shape)}, needs (F, N, 3, H, W)")
+        out = self.forward_batch(images[None], [geometry], align)
+        head = out.head
+        first = {name: getattr(head, name) for name in CenterHead.INFERENCE}
+        return ModelOutput(
+            occ_logits=head.occ_logits[0],
+            depth=out.depth[0],
+            bev_pool=out.bev_pool[0],
+            bev_out=head.bev_out[0],
+            **{name: None if value is None else value[0] for name, value in first.items()},
+        )
+
+    def forward_batch(self, images: Tensor, geometries: Sequence[Geometry], align: Align = "warp") -> BatchOutput:
+        """B samples (B, F, N, 3, H, W) with one geometry each; previous frames carry no gradient."""
+        self._check(images, geometries, align)
+        variant = self.variant
+        batch, num_frames, cameras = images.shape[:3]
+        maps: list[Tensor] = []
+        matching_feature: Tensor | None = None
+        # Oldest first: each frame is matched against the one before it.
+        for frame in reversed(range(num_frames)):
+            pixels = images[:, frame].flatten(0, 1)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and frame == 0):
+                if frame >= variant.num_frames:
+                    matching_feature = self.stereo_feature(pixels)
+                    continue
+                previous = None
+                if matching_feature is not None:
+                    grids = [self._stereo_grid(geometry, frame) for geometry in geometries]
+                    previous = StereoContext(matching_feature, torch.cat(grids).to(pixels))
+                numbers = torch.cat([self._camera_params(geometry, frame) for geometry in geometries]).to(pixels)
+                encoded = self.encode_images(pixels, numbers, previous)
+                matching_feature = encoded.stereo_feature
+                depth, context = encoded.depth.unflatten(0, (batch, cameras)), encoded.context
+                context = context.unflatten(0, (batch, cameras))
+                pooled = torch.cat(
+                    [
+                        self.pool(depth[sample], context[sample], self._lift_table(geometry, frame, align))
+                        for sample, geometry in enumerate(geometries)
+                    ]
+                )
+                bev = self.preprocess_bev(pooled)
+                if frame > 0 and align == "warp":
+                    grids = [
+                        torch.from_numpy(bev_warp_grid(geometry.key_from_previous(frame), geometry.bda))[None]
+                        for geometry in geometries
+                    ]
+                    bev = self.warp(bev, torch.cat(grids).to(bev))
+                maps.insert(0, bev)
+        return BatchOutput(depth, pooled, self.bev_head(self.concatenate(maps[0], maps[1:])))
+
+    def _lift_table(self, geometry: Geometry, frame: int, align: Align) -> LiftTable:
+        pose = geometry.camera_to_key(frame if align == "lift" else 0)
+        return lift_table(
+            self.variant,
+            pose,
+            geometry.intrinsics[frame],
+            geometry.post_rot[frame],
+            geometry.post_tran[frame],
+            geometry.bda,
+        )
+
+    def _camera_params(self, geometry: Geometry, frame: int) -> Tensor:
+        # The reference shows the depth network the key frame's pose for every frame.
+        numbers = camera_params(
+            geometry.camera_to_key(0),
+            geometry.intrinsics[frame],
+            geometry.post_rot[frame],
+            geometry.post_tran[frame],
+            geometry.bda,
+        )
+        return torch.from_numpy(numbers)
+
+    def _stereo_grid(self, geometry: Geometry, frame: int) -> Tensor:
+        grid = stereo_grid(
+            self.variant,
+            geometry.previous_camera_from_camera(frame),
+            geometry.intrinsics[frame],
+            geometry.post_rot[frame],
+            geometry.post_tran[frame],
+        )
+        return torch.from_numpy(grid)
+
+    def _check(self, images: Tensor, geometries: Sequence[Geometry], align: str) -> None:
+        frames, size = self.variant.num_input_frames, self.variant.input_size
+        if images.ndim != 6 or images.shape[1] != frames or images.shape[3:] != (3, *size):
+            raise InputError(
+                f"{self.variant.name} takes images (F, N, 3, H, W) with F = {frames}, (H, W) = {size}, "
+                f"got {tuple(images.shape[1:])}"
+            )
+        if not images.is_floating_point():
+            raise InputError(f"images are {images.dtype}, needs normalised float32")
+        for geometry in geometries:
+            if (geometry.num_frames, geometry.num_cameras) != tuple(images.shape[1:3]):
+                raise InputError(
+                    f"geometry has {geometry.num_frames} frames of {geometry.num_cameras} cameras, "
+                    f"the images {images.shape[1]} of {images.shape[2]}"
+                )
+        if align not in ("warp", "lift"):
+            raise InputError(f"align is {align!r}, must be 'warp' or 'lift'")

@@ -1,0 +1,94 @@
+"""What the networks return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class StereoContext:
+    """The previous frame as stereo matching sees it.
+
+    Attributes:
+        feature: (N, c, H/4, W/4) stride-4 feature of the previous frame.
+        grid: (N, D, H/4, W/4, 2) where each pixel at each depth lies in it, see ``geometry.stereo_grid``.
+    """
+
+    feature: Tensor
+    grid: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImages:
+    """Result of the image branch for N pictures.
+
+    Attributes:
+        depth: (N, D, fH, fW) probabilities over depth bins.
+        context: (N, C, fH, fW) features to lift.
+        stereo_feature: (N, c, H/4, W/4) to match the next frame against; None without stereo.
+    """
+
+    depth: Tensor
+    context: Tensor
+    stereo_feature: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class HeadTensors:
+    """Result of BEV encoder and heads for B samples; rows of 2D maps are y, columns x.
+
+    Attributes:
+        occ_logits: (B, 200, 200, 16, 18) axes x, y, z, class.
+        bev_out: (B, C, 200, 200) or (B, C, 16, 200, 200), encoder output.
+        heatmap: (B, 10, 200, 200) logits of object centres per detection class; None without the centre head.
+        reg: (B, 2, 200, 200) offset of the centre inside its cell, cells.
+        height: (B, 1, 200, 200) z of the centre, metres.
+        dim: (B, 3, 200, 200), rot: (B, 2, 200, 200), vel: (B, 2, 200, 200): only in training mode.
+    """
+
+    occ_logits: Tensor
+    bev_out: Tensor
+    heatmap: Tensor | None = None
+    reg: Tensor | None = None
+    height: Tensor | None = None
+    dim: Tensor | None = None
+    rot: Tensor | None = None
+    vel: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BatchOutput:
+    """All-frames-at-once result for B samples, what training needs.
+
+    Attributes:
+        depth: (B, N, D, fH, fW) depth probabilities of the key frames.
+        bev_pool: (B, C, 200, 200) or (B, C, 16, 200, 200) pooled maps of the key frames.
+        head: encoder and head tensors.
+    """
+
+    depth: Tensor
+    bev_pool: Tensor
+    head: HeadTensors
+
+
+@dataclass(frozen=True, eq=False)
+class ModelOutput:
+    """All-frames-at-once result for one sample.
+
+    Attributes:
+        occ_logits: (200, 200, 16, 18) axes x, y, z, class.
+        depth: (N, D, fH, fW) depth probabilities of the key frame.
+        bev_pool: (C, 200, 200) or (C, 16, 200, 200) pooled map of the key frame.
+        bev_out: (C, 200, 200) or (C, 16, 200, 200) BEV encoder output.
+        heatmap: (10, 200, 200) centre logits, reg: (2, 200, 200), height: (1, 200, 200); None without the centre head.
+    """
+
+    occ_logits: Tensor
+    depth: Tensor
+    bev_pool: Tensor
+    bev_out: Tensor
+    heatmap: Tensor | None
+    reg: Tensor | None
+    height: Tensor | None

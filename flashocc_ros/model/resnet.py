@@ -1,0 +1,98 @@
+"""ResNet image backbones with torchvision's key names; the stride sits on the 3x3 convolution."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 with four times wider output."""
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        out_channels = channels * self.expansion
+        self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = nn.Conv2d(channels, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(in_channels, out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return cast(Tensor, self.relu(out + (x if self.downsample is None else self.downsample(x))))
+
+
+class SlimBlock(nn.Module):
+    """Two 3x3 convolutions, the block of ResNet-18."""
+
+    expansion = 1
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(in_channels, channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return cast(Tensor, self.relu(out + (x if self.downsample is None else self.downsample(x))))
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and in_channels == out_channels:
+        return None
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels))
+
+
+class ResNet(nn.Module):
+    """Pictures (N, 3, H, W) to features of stride 4 (layer1), 16 (layer3) and 32 (layer4)."""
+
+    def __init__(
+        self, block: type[Bottleneck] | type[SlimBlock], depths: tuple[int, int, int, int], width: int
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        in_channels = width
+        for index, depth in enumerate(depths):
+            blocks: list[nn.Module] = []
+            for position in range(depth):
+                stride = 2 if index > 0 and position == 0 else 1
+                blocks.append(block(in_channels, width << index, stride))
+                in_channels = (width << index) * block.expansion
+            setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+        self.out_channels = (in_channels // 2, in_channels)
+
+    def stem(self, images: Tensor) -> Tensor:
+        """(N, width * expansion, H/4, W/4) after layer1: the stereo feature."""
+        return cast(Tensor, self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images))))))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        fine = self.stem(images)
+        middle = self.layer3(self.layer2(fine))
+        return fine, middle, self.layer4(middle)
+
+
+def resnet50(width: int = 64) -> ResNet:
+    """ResNet-50; ``width`` 64 is the standard network."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), width)
+
+
+def resnet18(width: int = 64) -> ResNet:
+    """ResNet-18 of ``width`` channels after the stem."""
+    return ResNet(SlimBlock, (2, 2, 2, 2), width)

@@ -1,0 +1,37 @@
+"""From an image feature map to depth probabilities and the context that is lifted with them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from flashocc_ros.model.depth_net import DepthNet
+from flashocc_ros.model.outputs import StereoContext
+from flashocc_ros.model.variants import Variant
+
+
+class ViewTransform(nn.Module):
+    """The depth network: one 1x1 convolution, or the camera-aware one."""
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        self.num_depths = variant.depth.count
+        channels = variant.neck_channels
+        self.depth_net: nn.Module = (
+            DepthNet(channels, self.num_depths, variant.lift_channels, stereo=variant.stereo)
+            if variant.depth_net
+            else nn.Conv2d(channels, self.num_depths + variant.lift_channels, 1)
+        )
+
+    def forward(
+        self,
+        feature: Tensor,
+        camera_params: Tensor | None = None,
+        stereo_feature: Tensor | None = None,
+        previous: StereoContext | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """(N, C_n, fH, fW) to depth (N, D, fH, fW), softmaxed over D, and context (N, C, fH, fW)."""
+        if isinstance(self.depth_net, DepthNet):
+            out = self.depth_net(feature, camera_params, stereo_feature, previous)
+        else:
+            out = self.depth_net(feature)
+        return out[:, : self.num_depths].softmax(dim=1), out[:, self.num_depths :]
