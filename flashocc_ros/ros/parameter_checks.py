@@ -1,0 +1,143 @@
+"""What the values of parameters must fulfil; each failure is one sentence that names parameter, value and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.model.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from flashocc_ros.ros.parameters import NodeParameters
+
+MAX_CAMERAS = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a parameter is for and which values it takes."""
+
+    description: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    read_only: bool = False
+
+
+def check_value(name: str, value: Any, limits: Limits) -> None:
+    """Raise ConfigError when one value breaks the limits of its parameter."""
+    if limits.choices and value not in limits.choices:
+        near = difflib.get_close_matches(str(value), limits.choices, n=1, cutoff=0.3)
+        hint = f"did you mean {near[0]!r}? " if near and len(limits.choices) > 3 else ""
+        raise _error(name, value, f"is not one of its choices; {hint}use one of: {', '.join(limits.choices)}")
+    low, high = limits.minimum, limits.maximum
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise _error(name, value, f"is out of range; use a value from {low:g} to {high:g}")
+
+
+def check_all(parameters: NodeParameters, each: Iterable[tuple[str, Any, Limits]]) -> None:
+    """Raise ConfigError for the first value that breaks its limits or does not fit the others."""
+    for name, value, limits in each:
+        check_value(name, value, limits)
+    _check_files(parameters)
+    _check_cameras(parameters)
+    _check_sync(parameters)
+    _check_temporal(parameters)
+    if parameters.grid.min_height_m >= parameters.grid.max_height_m:
+        raise _error(
+            "grid.min_height_m",
+            parameters.grid.min_height_m,
+            f"must be below grid.max_height_m ({parameters.grid.max_height_m:g}); lower it or raise the other",
+        )
+    if parameters.diagnostics.warn_after_s > parameters.diagnostics.error_after_s:
+        raise _error(
+            "diagnostics.warn_after_s",
+            parameters.diagnostics.warn_after_s,
+            f"must not exceed diagnostics.error_after_s ({parameters.diagnostics.error_after_s:g}); lower it",
+        )
+
+
+def _error(name: str, value: Any, rest: str) -> ConfigError:
+    return ConfigError(f"parameter {name}: {value!r} {rest}")
+
+
+def _check_files(parameters: NodeParameters) -> None:
+    path = parameters.checkpoint
+    if path and not Path(path).expanduser().is_file():
+        raise _error("checkpoint", path, "is no file; give the path of a .pth or .safetensors file, or leave it empty")
+    folder = parameters.cache_dir
+    if folder and Path(folder).expanduser().exists() and not Path(folder).expanduser().is_dir():
+        raise _error("cache_dir", folder, "is no folder; give another path or leave it empty")
+
+
+def _check_cameras(parameters: NodeParameters) -> None:
+    names = parameters.cameras.names
+    if not 1 <= len(names) <= MAX_CAMERAS:
+        raise _error(
+            "cameras.names",
+            list(names),
+            f"holds {len(names)} cameras, needs 1 to {MAX_CAMERAS}; list them, e.g. with "
+            "--params-file config/cameras_nuscenes.yaml",
+        )
+    reserved = {item.name for item in fields(parameters.cameras)}
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in reserved:
+            raise _error(
+                "cameras.names",
+                name,
+                f"cannot name a camera; use letters, digits and underscores, not starting with a digit, and none of "
+                f"{', '.join(sorted(reserved))}",
+            )
+    if len(set(names)) != len(names):
+        raise _error("cameras.names", list(names), "holds a name twice; give each camera its own name")
+    owners: dict[str, str] = {}
+    for name in names:
+        topics = {"image_topic": parameters.image_topic(name), "info_topic": parameters.info_topic(name)}
+        for key, topic in topics.items():
+            if not topic:
+                raise _error(
+                    f"cameras.{name}.{key}", topic, "leaves the camera without its K; name its CameraInfo topic"
+                )
+            if topic in owners:
+                raise _error(
+                    f"cameras.{name}.{key}",
+                    topic,
+                    f"is already used by {owners[topic]}; give each topic once, or put {{name}} into cameras.{key}",
+                )
+            owners[topic] = f"cameras.{name}.{key}"
+
+
+def _check_sync(parameters: NodeParameters) -> None:
+    sync = parameters.sync
+    if sync.anchor and sync.anchor not in parameters.cameras.names:
+        names = ", ".join(parameters.cameras.names)
+        raise _error("sync.anchor", sync.anchor, f"is no camera of cameras.names; use one of: {names}")
+    if sync.offsets_s and len(sync.offsets_s) != len(parameters.cameras.names):
+        count = len(parameters.cameras.names)
+        raise _error(
+            "sync.offsets_s", list(sync.offsets_s), f"must hold one delay for each of {count} cameras, or none"
+        )
+    if sync.policy == "approximate_time" and importlib.util.find_spec("message_filters") is None:
+        raise _error(
+            "sync.policy",
+            sync.policy,
+            "needs the ROS package message_filters, which is not installed; install ros-$ROS_DISTRO-message-filters or "
+            "use 'anchor'",
+        )
+
+
+def _check_temporal(parameters: NodeParameters) -> None:
+    variant = VARIANTS[parameters.variant]
+    if not parameters.odom_frame and (variant.num_frames > 1 or variant.stereo):
+        raise _error(
+            "odom_frame",
+            parameters.odom_frame,
+            f"cannot be empty with variant {variant.name}, which follows the ego motion over frames; name the fixed "
+            "frame of your odometry or choose a single-frame variant",
+        )

@@ -1,0 +1,268 @@
+"""Every parameter of the node: one typed field each, with its default, limits and description.
+
+The same fields declare the ROS parameters (``declare.py``) and fill the table of ``docs/node.md``. Names are the path
+of the fields, joined by dots: ``sync.timeout_s``. What no range or choice can say is in ``parameter_checks.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any
+
+from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.model.variants import VARIANTS
+from flashocc_ros.ros.parameter_checks import MAX_CAMERAS, Limits, check_all
+
+CAMERA_OVERRIDES = {
+    "image_topic": "Image topic of this camera; empty: from `cameras.image_topic`.",
+    "info_topic": "CameraInfo topic of this camera; empty: from `cameras.info_topic`.",
+    "frame": "Optical frame of this camera; empty: `frame_id` of its CameraInfo.",
+}
+"""Parameters `cameras.<name>.<key>`, declared for every name in `cameras.names`; all strings, empty by default."""
+
+DEFAULT_IMAGE_TOPIC = {"compressed": "{name}/image_rect_compressed", "raw": "{name}/image_rect"}
+
+
+def option(
+    default: Any,
+    description: str,
+    *,
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    read_only: bool = False,
+) -> Any:
+    """A dataclass field that is a ROS parameter."""
+    return field(default=default, metadata={"limits": Limits(description, choices, minimum, maximum, read_only)})
+
+
+def _cost(default: int) -> Any:
+    return option(default, "Cost of the class: 0 free, 100 lethal.", minimum=0, maximum=100)
+
+
+@dataclass(frozen=True)
+class CameraParameters:
+    """The cameras and how their images arrive."""
+
+    names: tuple[str, ...] = option((), f"Names of 1 to {MAX_CAMERAS} cameras, in the order the network sees them.")
+    transport: str = option("compressed", "Message type of the image topics.", choices=("compressed", "raw"))
+    image_topic: str = option(
+        "",
+        "Image topic of each camera, with `{name}`; empty: `{name}/image_rect_compressed`, or `{name}/image_rect` raw.",
+    )
+    info_topic: str = option("{name}/camera_info", "CameraInfo topic of each camera, with `{name}`.")
+    reliability: str = option(
+        "best_effort", "Reliability of the image subscriptions.", choices=("best_effort", "reliable")
+    )
+    depth: int = option(5, "Queue depth of each image subscription.", minimum=1, maximum=100)
+
+
+@dataclass(frozen=True)
+class SyncParameters:
+    """How images become sets."""
+
+    policy: str = option(
+        "anchor",
+        "anchor: own synchroniser with learned camera offsets; approximate_time: message_filters.",
+        choices=("anchor", "approximate_time"),
+    )
+    anchor: str = option("", "Camera that starts a set and gives its stamp; empty: the first of `cameras.names`.")
+    timeout_s: float = option(0.25, "How long a set waits for its last image [s].", minimum=0.01, maximum=5.0)
+    missing: str = option(
+        "drop", "A set that lacks an image: drop it, or mask the camera with black pixels.", choices=("drop", "mask")
+    )
+    offsets_s: tuple[float, ...] = option(
+        (), "Delay of each camera to the anchor [s], in the order of `cameras.names`; empty: learned."
+    )
+    queue_size: int = option(16, "Images per camera that may wait.", minimum=2, maximum=200)
+    max_backward_s: float = option(
+        1.0, "Stamps that go back further start over: a bag loop [s].", minimum=0.1, maximum=60.0
+    )
+    slop_s: float = option(
+        0.1, "Largest stamp difference in a set, approximate_time only [s].", minimum=0.0, maximum=1.0
+    )
+
+
+@dataclass(frozen=True)
+class TransformParameters:
+    """Extrinsics and ego motion."""
+
+    max_wait_s: float = option(0.2, "How long a complete set waits for its transforms [s].", minimum=0.0, maximum=5.0)
+
+
+@dataclass(frozen=True)
+class MemoryParameters:
+    """Past frames of temporal variants."""
+
+    interval_s: float = option(
+        0.5,
+        "Spacing of the past frames given to the network [s]; published networks saw 0.5.",
+        minimum=0.0,
+        maximum=5.0,
+    )
+    max_gap_s: float = option(2.0, "A longer pause between sets forgets the past [s].", minimum=0.1, maximum=60.0)
+
+
+@dataclass(frozen=True)
+class PanopticParameters:
+    """Instances; used by panoptic variants only."""
+
+    reference_mode: bool = option(False, "Reproduce the published assignment, with its known faults.")
+    max_distance_m: float = option(
+        0.0, "Largest distance of a voxel from its centre [m]; 0: a limit per class.", minimum=0.0, maximum=50.0
+    )
+    track_max_age_s: float = option(1.0, "How long an unseen object keeps its id [s].", minimum=0.0, maximum=60.0)
+
+
+@dataclass(frozen=True)
+class OutputParameters:
+    """Quality of service of the results."""
+
+    reliability: str = option("reliable", "Reliability of the result topics.", choices=("reliable", "best_effort"))
+    depth: int = option(2, "Queue depth of the result topics.", minimum=1, maximum=100)
+
+
+@dataclass(frozen=True)
+class MarkerParameters:
+    """The `markers` output."""
+
+    alpha: float = option(1.0, "Opacity of the cubes.", minimum=0.0, maximum=1.0)
+
+
+@dataclass(frozen=True)
+class CostParameters:
+    """Cost of each class in the `grid` output; the fields are the class names in the order of their ids."""
+
+    others: int = _cost(100)
+    barrier: int = _cost(100)
+    bicycle: int = _cost(100)
+    bus: int = _cost(100)
+    car: int = _cost(100)
+    construction_vehicle: int = _cost(100)
+    motorcycle: int = _cost(100)
+    pedestrian: int = _cost(100)
+    traffic_cone: int = _cost(100)
+    trailer: int = _cost(100)
+    truck: int = _cost(100)
+    driveable_surface: int = _cost(0)
+    other_flat: int = _cost(30)
+    sidewalk: int = _cost(60)
+    terrain: int = _cost(80)
+    manmade: int = _cost(100)
+    vegetation: int = _cost(100)
+
+    def by_class_id(self) -> tuple[int, ...]:
+        """17 costs, ordered by class id."""
+        return tuple(getattr(self, name) for name in CLASS_NAMES[:-1])
+
+
+@dataclass(frozen=True)
+class GridParameters:
+    """The `grid` output."""
+
+    min_height_m: float = option(
+        0.0, "Obstacles whose voxels lie lower do not count [m, base frame].", minimum=-1.0, maximum=5.4
+    )
+    max_height_m: float = option(
+        2.2, "Obstacles whose voxels lie higher do not count [m, base frame].", minimum=-1.0, maximum=5.4
+    )
+    empty_is_unknown: bool = option(True, "A column without any voxel is unknown (-1) rather than free (0).")
+    costs: CostParameters = field(default_factory=CostParameters)
+
+
+@dataclass(frozen=True)
+class DiagnosticsParameters:
+    """`/diagnostics` and its watchdog."""
+
+    period_s: float = option(1.0, "Time between two reports [s].", minimum=0.1, maximum=10.0)
+    warn_after_s: float = option(1.0, "No image or no result for so long is a WARN [s].", minimum=0.1, maximum=600.0)
+    error_after_s: float = option(5.0, "No image or no result for so long is an ERROR [s].", minimum=0.1, maximum=600.0)
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """All parameters of `flashocc_node`; read when it is configured."""
+
+    variant: str = option("flashocc-r50-M0", "Network; `flashocc variants` lists them.", choices=tuple(VARIANTS))
+    checkpoint: str = option(
+        "", "Weights, .pth or .safetensors; empty: the shipped ones of a synthetic variant, else untrained."
+    )
+    engine: str = option("auto", "Inference engine.", choices=("auto", "tensorrt", "openvino", "onnxruntime", "torch"))
+    precision: str = option("fp32", "Arithmetic of the engine.", choices=("fp32", "fp16", "int8"))
+    cache_dir: str = option("", "Folder for built engines; empty: ~/.cache/flashocc_ros.")
+    autostart: bool = option(True, "Configure and activate at start.", read_only=True)
+    base_frame: str = option("base_link", "Frame of the results: x forward, y left, z up.")
+    odom_frame: str = option("odom", "Fixed frame for ego motion; empty: none, static extrinsics.")
+    cameras: CameraParameters = field(default_factory=CameraParameters)
+    camera_overrides: dict[str, dict[str, str]] = field(default_factory=dict, metadata={"per_camera": True})
+    sync: SyncParameters = field(default_factory=SyncParameters)
+    tf: TransformParameters = field(default_factory=TransformParameters)
+    memory: MemoryParameters = field(default_factory=MemoryParameters)
+    panoptic: PanopticParameters = field(default_factory=PanopticParameters)
+    outputs: OutputParameters = field(default_factory=OutputParameters)
+    markers: MarkerParameters = field(default_factory=MarkerParameters)
+    grid: GridParameters = field(default_factory=GridParameters)
+    diagnostics: DiagnosticsParameters = field(default_factory=DiagnosticsParameters)
+
+    def __post_init__(self) -> None:
+        check_all(self, walk(self))
+
+    @property
+    def anchor(self) -> str:
+        """Camera whose stamp is the key stamp of a set."""
+        return self.sync.anchor or self.cameras.names[0]
+
+    def image_topic(self, camera: str) -> str:
+        """Image topic of a camera, as given: relative unless it starts with a slash."""
+        template = self.cameras.image_topic or DEFAULT_IMAGE_TOPIC[self.cameras.transport]
+        return self._override(camera, "image_topic") or template.replace("{name}", camera)
+
+    def info_topic(self, camera: str) -> str:
+        """CameraInfo topic of a camera."""
+        return self._override(camera, "info_topic") or self.cameras.info_topic.replace("{name}", camera)
+
+    def frame(self, camera: str) -> str:
+        """Optical frame of a camera; empty: take the one of its CameraInfo."""
+        return self._override(camera, "frame")
+
+    def _override(self, camera: str, key: str) -> str:
+        return self.camera_overrides.get(camera, {}).get(key, "")
+
+
+def walk(owner: Any = NodeParameters, prefix: str = "") -> Iterator[tuple[str, Any, Limits]]:
+    """Yield (dotted name, default or value, limits) of every parameter but the per-camera ones."""
+    instance = None if isinstance(owner, type) else owner
+    for item in fields(owner):
+        value = _default(item) if instance is None else getattr(instance, item.name)
+        if "limits" in item.metadata:
+            yield prefix + item.name, value, item.metadata["limits"]
+        elif is_dataclass(value):
+            yield from walk(type(value) if instance is None else value, f"{prefix}{item.name}.")
+
+
+def build(values: dict[str, Any], camera_overrides: dict[str, dict[str, str]]) -> NodeParameters:
+    """Parameters from dotted names; names left out keep their defaults.
+
+    Raises:
+        ConfigError: a value cannot be used; the message names the parameter, the value and the remedy.
+    """
+    parameters: NodeParameters = _build(NodeParameters, values, "", camera_overrides=camera_overrides)
+    return parameters
+
+
+def _build(owner: type, values: dict[str, Any], prefix: str, **extra: Any) -> Any:
+    arguments: dict[str, Any] = dict(extra)
+    for item in fields(owner):
+        name = prefix + item.name
+        if "limits" in item.metadata:
+            if name in values:
+                value = values[name]
+                arguments[item.name] = tuple(value) if isinstance(value, list | tuple) else value
+        elif is_dataclass(default := _default(item)):
+            arguments[item.name] = _build(type(default), values, f"{name}.")
+    return owner(**arguments)
+
+
+def _default(item: Field[Any]) -> Any:
+    return item.default_factory() if callable(item.default_factory) else item.default

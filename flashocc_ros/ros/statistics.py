@@ -1,0 +1,54 @@
+"""Counts and times of the node, written by its threads and read by the diagnostics."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+WINDOW = 200
+"""Times are summarised over so many latest values."""
+
+
+@dataclass
+class Statistics:
+    """Counters since the start and the latest times in milliseconds; safe to use from several threads."""
+
+    counters: Counter[str] = field(default_factory=Counter)
+    _times_ms: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=WINDOW)))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, key: str, number: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self.counters[key] += number
+
+    def drop(self, reason: str) -> None:
+        """Count a set that was dropped, and why."""
+        with self._lock:
+            self.counters["sets_dropped"] += 1
+            self.counters[f"sets_dropped_{reason}"] += 1
+
+    def time(self, key: str, value_ms: float) -> None:
+        """Remember one time."""
+        with self._lock:
+            self._times_ms[key].append(value_ms)
+
+    def times(self, prefix: str, values_ms: Mapping[str, float]) -> None:
+        """Remember one time per stage."""
+        for name, value_ms in values_ms.items():
+            self.time(f"{prefix}{name}", value_ms)
+
+    def summary(self) -> tuple[dict[str, int], dict[str, float]]:
+        """Counters, and ``<key>_ms_p50``, ``_p95``, ``_max`` of every time."""
+        with self._lock:
+            counters = dict(self.counters)
+            series = {key: list(values) for key, values in self._times_ms.items() if values}
+        percentiles: dict[str, float] = {}
+        for key, values in series.items():
+            p50, p95 = np.percentile(values, (50, 95))
+            percentiles |= {f"{key}_ms_p50": float(p50), f"{key}_ms_p95": float(p95), f"{key}_ms_max": max(values)}
+        return counters, percentiles
