@@ -1,0 +1,236 @@
+"""Learns when each camera fires relative to the anchor camera, from header stamps alone.
+
+Let T be the period of the anchor. The delay of a camera is only observable modulo T: with shutters staggered over 80 ms
+of an 83 ms period, "80 ms after this trigger" and "3 ms before the next one" give the same stamps. Which of the two is
+meant is a convention, chosen once per lock by `cut_cycle` and never changed while the lock holds:
+
+1. The phases of all cameras lie on a circle of circumference T. If one gap between neighbours is clearly the largest
+   (more than 1.25 times the second, beyond the noise), the circle is cut in its middle: a trigger is the tightest
+   burst that holds all cameras, wherever the anchor is in it.
+2. Otherwise the shutters sweep evenly through the whole period and a trigger is the sweep that begins with the anchor:
+   offsets lie in [0, T). A camera within 2 % of T of the anchor counts as simultaneous with it.
+3. While the noise of the estimates does not allow the decision, there is no lock.
+
+Phases are circular means of stamp differences modulo T, so lost images do not bias them.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+HISTORY = 400  # stamps kept per camera: half a minute at 12 Hz
+MIN_SAMPLES = 4  # fewer images of a camera tell nothing about its jitter
+CLEAR_GAP_RATIO = 1.25
+SAME_SHUTTER = 0.02  # of the period
+MAX_JITTER = 0.23  # rms of the residuals, of the period; evenly spread phases give 0.289
+UNDECIDED_SAMPLES = 48  # after this many a gap that is not clear counts as not there
+SIGMAS = 3.5
+JITTER_FLOOR_NS = 0.3e6
+
+
+def estimate_period_ns(anchor: Sequence[int], others: Sequence[Sequence[int]]) -> float | None:
+    """Period of the anchor in nanoseconds from its sorted stamps, robust to lost images; None while unsure.
+
+    The median interval is refined over the whole span. While there are few intervals a loss could double the median, so
+    the pooled intervals of all cameras must agree with it.
+    """
+    intervals = np.diff(np.asarray(anchor, np.int64)).astype(np.float64)
+    if len(intervals) < 3:
+        return None
+    rough = float(np.median(intervals))
+    if len(intervals) < 8:
+        pooled = np.concatenate([np.diff(np.asarray(stamps, np.int64)) for stamps in (anchor, *others)])
+        if abs(float(np.median(pooled)) - rough) > 0.25 * rough:
+            return None
+    periods = np.rint(intervals / rough)
+    near = (periods >= 1) & (periods <= 8)
+    return float(intervals[near].sum() / periods[near].sum())
+
+
+def phase_of(stamps: Sequence[int], anchor: Sequence[int], period_ns: float) -> tuple[float, float, int]:
+    """Circular mean of ``stamps`` relative to the latest anchor stamp, modulo the period.
+
+    Returns:
+        phase in [0, period), rms of the residuals (both nanoseconds) and the number of samples used.
+    """
+    anchor_ns, camera_ns = np.asarray(anchor, np.int64), np.asarray(stamps, np.int64)
+    before = np.clip(np.searchsorted(anchor_ns, camera_ns, "right") - 1, 0, None)
+    lag: npt.NDArray[np.float64] = (camera_ns - anchor_ns[before]).astype(np.float64)
+    lag = lag[np.abs(lag) < 3.5 * period_ns]  # beyond, the error of the period itself would show
+    if len(lag) == 0:
+        return 0.0, period_ns, 0
+    turns = lag / period_ns
+    mean = math.atan2(np.sin(2 * np.pi * turns).mean(), np.cos(2 * np.pi * turns).mean()) / (2 * np.pi)
+    residual = (turns - mean + 0.5) % 1.0 - 0.5
+    mean += float(residual.mean())
+    return (mean % 1.0) * period_ns, float(residual.std()) * period_ns, len(lag)
+
+
+def cut_cycle(
+    phases_ns: Mapping[str, float], noise_ns: Mapping[str, float], period_ns: float, num_samples: int
+) -> dict[str, float] | None:
+    """Turns phases modulo the period into offsets to the anchor (phase 0); None while undecided.
+
+    Args:
+        phases_ns: phase in [0, period) of every camera but the anchor.
+        noise_ns: half width of the confidence interval of each phase.
+        period_ns: period of the anchor.
+        num_samples: images seen of the camera seen least.
+    """
+    ordered = sorted([0.0, *phases_ns.values()])
+    ends = [*ordered[1:], period_ns]
+    gaps = sorted((end - start, start) for start, end in zip(ordered, ends, strict=True))
+    largest, second = gaps[-1], gaps[-2] if len(gaps) > 1 else (0.0, 0.0)
+    margin = math.sqrt(2) * max(noise_ns.values(), default=0.0)
+    if largest[0] - margin > CLEAR_GAP_RATIO * (second[0] + margin):
+        cut = largest[1] + largest[0] / 2
+        return {name: phase if phase < cut else phase - period_ns for name, phase in phases_ns.items()}
+    if num_samples < UNDECIDED_SAMPLES and largest[0] + margin > CLEAR_GAP_RATIO * max(second[0] - margin, 0.0):
+        return None
+    offsets = {}
+    for name, phase in phases_ns.items():
+        signed = phase if phase <= period_ns / 2 else phase - period_ns
+        simultaneous = abs(signed) <= SAME_SHUTTER * period_ns
+        if abs(signed) > noise_ns[name]:
+            offsets[name] = signed if simultaneous else phase
+        elif noise_ns[name] <= SAME_SHUTTER * period_ns or num_samples >= HISTORY:
+            offsets[name] = signed
+        else:
+            return None
+    return offsets
+
+
+class OffsetLearner:
+    """Offset of every camera to the anchor and the anchor's period, in nanoseconds.
+
+    Args:
+        cameras: all camera names.
+        anchor: the camera that defines the trigger.
+        configured_ns: offsets that are known; these cameras are not learned.
+    """
+
+    def __init__(self, cameras: Sequence[str], anchor: str, configured_ns: Mapping[str, float]) -> None:
+        self.cameras, self.anchor = tuple(cameras), anchor
+        self.configured_ns = dict(configured_ns)
+        self.period_ns: float | None = None
+        self.offsets_ns: dict[str, float] = {}
+        self.cycle_ns: dict[str, float] = {}  # period of a camera that is faster than the anchor, else the anchor's
+        self._jitter_ns: dict[str, float] = {}
+        self._drift_ns: dict[str, float] = {}
+        self._weight: dict[str, float] = {}
+        self._stamps: dict[str, list[int]] = {name: [] for name in cameras}
+
+    @property
+    def locked(self) -> bool:
+        return self.period_ns is not None
+
+    def reset(self) -> None:
+        """Forgets everything but the configured offsets."""
+        self.period_ns = None
+        self.offsets_ns = {}
+        self.cycle_ns = {}
+        self._drift_ns = {}
+        for stamps in self._stamps.values():
+            stamps.clear()
+
+    def forget(self, camera: str) -> None:
+        """Forgets one camera, which fell silent or shifted its phase; the others stay locked."""
+        self._stamps[camera].clear()
+        self._drift_ns.pop(camera, None)
+        if camera not in self.configured_ns:
+            self.offsets_ns.pop(camera, None)
+
+    def observe(self, camera: str, stamp_ns: int) -> None:
+        """Takes note of a stamp, in any order."""
+        stamps = self._stamps[camera]
+        if not stamps or stamp_ns > stamps[-1]:
+            stamps.append(stamp_ns)
+        else:
+            bisect.insort(stamps, stamp_ns)
+        if len(stamps) > HISTORY:
+            del stamps[0]
+
+    def solve(self, need_all: bool) -> bool:
+        """Tries to lock (or to add a camera to the lock); True when ``offsets_ns`` changed.
+
+        Args:
+            need_all: lock only when every camera can be placed; otherwise cameras that sent nothing are left out.
+        """
+        others = [name for name in self.cameras if name != self.anchor]
+        period = estimate_period_ns(self._stamps[self.anchor], [self._stamps[name] for name in others])
+        if period is None:
+            return False
+        offsets = dict(self.configured_ns)
+        cycle = {name: period for name in self.cameras}
+        phases: dict[str, float] = {}
+        jitters: dict[str, float] = {}
+        samples: dict[str, int] = {}
+        for name in others:
+            stamps = self._stamps[name]
+            if len(stamps) >= MIN_SAMPLES:
+                own = float(np.median(np.diff(np.asarray(stamps, np.int64))))
+                if own < 0.75 * period:
+                    cycle[name] = own
+            if name in self.configured_ns:
+                continue
+            if len(stamps) < MIN_SAMPLES:
+                if stamps or need_all:
+                    return False
+                continue
+            phase, jitter, count = phase_of(stamps, self._stamps[self.anchor], cycle[name])
+            if count < MIN_SAMPLES or jitter > MAX_JITTER * cycle[name]:
+                return False
+            phases[name], jitters[name], samples[name] = phase, jitter, count
+        # Cameras of one rig jitter alike; pooling keeps four lucky samples from looking like a precise clock.
+        pooled = math.sqrt(sum(j * j for j in jitters.values()) / len(jitters)) if jitters else 0.0
+        noise = {}
+        for name, count in samples.items():
+            jitter = max(jitters[name], pooled, JITTER_FLOOR_NS)
+            noise[name] = SIGMAS * (1 + 8 / count) * jitter / math.sqrt(count)
+            if cycle[name] < period:  # several images per trigger: the nearest is meant
+                offsets[name] = phases[name] if phases[name] <= cycle[name] / 2 else phases[name] - cycle[name]
+                del phases[name]
+        if phases:
+            placed = cut_cycle(
+                phases, {name: noise[name] for name in phases}, period, min(samples[name] for name in phases)
+            )
+            if placed is None:
+                return False
+            offsets.update(placed)
+        offsets[self.anchor] = 0.0
+        if self.period_ns is not None and offsets.keys() == self.offsets_ns.keys():
+            return False
+        self.period_ns, self.offsets_ns, self.cycle_ns = period, offsets, cycle
+        self._jitter_ns = {name: max(jitters.get(name, 0.0), pooled, JITTER_FLOOR_NS) for name in self.cameras}
+        self._weight = {name: 1.0 / max(samples.get(name, 1), 4) for name in self.cameras}
+        self._drift_ns = {}
+        return True
+
+    def track(self, camera: str, residual_ns: float) -> None:
+        """Follows slow drift of a learned offset with the residual of a matched image; forgets a camera that shifted."""
+        if camera in self.configured_ns or camera not in self.offsets_ns:
+            return
+        weight = self._weight[camera] = max(0.01, self._weight[camera] / (1 + self._weight[camera]))
+        self.offsets_ns[camera] += weight * residual_ns
+        drift = self._drift_ns.get(camera, 0.0)
+        drift += 0.15 * (residual_ns - drift)
+        self._drift_ns[camera] = drift
+        limit = 5 * math.sqrt(0.15 / 1.85) * self._jitter_ns[camera] + 2e6
+        if abs(drift) > limit or abs(self.offsets_ns[camera]) > 1.1 * self.cycle_ns[camera]:
+            self.forget(camera)
+
+    def track_period(self, interval_ns: int) -> None:
+        """Follows the anchor's period with the interval between two of its images."""
+        if self.period_ns is None:
+            return
+        count = round(interval_ns / self.period_ns)
+        if 1 <= count <= 4:
+            change = 0.02 * (interval_ns / count - self.period_ns)
+            for name, cycle in self.cycle_ns.items():
+                self.cycle_ns[name] = cycle + change if cycle == self.period_ns else cycle
+            self.period_ns += change

@@ -1,0 +1,471 @@
+"""Groups the images of N cameras into sets of one trigger each.
+
+One camera, the anchor, defines a set: each of its images opens one, and its stamp is the key stamp. The image of camera c
+belongs to the anchor image ``a`` when ``|stamp - offset_c - a| <= 0.45 * period`` for this anchor image alone and for no
+other image of c. Offsets and period are learned (`offsets.py`) or configured. As long as the stamps of a camera and the
+anchor jitter against each other by less than 0.45 of the period, no image can satisfy this for two triggers, whatever was
+lost or came out of order; jitter beyond that costs sets, and is 0.55 of the period or more before it could mix any.
+
+Until the offsets are known nothing is matched, with one exception that needs no offsets: when all streams have been silent
+for ``timeout_s`` and the images waiting are one isolated burst with one image per camera, the burst is a set. That is how
+a recording of single key frames, or a replay that waits for each answer, comes out whole from its first image on.
+
+Pure Python without ROS. Not thread safe: call it from one executor thread.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.ros.offsets import OffsetLearner
+
+Item = TypeVar("Item")
+
+GATE = 0.45  # of the period
+NS_PER_S = 1_000_000_000
+CLOSED_KEPT = 16  # key stamps of finished sets, to tell a late image from an early one
+STALLED_PERIODS = 5.0
+BURST_ANY_ORDER_NS = 50_000_000  # a first burst this tight is one set even if the anchor is not its first image
+
+
+@dataclass(frozen=True)
+class ImageSet(Generic[Item]):
+    """Images of one trigger, in the order of the synchroniser's cameras.
+
+    Attributes:
+        key_stamp_ns: stamp of the anchor's image.
+        stamps_ns: stamp of each image; of a missing one, when it was to be expected.
+        items: what was given to ``add``; None for a camera that is missing (``missing="mask"`` only).
+        missing: names of the missing cameras.
+        epoch: counts resets; sets of different epochs do not belong to one drive.
+    """
+
+    key_stamp_ns: int
+    stamps_ns: tuple[int, ...]
+    items: tuple[Item | None, ...]
+    missing: tuple[str, ...] = ()
+    epoch: int = 0
+
+    @property
+    def spread_ns(self) -> int:
+        """Time between the first and the last image."""
+        return max(self.stamps_ns) - min(self.stamps_ns)
+
+
+@dataclass
+class CameraCounters:
+    """What became of the images of one camera; ``received`` is the sum of the others and those still waiting.
+
+    ``late`` came after its set was finished; ``dropped`` never found a complete set or was crowded out of the queue;
+    ``rejected`` had a stamp of zero or below; ``duplicate`` repeated a stamp.
+    """
+
+    received: int = 0
+    used: int = 0
+    late: int = 0
+    dropped: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+
+
+@dataclass
+class SetCounters:
+    """``complete`` and ``masked`` were handed out; ``incomplete`` lacked an image when their time was up; ``skipped`` were
+    overtaken by a newer complete set; ``resets`` counts jumps back in time and calls of ``reset``."""
+
+    complete: int = 0
+    masked: int = 0
+    incomplete: int = 0
+    skipped: int = 0
+    resets: int = 0
+
+
+@dataclass
+class _Pending(Generic[Item]):
+    key_ns: int
+    deadline_ns: int
+    images: dict[str, tuple[int, Item]] = field(default_factory=dict)
+
+
+@dataclass
+class _Queue(Generic[Item]):
+    """Images of one camera that wait for their anchor, by stamp."""
+
+    stamps: list[int] = field(default_factory=list)
+    items: dict[int, Item] = field(default_factory=dict)
+    seen: deque[int] = field(default_factory=lambda: deque(maxlen=CLOSED_KEPT))
+    newest_ns: int = 0
+    arrived_ns: int | None = None
+
+    def push(self, stamp_ns: int, item: Item) -> None:
+        bisect.insort(self.stamps, stamp_ns)
+        self.items[stamp_ns] = item
+
+    def pop(self, index: int) -> tuple[int, Item]:
+        stamp_ns = self.stamps.pop(index)
+        return stamp_ns, self.items.pop(stamp_ns)
+
+    def clear(self) -> int:
+        count = len(self.stamps)
+        self.stamps.clear()
+        self.items.clear()
+        return count
+
+
+class AnchorSynchronizer(Generic[Item]):
+    """Synchroniser with an anchor camera.
+
+    Args:
+        cameras: distinct names; the order of the images in a set.
+        anchor: name of the camera whose stamp is the key stamp; the first by default.
+        timeout_s: how long a set waits for its images after the anchor's arrived, seconds of ``now_ns``.
+        missing: what happens to a set that lacks an image when its time is up: ``drop`` it, or hand it out with the
+            camera ``mask``-ed (item None). A camera silent for five periods is not waited for when masked.
+        offsets_s: known delays to the anchor in seconds; cameras not named are learned.
+        queue_size: images per camera that may wait.
+        max_backward_s: a camera whose stamps go back further than this started over: everything is forgotten.
+
+    Raises:
+        ConfigError: an argument that cannot be used.
+    """
+
+    def __init__(
+        self,
+        cameras: Sequence[str],
+        anchor: str | None = None,
+        *,
+        timeout_s: float = 0.25,
+        missing: Literal["drop", "mask"] = "drop",
+        offsets_s: Mapping[str, float] | None = None,
+        queue_size: int = 16,
+        max_backward_s: float = 1.0,
+    ) -> None:
+        self.cameras = tuple(cameras)
+        if not self.cameras or len(set(self.cameras)) != len(self.cameras):
+            raise ConfigError(f"cameras must be distinct names and at least one, got {list(cameras)}")
+        self.anchor = self.cameras[0] if anchor is None else anchor
+        for what, name in [("sync.anchor", self.anchor), *(("sync.offsets_s", name) for name in offsets_s or {})]:
+            if name not in self.cameras:
+                raise ConfigError(f"{what} names camera {name!r}, which is not one of {', '.join(self.cameras)}")
+        if missing not in ("drop", "mask"):
+            raise ConfigError(f"sync.missing is {missing!r}; use 'drop' or 'mask'")
+        for what, value in (("timeout_s", timeout_s), ("queue_size", queue_size), ("max_backward_s", max_backward_s)):
+            if not value > 0:
+                raise ConfigError(f"sync.{what} is {value}; it must be above 0")
+        configured = {name: seconds * 1e9 for name, seconds in (offsets_s or {}).items()}
+        if configured.get(self.anchor):
+            raise ConfigError(f"sync.offsets_s of the anchor {self.anchor} is {configured[self.anchor] / 1e9:g}; use 0")
+        self.missing = missing
+        self.timeout_ns = round(timeout_s * NS_PER_S)
+        self.queue_size = int(queue_size)
+        self.max_backward_ns = round(max_backward_s * NS_PER_S)
+        self.counters = {name: CameraCounters() for name in self.cameras}
+        self.sets = SetCounters()
+        self.epoch = 0
+        self._learner = OffsetLearner(self.cameras, self.anchor, configured)
+        self._queues: dict[str, _Queue[Item]] = {name: _Queue() for name in self.cameras}
+        self._pending: list[_Pending[Item]] = []
+        self._closed: deque[int] = deque(maxlen=CLOSED_KEPT)
+        self._emitted_ns = 0
+        self._arrived_ns = 0
+        self._failures = 0
+
+    # ---------------------------------------------------------------- what it knows
+    @property
+    def locked(self) -> bool:
+        """True when offsets and period are known."""
+        return self._learner.locked or len(self.cameras) == 1
+
+    @property
+    def offsets_s(self) -> dict[str, float]:
+        """Delay of each camera to the anchor in seconds, as far as known."""
+        return {name: offset / 1e9 for name, offset in self._learner.offsets_ns.items()}
+
+    @property
+    def period_s(self) -> float | None:
+        """Period of the anchor in seconds, when known."""
+        return None if self._learner.period_ns is None else self._learner.period_ns / 1e9
+
+    def describe(self) -> str:
+        """One line for diagnostics."""
+        if len(self.cameras) == 1:
+            return "one camera, nothing to synchronise"
+        if self.period_s is None:
+            silent = [name for name, counters in self.counters.items() if counters.received == 0]
+            return "learning offsets" + (f"; nothing yet from {', '.join(silent)}" if silent else "")
+        offsets = ", ".join(f"{name} {seconds * 1e3:+.1f} ms" for name, seconds in self.offsets_s.items())
+        return f"period {self.period_s * 1e3:.1f} ms; offsets {offsets}"
+
+    # ---------------------------------------------------------------- input
+    def add(self, camera: str, stamp_ns: int, item: Item, now_ns: int) -> list[ImageSet[Item]]:
+        """Takes one image and returns the sets that it finished, oldest first.
+
+        Args:
+            camera: one of ``cameras``.
+            stamp_ns: its header stamp.
+            item: anything, handed back in the set.
+            now_ns: a steady clock, only used for waiting.
+        """
+        counters, queue = self.counters[camera], self._queues[camera]
+        counters.received += 1
+        if stamp_ns <= 0:
+            counters.rejected += 1
+            return []
+        if stamp_ns in queue.seen:
+            counters.duplicate += 1
+            return []
+        if stamp_ns < queue.newest_ns - self.max_backward_ns:
+            self.reset()
+        finished = self.poll(now_ns)
+        learner = self._learner
+        if queue.newest_ns and stamp_ns - queue.newest_ns > self._silence_ns():
+            self._after_silence(camera)
+        queue.seen.append(stamp_ns)
+        if camera == self.anchor and queue.newest_ns and stamp_ns > queue.newest_ns:
+            learner.track_period(stamp_ns - queue.newest_ns)
+        queue.newest_ns = max(queue.newest_ns, stamp_ns)
+        queue.arrived_ns = self._arrived_ns = now_ns
+        learner.observe(camera, stamp_ns)
+        if len(self.cameras) == 1:
+            counters.used += 1
+            self.sets.complete += 1
+            return [*finished, ImageSet(stamp_ns, (stamp_ns,), (item,), (), self.epoch)]
+        if camera == self.anchor and len(learner.offsets_ns) < len(self.cameras):
+            placed = learner.solve(need_all=self.missing == "drop" or not self._started(now_ns))
+            if placed:
+                self._requeue()
+        self._place(camera, stamp_ns, item, now_ns)
+        return finished + self._finish_complete(now_ns)
+
+    def poll(self, now_ns: int) -> list[ImageSet[Item]]:
+        """Returns the sets whose time is up; call it when ``next_deadline_ns`` has come."""
+        finished: list[ImageSet[Item]] = []
+        if not self.locked:
+            burst = self._burst(now_ns)
+            return [burst] if burst else finished
+        while self._pending and self._pending[0].deadline_ns <= now_ns:
+            pending = self._pending.pop(0)
+            if self.missing == "mask" and len(pending.images) > 1:
+                finished.append(self._emit(pending))
+            else:
+                self._close(pending)
+                self.sets.incomplete += 1
+                self._count_failure()
+        return finished
+
+    def next_deadline_ns(self) -> int | None:
+        """When ``poll`` has something to do next, on the clock of ``now_ns``; None when nothing waits."""
+        if not self.locked:
+            return self._arrived_ns + self.timeout_ns if any(q.stamps for q in self._queues.values()) else None
+        return self._pending[0].deadline_ns if self._pending else None
+
+    def reset(self) -> None:
+        """Forgets images, stamps and learned offsets; counters go on."""
+        for pending in self._pending:
+            for name in pending.images:
+                self.counters[name].dropped += 1
+        self._pending.clear()
+        for name, queue in self._queues.items():
+            self.counters[name].dropped += queue.clear()
+            queue.seen.clear()
+            queue.newest_ns = 0
+        self._closed.clear()
+        self._emitted_ns = 0
+        self._failures = 0
+        self._learner.reset()
+        self.sets.resets += 1
+        self.epoch += 1
+
+    # ---------------------------------------------------------------- matching
+    def _gate_ns(self, camera: str) -> float:
+        return GATE * self._learner.cycle_ns[camera]
+
+    def _place(self, camera: str, stamp_ns: int, item: Item, now_ns: int) -> None:
+        """Puts an image into the one set it belongs to, or into the queue."""
+        counters = self.counters[camera]
+        offset = self._learner.offsets_ns.get(camera)
+        if not self._learner.locked or offset is None:
+            self._wait(camera, stamp_ns, item)
+        elif camera == self.anchor:
+            if stamp_ns <= self._emitted_ns:
+                counters.late += 1
+            else:
+                self._open(stamp_ns, item, now_ns)
+        else:
+            gate, trigger = self._gate_ns(camera), stamp_ns - offset
+            pending = [p for p in self._pending if abs(trigger - p.key_ns) <= gate]
+            closed = any(abs(trigger - key) <= gate for key in self._closed)
+            if not pending and (closed or trigger < self._emitted_ns):
+                counters.late += 1
+            elif not pending:
+                self._wait(camera, stamp_ns, item)
+            elif len(pending) > 1 or closed:
+                counters.dropped += 1  # two triggers claim it
+            elif camera in pending[0].images:
+                del pending[0].images[camera]  # two images claim the trigger
+                counters.dropped += 2
+            else:
+                pending[0].images[camera] = (stamp_ns, item)
+
+    def _wait(self, camera: str, stamp_ns: int, item: Item) -> None:
+        queue = self._queues[camera]
+        queue.push(stamp_ns, item)
+        if len(queue.stamps) > self.queue_size:
+            queue.pop(0)
+            self.counters[camera].dropped += 1
+
+    def _open(self, key_ns: int, item: Item, now_ns: int) -> None:
+        """Opens the set of an anchor image and fills it from the queues."""
+        learner = self._learner
+        for other in self._pending:
+            for name, (stamp_ns, _) in list(other.images.items()):
+                if name != self.anchor and abs(stamp_ns - learner.offsets_ns[name] - key_ns) <= self._gate_ns(name):
+                    del other.images[name]  # it could as well belong to the new anchor
+                    self.counters[name].dropped += 1
+        others = [p.key_ns for p in self._pending] + list(self._closed)
+        opened: _Pending[Item] = _Pending(key_ns, now_ns + self.timeout_ns, {self.anchor: (key_ns, item)})
+        for name, queue in self._queues.items():
+            offset = learner.offsets_ns.get(name)
+            if offset is None or name == self.anchor or not queue.stamps:
+                continue
+            gate, expected = self._gate_ns(name), key_ns + offset
+            first = bisect.bisect_left(queue.stamps, expected - gate)
+            last = bisect.bisect_right(queue.stamps, expected + gate)
+            found = [queue.pop(first) for _ in range(last - first)]
+            if len(found) == 1 and not any(abs(found[0][0] - offset - key) <= gate for key in others):
+                opened.images[name] = found[0]
+            else:
+                self.counters[name].dropped += len(found)
+        bisect.insort(self._pending, opened, key=lambda p: p.key_ns)
+
+    def _requeue(self) -> None:
+        """Starts matching anew after the offsets changed."""
+        for pending in self._pending:
+            for name, (stamp_ns, item) in pending.images.items():
+                self._queues[name].push(stamp_ns, item)
+        self._pending.clear()
+        queue = self._queues[self.anchor]
+        while queue.stamps:
+            self._open(*queue.pop(0), self._arrived_ns)
+
+    # ---------------------------------------------------------------- finishing
+    def _finish_complete(self, now_ns: int) -> list[ImageSet[Item]]:
+        """Hands out complete sets; an incomplete one that is older than a complete one is given up."""
+        if not self._pending:
+            return []
+        needed = [name for name in self.cameras if self.missing == "drop" or self._alive(name, now_ns)]
+        done = [len(p.images) > 1 and all(name in p.images for name in needed) for p in self._pending]
+        if not any(done):
+            return []
+        count = len(done) - done[::-1].index(True)
+        finished = []
+        for pending, complete in zip(self._pending[:count], done[:count], strict=True):
+            if complete:
+                finished.append(self._emit(pending))
+            else:
+                self._close(pending)
+                self.sets.skipped += 1
+        del self._pending[:count]
+        self._failures = 0
+        return finished
+
+    def _emit(self, pending: _Pending[Item]) -> ImageSet[Item]:
+        learner, key = self._learner, pending.key_ns
+        self._closed.append(key)
+        self._emitted_ns = key
+        missing = tuple(name for name in self.cameras if name not in pending.images)
+        stamps, items = [], []
+        for name in self.cameras:
+            offset = learner.offsets_ns.get(name, 0.0)
+            stamp_ns, item = pending.images.get(name, (round(key + offset), None))
+            stamps.append(stamp_ns)
+            items.append(item)
+            if name in pending.images:
+                self.counters[name].used += 1
+                learner.track(name, stamp_ns - offset - key)
+            queue = self._queues[name]
+            while queue.stamps and queue.stamps[0] - offset <= key and name in learner.offsets_ns:
+                queue.pop(0)  # its own anchor image was lost
+                self.counters[name].dropped += 1
+        if missing:
+            self.sets.masked += 1
+        else:
+            self.sets.complete += 1
+        return ImageSet(key, tuple(stamps), tuple(items), missing, self.epoch)
+
+    def _close(self, pending: _Pending[Item]) -> None:
+        self._closed.append(pending.key_ns)
+        for name in pending.images:
+            self.counters[name].dropped += 1
+
+    def _burst(self, now_ns: int) -> ImageSet[Item] | None:
+        """One isolated image per camera while all streams are silent; see the module's docstring."""
+        queues = self._queues
+        if not queues[self.anchor].stamps or now_ns - self._arrived_ns < self.timeout_ns:
+            return None
+        present = [name for name in self.cameras if queues[name].stamps]
+        if len(present) < (len(self.cameras) if self.missing == "drop" else 2):
+            return None
+        key = queues[self.anchor].stamps[-1]
+        delay = self._learner.configured_ns
+        chosen = {
+            name: min(queues[name].stamps, key=lambda s, n=name: abs(s - delay.get(n, 0) - key)) for name in present
+        }
+        triggers = [stamp_ns - delay.get(name, 0) for name, stamp_ns in chosen.items()]
+        start, end = min(triggers), max(triggers)
+        apart = max(2 * (end - start), 2 * BURST_ANY_ORDER_NS)
+        for name in present:
+            for stamp_ns in queues[name].stamps:
+                if stamp_ns != chosen[name] and start - apart < stamp_ns - delay.get(name, 0) < end + apart:
+                    return None
+        if start < key and end - start > BURST_ANY_ORDER_NS:
+            return None
+        images = {name: queues[name].pop(queues[name].stamps.index(stamp_ns)) for name, stamp_ns in chosen.items()}
+        for name in present:
+            while queues[name].stamps and queues[name].stamps[0] < chosen[name]:
+                queues[name].pop(0)
+                self.counters[name].dropped += 1
+        return self._emit(_Pending(key, now_ns, images))
+
+    # ---------------------------------------------------------------- health
+    def _started(self, now_ns: int) -> bool:
+        """True once every camera had a second to show up."""
+        stamps = self._queues[self.anchor].seen
+        return bool(stamps) and max(stamps) - min(stamps) >= NS_PER_S
+
+    def _alive(self, camera: str, now_ns: int) -> bool:
+        """True for a camera that can be matched and has been heard within the last five periods."""
+        arrived_ns, period_ns = self._queues[camera].arrived_ns, self._learner.period_ns
+        if arrived_ns is None or period_ns is None or camera not in self._learner.offsets_ns:
+            return False
+        return now_ns - arrived_ns <= max(STALLED_PERIODS * period_ns, self.timeout_ns)
+
+    def _silence_ns(self) -> float:
+        """A camera silent for longer may come back with another phase."""
+        period_ns = self._learner.period_ns
+        return float("inf") if period_ns is None else max(NS_PER_S, 8 * period_ns)
+
+    def _after_silence(self, camera: str) -> None:
+        if camera == self.anchor:
+            self._unlock()
+        else:
+            self._learner.forget(camera)
+
+    def _count_failure(self) -> None:
+        """All cameras send but nothing fits any more: the rig's timing changed."""
+        self._failures += 1
+        if self._failures >= 24 and all(self._alive(name, self._arrived_ns) for name in self.cameras):
+            self._unlock()
+
+    def _unlock(self) -> None:
+        self._failures = 0
+        for pending in self._pending:
+            for name, (stamp_ns, item) in pending.images.items():
+                self._wait(name, stamp_ns, item)
+        self._pending.clear()
+        self._learner.reset()
