@@ -21,13 +21,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 HISTORY = 400  # stamps kept per camera: half a minute at 12 Hz
 MIN_SAMPLES = 4  # fewer images of a camera tell nothing about its jitter
 CLEAR_GAP_RATIO = 1.25
 SAME_SHUTTER = 0.02  # of the period
 MAX_JITTER = 0.23  # rms of the residuals, of the period; evenly spread phases give 0.289
+LAST_SAMPLES = 360  # after this many the likelier side is taken
 UNDECIDED_SAMPLES = 48  # after this many a gap that is not clear counts as not there
 SIGMAS = 3.5
 JITTER_FLOOR_NS = 0.3e6
@@ -59,16 +59,21 @@ def phase_of(stamps: Sequence[int], anchor: Sequence[int], period_ns: float) -> 
         phase in [0, period), rms of the residuals (both nanoseconds) and the number of samples used.
     """
     anchor_ns, camera_ns = np.asarray(anchor, np.int64), np.asarray(stamps, np.int64)
-    before = np.clip(np.searchsorted(anchor_ns, camera_ns, "right") - 1, 0, None)
-    lag: npt.NDArray[np.float64] = (camera_ns - anchor_ns[before]).astype(np.float64)
-    lag = lag[np.abs(lag) < 3.5 * period_ns]  # beyond, the error of the period itself would show
-    if len(lag) == 0:
-        return 0.0, period_ns, 0
-    turns = lag / period_ns
-    mean = math.atan2(np.sin(2 * np.pi * turns).mean(), np.cos(2 * np.pi * turns).mean()) / (2 * np.pi)
-    residual = (turns - mean + 0.5) % 1.0 - 0.5
-    mean += float(residual.mean())
-    return (mean % 1.0) * period_ns, float(residual.std()) * period_ns, len(lag)
+    phase, jitter, count = 0.0, period_ns, 0
+    for _ in range(3):
+        # The anchor image nearest to the expected trigger: picking the latest before the stamp instead would favour
+        # anchors that jitter early and bias a phase near the end of the period by milliseconds.
+        trigger = camera_ns - round(phase)
+        after = np.clip(np.searchsorted(anchor_ns, trigger), 1, len(anchor_ns) - 1)
+        before = trigger - anchor_ns[after - 1] < anchor_ns[after] - trigger
+        lag = (camera_ns - anchor_ns[after - before]).astype(np.float64)
+        turns = lag[np.abs(lag) < 3.5 * period_ns] / period_ns  # beyond, the error of the period itself would show
+        if len(turns) == 0:
+            return 0.0, period_ns, 0
+        mean = math.atan2(np.sin(2 * np.pi * turns).mean(), np.cos(2 * np.pi * turns).mean()) / (2 * np.pi)
+        residual = (turns - mean + 0.5) % 1.0 - 0.5
+        phase, jitter, count = (mean + float(residual.mean())) % 1.0 * period_ns, float(residual.std()), len(turns)
+    return phase, jitter * period_ns, count
 
 
 def cut_cycle(
@@ -98,8 +103,8 @@ def cut_cycle(
         simultaneous = abs(signed) <= SAME_SHUTTER * period_ns
         if abs(signed) > noise_ns[name]:
             offsets[name] = signed if simultaneous else phase
-        elif noise_ns[name] <= SAME_SHUTTER * period_ns or num_samples >= HISTORY:
-            offsets[name] = signed
+        elif noise_ns[name] <= SAME_SHUTTER * period_ns or num_samples >= LAST_SAMPLES:
+            offsets[name] = signed if simultaneous else phase
         else:
             return None
     return offsets
@@ -123,6 +128,7 @@ class OffsetLearner:
         self._jitter_ns: dict[str, float] = {}
         self._drift_ns: dict[str, float] = {}
         self._weight: dict[str, float] = {}
+        self._tried = 0  # anchor images at the last attempt to solve
         self._stamps: dict[str, list[int]] = {name: [] for name in cameras}
 
     @property
@@ -135,6 +141,7 @@ class OffsetLearner:
         self.offsets_ns = {}
         self.cycle_ns = {}
         self._drift_ns = {}
+        self._tried = 0
         for stamps in self._stamps.values():
             stamps.clear()
 
@@ -162,6 +169,12 @@ class OffsetLearner:
             need_all: lock only when every camera can be placed; otherwise cameras that sent nothing are left out.
         """
         others = [name for name in self.cameras if name != self.anchor]
+        if self.locked and all(len(self._stamps[n]) < MIN_SAMPLES for n in others if n not in self.offsets_ns):
+            return False
+        count = len(self._stamps[self.anchor])
+        if count - self._tried < count // 16 and count < HISTORY:
+            return False  # hardly anything new since the last try
+        self._tried = count
         period = estimate_period_ns(self._stamps[self.anchor], [self._stamps[name] for name in others])
         if period is None:
             return False
@@ -179,7 +192,7 @@ class OffsetLearner:
             if name in self.configured_ns:
                 continue
             if len(stamps) < MIN_SAMPLES:
-                if stamps or need_all:
+                if need_all or (stamps and stamps[-1] > self._stamps[self.anchor][-1] - 5 * period):
                     return False
                 continue
             phase, jitter, count = phase_of(stamps, self._stamps[self.anchor], cycle[name])
@@ -212,7 +225,7 @@ class OffsetLearner:
         return True
 
     def track(self, camera: str, residual_ns: float) -> None:
-        """Follows slow drift of a learned offset with the residual of a matched image; forgets a camera that shifted."""
+        """Follows slow drift of a learned offset with a matched image's residual; forgets a camera that shifted."""
         if camera in self.configured_ns or camera not in self.offsets_ns:
             return
         weight = self._weight[camera] = max(0.01, self._weight[camera] / (1 + self._weight[camera]))

@@ -1,14 +1,14 @@
 """Groups the images of N cameras into sets of one trigger each.
 
-One camera, the anchor, defines a set: each of its images opens one, and its stamp is the key stamp. The image of camera c
-belongs to the anchor image ``a`` when ``|stamp - offset_c - a| <= 0.45 * period`` for this anchor image alone and for no
-other image of c. Offsets and period are learned (`offsets.py`) or configured. As long as the stamps of a camera and the
-anchor jitter against each other by less than 0.45 of the period, no image can satisfy this for two triggers, whatever was
-lost or came out of order; jitter beyond that costs sets, and is 0.55 of the period or more before it could mix any.
+One camera, the anchor, defines a set: each of its images opens one, and its stamp is the key stamp. The image of camera
+c belongs to the anchor image ``a`` when ``|stamp - offset_c - a| <= 0.45 * period`` for this anchor image alone and for
+no other image of c. Offsets and period are learned (`offsets.py`) or configured. While the jitter of a camera against
+the anchor stays below 0.45 of the period, every image finds its trigger; above, sets are lost; only from 0.55 on could
+an image pass for one of the next trigger. Loss, delay and order of arrival play no part in it.
 
-Until the offsets are known nothing is matched, with one exception that needs no offsets: when all streams have been silent
-for ``timeout_s`` and the images waiting are one isolated burst with one image per camera, the burst is a set. That is how
-a recording of single key frames, or a replay that waits for each answer, comes out whole from its first image on.
+Until the offsets are known nothing is matched, with one exception that needs no offsets: when all streams have been
+silent for ``timeout_s`` and the images waiting are one isolated burst with one image per camera, the burst is a set.
+That is how a recording of single key frames, or a replay that waits for each answer, comes out whole from its start.
 
 Pure Python without ROS. Not thread safe: call it from one executor thread.
 """
@@ -75,8 +75,11 @@ class CameraCounters:
 
 @dataclass
 class SetCounters:
-    """``complete`` and ``masked`` were handed out; ``incomplete`` lacked an image when their time was up; ``skipped`` were
-    overtaken by a newer complete set; ``resets`` counts jumps back in time and calls of ``reset``."""
+    """``complete`` and ``masked`` sets were handed out.
+
+    ``incomplete`` ones lacked an image when their time was up, ``skipped`` ones were overtaken by a newer complete set.
+    ``resets`` counts jumps back in time and calls of ``reset``.
+    """
 
     complete: int = 0
     masked: int = 0
@@ -412,17 +415,18 @@ class AnchorSynchronizer(Generic[Item]):
         if len(present) < (len(self.cameras) if self.missing == "drop" else 2):
             return None
         key = queues[self.anchor].stamps[-1]
-        delay = self._learner.configured_ns
-        chosen = {
-            name: min(queues[name].stamps, key=lambda s, n=name: abs(s - delay.get(n, 0) - key)) for name in present
-        }
-        triggers = [stamp_ns - delay.get(name, 0) for name, stamp_ns in chosen.items()]
+        chosen: dict[str, int] = {}
+        rest: list[float] = []
+        for name in present:
+            delay = self._learner.configured_ns.get(name, 0.0)
+            by_distance = sorted((stamp_ns - delay for stamp_ns in queues[name].stamps), key=lambda t: abs(t - key))
+            chosen[name] = round(by_distance[0] + delay)
+            rest += by_distance[1:]
+        triggers = [stamp_ns - self._learner.configured_ns.get(name, 0.0) for name, stamp_ns in chosen.items()]
         start, end = min(triggers), max(triggers)
         apart = max(2 * (end - start), 2 * BURST_ANY_ORDER_NS)
-        for name in present:
-            for stamp_ns in queues[name].stamps:
-                if stamp_ns != chosen[name] and start - apart < stamp_ns - delay.get(name, 0) < end + apart:
-                    return None
+        if any(start - apart < trigger < end + apart for trigger in rest):
+            return None
         if start < key and end - start > BURST_ANY_ORDER_NS:
             return None
         images = {name: queues[name].pop(queues[name].stamps.index(stamp_ns)) for name, stamp_ns in chosen.items()}
