@@ -6,7 +6,7 @@
     output  = backend.head(bev, history, grids)                # warp the past, encode, decode to labels
 
 What travels between the stages (``Any``) belongs to the engine: torch tensors, device buffers or NumPy arrays. The
-predictor only stores it and hands it back, and never looks inside. Engines keep nothing between calls: the past lives in
+predictor only stores it and hands it back, never looks inside. Engines keep nothing between calls: the past lives in
 the predictor.
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,8 @@ class HeadOutput:
     Attributes:
         labels: (200, 200, 16) uint8, axes x, y, z: argmax over classes.
         bev_key: the key frame's map after ``pre_process_net``, (1, C, [16,] 200, 200), of the engine's own kind: what
-            the predictor caches and gives back as history. None for variants without history.
+            the predictor caches and gives back as history, so later calls must not overwrite it. None for variants
+            without history.
         heatmap: (10, 200, 200) float32 before the sigmoid, axes y, x; None for variants without instances.
         reg: (2, 200, 200) float32; height: (1, 200, 200) float32; None likewise.
         logits: (200, 200, 16, 18) float32, only when asked for.
@@ -70,11 +71,21 @@ class Backend(ABC):
 
     Attributes:
         name: short engine name, e.g. ``"torch"``.
+        precisions: what ``precision`` may be.
         variant: the network that is loaded.
+
+    Every engine is opened as ``Engine(variant, checkpoint, precision=..., cache_dir=...)``; its module imports without the
+    engine's library, which ``unavailable`` checks for.
     """
 
-    name: str
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     variant: Variant
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Why this engine cannot run here, with the remedy; None when it can."""
+        return None
 
     def preprocess(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[ImageTransform]) -> Any:
         """Turn N RGB images (H, W, 3) uint8 into (N, 3, H_net, W_net) float32 of the engine's own kind.

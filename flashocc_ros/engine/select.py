@@ -1,0 +1,112 @@
+"""The only place that chooses an inference engine."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashocc_ros import weights
+from flashocc_ros.engine.backend import Backend
+from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
+from flashocc_ros.model.variants import Variant, get_variant
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    module: str
+    name: str
+
+
+_BACKENDS = {
+    "tensorrt": _Entry("flashocc_ros.engine.tensorrt_backend", "TensorRTBackend"),
+    "openvino": _Entry("flashocc_ros.engine.openvino_backend", "OpenVinoBackend"),
+    "onnxruntime": _Entry("flashocc_ros.engine.onnxruntime_backend", "OnnxRuntimeBackend"),
+    "torch": _Entry("flashocc_ros.engine.torch_backend", "TorchBackend"),
+}
+ENGINES: tuple[str, ...] = tuple(_BACKENDS)
+"""In the order ``auto`` tries them: the GPU, the fastest on a CPU, the fallback, the reference."""
+
+PRECISIONS: tuple[str, ...] = ("fp32", "fp16", "int8")
+
+
+def backend_class(engine: str) -> type[Backend]:
+    """The class behind an engine name; importing it does not import the engine's library.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    if engine not in _BACKENDS:
+        raise ConfigError(f"unknown engine {engine!r}; choose auto, {', '.join(ENGINES)}")
+    entry = _BACKENDS[engine]
+    backend: type[Backend] = getattr(importlib.import_module(entry.module), entry.name)
+    return backend
+
+
+def find_checkpoint(variant: str | Variant, checkpoint: str | Path | None) -> Path | None:
+    """The weights file to load: the given one, else the one shipped for this variant, else None (untrained).
+
+    Raises:
+        CheckpointError: the given file does not exist.
+    """
+    if checkpoint is None or str(checkpoint) == "":
+        return weights.path(get_variant(variant).name)
+    path = Path(checkpoint).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path} does not exist; give the path of a .pth or .safetensors file")
+    return path
+
+
+def open_backend(
+    variant: str | Variant,
+    checkpoint: str | Path | None = None,
+    engine: str = "auto",
+    precision: str = "fp32",
+    cache_dir: str | Path | None = None,
+) -> Backend:
+    """Load a network on an engine.
+
+    Args:
+        variant: a name of ``VARIANTS`` or a row of it.
+        checkpoint: weights; None takes the shipped ones, or untrained weights where none are shipped.
+        engine: one of ``ENGINES``, or "auto": the first of them that runs here and supports ``precision``.
+        precision: one of ``PRECISIONS``.
+        cache_dir: where built engines are kept; None is the user's cache.
+
+    Raises:
+        ConfigError: unknown variant, engine or precision.
+        CheckpointError: the weights are missing, damaged or belong to another variant.
+        EngineError: the asked engine cannot run here, or none can.
+    """
+    row = get_variant(variant)
+    if precision not in PRECISIONS:
+        raise ConfigError(f"unknown precision {precision!r}; choose {', '.join(PRECISIONS)}")
+    path = find_checkpoint(row, checkpoint)
+    folder = None if cache_dir is None else Path(cache_dir).expanduser()
+    if engine != "auto":
+        return _open(engine, row, path, precision, folder)
+    reasons = []
+    for name in ENGINES:
+        try:
+            backend = _open(name, row, path, precision, folder)
+        except EngineError as error:
+            reasons.append(f"{name}: {error}")
+            logger.debug("engine auto: %s not used: %s", name, error)
+            continue
+        passed = f"; not used: {'; '.join(reasons)}" if reasons else ""
+        logger.info("engine auto: %s%s", backend.describe(), passed)
+        return backend
+    raise EngineError(f"no engine can run {row.name} in {precision} here: {'; '.join(reasons)}")
+
+
+def _open(name: str, variant: Variant, checkpoint: Path | None, precision: str, cache_dir: Path | None) -> Backend:
+    cls = backend_class(name)
+    reason = cls.unavailable()
+    if reason is not None:
+        raise EngineError(reason)
+    if precision not in cls.precisions:
+        raise EngineError(f"engine {name} has no precision {precision!r}; it has {', '.join(cls.precisions)}")
+    return cls(variant, checkpoint, precision=precision, cache_dir=cache_dir)  # type: ignore[call-arg]

@@ -1,0 +1,148 @@
+"""PyTorch: the engine all others are compared with; CPU or CUDA, float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.decode import argmax_labels
+from flashocc_ros.engine.backend import Backend, Encoded, Float32, HeadOutput
+from flashocc_ros.errors import EngineError
+
+if TYPE_CHECKING:
+    import torch
+
+    from flashocc_ros.geometry.lift import LiftTable
+    from flashocc_ros.model.network import FlashOcc
+    from flashocc_ros.model.variants import Variant
+
+
+class TorchBackend(Backend):
+    """The PyTorch network itself.
+
+    Args:
+        variant: which network.
+        checkpoint: weights file; None runs deterministic untrained weights.
+        precision: only "fp32".
+        cache_dir: not used.
+        device: "cpu", "cuda", ...; None takes a GPU when torch sees one.
+        model: a network already built, instead of ``variant`` and ``checkpoint``.
+
+    Raises:
+        EngineError: torch is missing or cannot use the device.
+        CheckpointError: the weights do not fit.
+    """
+
+    name = "torch"
+    precisions = ("fp32",)
+
+    def __init__(
+        self,
+        variant: Variant,
+        checkpoint: Path | None = None,
+        *,
+        precision: str = "fp32",
+        cache_dir: Path | None = None,
+        device: str | None = None,
+        model: FlashOcc | None = None,
+    ) -> None:
+        reason = self.unavailable()
+        if reason is not None:
+            raise EngineError(reason)
+        if precision not in self.precisions:
+            raise EngineError(f"engine torch runs fp32 only, got precision {precision!r}; use openvino or tensorrt")
+        import torch
+
+        from flashocc_ros.model import build_model, load_checkpoint
+
+        self.variant = variant
+        if model is None:
+            model = build_model(variant)
+            if checkpoint is not None:
+                model.load_state_dict(load_checkpoint(checkpoint, variant))
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        try:
+            self.model = model.eval().to(self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise EngineError(f"torch cannot use device {self.device}: {error}") from error
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        try:
+            import torch  # noqa: F401
+        except ImportError:
+            return "engine torch needs PyTorch, which is not installed; pip install 'flashocc_ros[torch]'"
+        return None
+
+    def _tensor(self, array: Any) -> torch.Tensor:
+        import torch
+
+        return torch.as_tensor(array).to(self.device)
+
+    def preprocess(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[Any]) -> Any:
+        return self._tensor(super().preprocess(images, transforms))
+
+    def encode(
+        self, pixels: Any, camera_params: Float32 | None = None, stereo: tuple[Any, Float32] | None = None
+    ) -> Encoded:
+        import torch
+
+        from flashocc_ros.model.outputs import StereoContext
+
+        with torch.inference_mode():
+            params = None if camera_params is None else self._tensor(camera_params)
+            previous = None if stereo is None else StereoContext(stereo[0], self._tensor(stereo[1]))
+            encoded = self.model.encode_images(self._tensor(pixels), params, previous)
+        return Encoded(encoded.depth, encoded.context, encoded.stereo_feature)
+
+    def stereo_feature(self, pixels: Any) -> Any:
+        import torch
+
+        with torch.inference_mode():
+            return self.model.stereo_feature(self._tensor(pixels))
+
+    def pool(self, encoded: Encoded, table: LiftTable) -> Any:
+        import torch
+
+        with torch.inference_mode():
+            return self.model.pool(encoded.depth, encoded.context, table)
+
+    def head(
+        self, bev: Any, history: Sequence[Any] = (), grids: Float32 | None = None, *, with_logits: bool = False
+    ) -> HeadOutput:
+        import torch
+
+        with torch.inference_mode():
+            key = self.model.preprocess_bev(self._tensor(bev))
+            past: list[torch.Tensor] = []
+            if history:
+                maps = torch.cat([key if old is None else old for old in history])
+                past = list(self.model.warp(maps, self._tensor(grids)).split(1))
+            out = self.model.bev_head(self.model.concatenate(key, past))
+            logits = out.occ_logits[0]
+            if self.device.type == "cpu":
+                labels = argmax_labels(logits.numpy())
+            else:
+                labels = logits.argmax(-1).to(torch.uint8).cpu().numpy()
+
+            def numpy(tensor: torch.Tensor | None) -> Float32 | None:
+                return None if tensor is None else tensor[0].float().cpu().numpy()
+
+            return HeadOutput(
+                labels=labels,
+                bev_key=key if self.variant.num_history else None,
+                heatmap=numpy(out.heatmap),
+                reg=numpy(out.reg),
+                height=numpy(out.height),
+                logits=logits.float().cpu().numpy() if with_logits else None,
+            )
+
+    def describe(self) -> str:
+        import torch
+
+        where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
+        return f"torch {torch.__version__} on {where}, fp32"

@@ -1,0 +1,199 @@
+"""Instances: every voxel of a countable class belongs to the nearest detected centre of its class.
+
+The published code looks centres up in class tables that assume another order of detection classes than the one the head
+was trained with (pedestrian voxels look for bicycle centres, trailers and construction vehicles are swapped, cones and
+barriers get no instance) and has no distance limit. ``reference_mode`` reproduces that for comparisons; the default maps
+classes by name and leaves voxels far from any centre without an instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.labels import CLASS_NAMES, FIRST_INSTANCE_ID, NUM_CLASSES, OCC_FROM_DETECTION
+from flashocc_ros.structures import OCC3D_GRID, Instance, VoxelGrid
+
+if TYPE_CHECKING:
+    from flashocc_ros.decode import Centers
+
+MAX_DISTANCE_M: dict[str, float] = {
+    "car": 4.0,
+    "truck": 7.0,
+    "construction_vehicle": 6.0,
+    "bus": 9.0,
+    "trailer": 9.0,
+    "barrier": 2.5,
+    "motorcycle": 2.0,
+    "bicycle": 2.0,
+    "pedestrian": 1.5,
+    "traffic_cone": 1.5,
+}
+"""Voxel centre to object centre, metres: about half the length of a large object of the class plus 1 m."""
+
+REFERENCE_OCC_FROM_DETECTION = (4, 10, 9, 3, 5, 2, 6, 7, 8, 1)
+REFERENCE_DETECTION_FROM_OCC = (-1, -1, 5, 3, 0, 4, 6, 7, -1, 2, 1) + (-1,) * 7
+"""The tables of the published code, mistakes included; -1 means that no centre is ever found."""
+
+
+def max_distances(override_m: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Distance limits per class name in metres: the defaults with some replaced.
+
+    Raises:
+        ConfigError: a name that is no countable class, or a limit that is not positive.
+    """
+    limits = dict(MAX_DISTANCE_M)
+    for name, limit_m in (override_m or {}).items():
+        if name not in limits:
+            raise ConfigError(f"panoptic distance limit for unknown class {name!r}; choose from {sorted(limits)}")
+        if not limit_m > 0:
+            raise ConfigError(f"panoptic distance limit of {name} is {limit_m} m, must be above 0")
+        limits[name] = float(limit_m)
+    return limits
+
+
+def reference_ids(centers: Centers) -> npt.NDArray[np.int32]:
+    """Ids (K,) of the published code: 18 plus a permutation of the centres."""
+    return (FIRST_INSTANCE_ID + np.argsort(centers.detection, kind="stable")).astype(np.int32)
+
+
+def assign_instances(
+    semantics: npt.NDArray[np.uint8],
+    centers: Centers,
+    ids: npt.NDArray[np.int32],
+    *,
+    limits_m: Mapping[str, float] | None = None,
+    reference_mode: bool = False,
+    grid: VoxelGrid = OCC3D_GRID,
+) -> tuple[npt.NDArray[np.int32], tuple[Instance, ...]]:
+    """Give every voxel an instance id or its class id.
+
+    Args:
+        semantics: (X, Y, Z) uint8 class ids.
+        centers: K centres, best score first.
+        ids: (K,) int32 distinct ids, at least 18.
+        limits_m: distance limit per class name, default ``MAX_DISTANCE_M``; ignored in reference mode.
+        reference_mode: tables, integer distances and missing limit of the published code.
+        grid: where the voxels lie.
+
+    Returns:
+        (X, Y, Z) int32 ids, and the K instances in the order of ``centers``.
+    """
+    occ_from_detection = np.array(REFERENCE_OCC_FROM_DETECTION if reference_mode else OCC_FROM_DETECTION)
+    classes = occ_from_detection[centers.detection]
+    # in voxels, relative to the index of a voxel: its centre lies half a voxel beyond its lower corner
+    position = (centers.xyz_m - np.array(grid.origin_m, np.float32)) / np.float32(grid.resolution_m)
+    if reference_mode:
+        position = np.trunc(position)
+        limit = np.full(len(centers), np.inf, np.float32)
+        unmatched = np.zeros(NUM_CLASSES, np.int32)
+        searched = np.array(REFERENCE_DETECTION_FROM_OCC)
+    else:
+        position = position - np.float32(0.5)
+        by_name = limits_m or MAX_DISTANCE_M
+        limit = np.array([by_name[CLASS_NAMES[c]] / grid.resolution_m for c in classes], np.float32)
+        unmatched = np.arange(NUM_CLASSES, dtype=np.int32)
+        searched = np.full(NUM_CLASSES, -1)
+        searched[occ_from_detection] = np.arange(len(occ_from_detection))
+
+    claimed = np.zeros(NUM_CLASSES, bool)
+    claimed[classes] = True
+    # centres grouped by the class whose voxels look for them; score order inside a group settles equal distances
+    groups = [np.flatnonzero(centers.detection == searched[c]) if claimed[c] else [] for c in range(NUM_CLASSES)]
+    start = np.cumsum([0] + [len(g) for g in groups])
+    member = np.concatenate(groups).astype(np.int64)
+    fallback = np.where(claimed, unmatched, np.arange(NUM_CLASSES)).astype(np.int32)
+
+    result = np.empty(semantics.shape, np.int32)
+    count = np.zeros(len(centers), np.int64)
+    box = np.zeros((len(centers), 2, 3), np.int64)
+    box[:, 0] = np.iinfo(np.int64).max
+    _assign(
+        np.ascontiguousarray(semantics),
+        np.ascontiguousarray(position[member], np.float32),
+        (limit[member] ** 2).astype(np.float32),
+        member,
+        start,
+        np.asarray(ids, np.int32),
+        fallback,
+        result,
+        count,
+        box,
+    )
+    extent = np.where(count[:, None] > 0, (box[:, 1] - box[:, 0] + 1) * grid.resolution_m, 0.0)
+    instances = tuple(
+        Instance(
+            id=int(ids[k]),
+            class_id=int(classes[k]),
+            score=float(centers.score[k]),
+            center_m=tuple(centers.xyz_m[k].tolist()),
+            extent_m=tuple(extent[k].tolist()),
+            voxel_count=int(count[k]),
+        )
+        for k in range(len(centers))
+    )
+    return result, instances
+
+
+@nb.njit(nogil=True, cache=True)
+def _assign(
+    semantics: npt.NDArray[np.uint8],
+    position: npt.NDArray[np.float32],
+    limit_squared: npt.NDArray[np.float32],
+    member: npt.NDArray[np.int64],
+    start: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.int32],
+    fallback: npt.NDArray[np.int32],
+    result: npt.NDArray[np.int32],
+    count: npt.NDArray[np.int64],
+    box: npt.NDArray[np.int64],
+) -> None:
+    """Nearest centre per voxel, one column of voxels at a time so that the inner loop runs along z in vectors."""
+    size_x, size_y, size_z = semantics.shape
+    best = np.empty(size_z, np.float32)
+    owner = np.empty((len(fallback), size_z), np.int32)
+    for ix in range(size_x):
+        for iy in range(size_y):
+            pending = 0  # bit c: class c occurs in this column and has centres
+            for iz in range(size_z):
+                label = semantics[ix, iy, iz]
+                result[ix, iy, iz] = fallback[label]
+                if start[label + 1] > start[label]:
+                    pending |= 1 << label
+            if pending == 0:
+                continue
+            for label in range(len(fallback)):
+                if not (pending >> label) & 1:
+                    continue
+                best[:] = np.inf
+                owner[label] = -1
+                worst = np.float32(np.inf)
+                for m in range(start[label], start[label + 1]):
+                    dx, dy = np.float32(ix) - position[m, 0], np.float32(iy) - position[m, 1]
+                    flat, z, limit = dx * dx + dy * dy, position[m, 2], limit_squared[m]
+                    if flat > limit or flat >= worst:
+                        continue
+                    for iz in range(size_z):
+                        dz = np.float32(iz) - z
+                        distance = flat + dz * dz
+                        closer = distance < best[iz] and distance <= limit
+                        best[iz] = distance if closer else best[iz]
+                        owner[label, iz] = np.int32(m) if closer else owner[label, iz]
+                    worst = best.max()
+            for iz in range(size_z):
+                label = semantics[ix, iy, iz]
+                if (pending >> label) & 1 and owner[label, iz] >= 0:
+                    k = member[owner[label, iz]]
+                    result[ix, iy, iz] = ids[k]
+                    count[k] += 1
+                    box[k, 0, 0] = min(box[k, 0, 0], ix)
+                    box[k, 1, 0] = max(box[k, 1, 0], ix)
+                    box[k, 0, 1] = min(box[k, 0, 1], iy)
+                    box[k, 1, 1] = max(box[k, 1, 1], iy)
+                    box[k, 0, 2] = min(box[k, 0, 2], iz)
+                    box[k, 1, 2] = max(box[k, 1, 2], iz)
