@@ -15,9 +15,9 @@ NUM_HEIGHTS = 16
 class OccupancyHead2D(nn.Module):
     """Channel-to-height head: a column's 16 x 18 logits come from its one feature vector."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.final_conv = ConvUnit(channels, channels, 3, norm=False)
+        self.final_conv = ConvUnit(in_channels, channels, 3, norm=False)
         self.predicter = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.Softplus(), nn.Linear(2 * channels, NUM_HEIGHTS * NUM_CLASSES)
         )

@@ -17,6 +17,7 @@ from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_par
 from flashocc_ros.model.bev_encoder import BevNeck, BevResNet
 from flashocc_ros.model.heads import CenterHead, OccupancyHead2D, OccupancyHead3D
 from flashocc_ros.model.image_neck import ConcatNeck, TopDownNeck
+from flashocc_ros.model.layers import ConvUnit
 from flashocc_ros.model.outputs import BatchOutput, EncodedImages, HeadTensors, ModelOutput, StereoContext
 from flashocc_ros.model.pooling import pool
 from flashocc_ros.model.resnet import resnet18, resnet50
@@ -38,7 +39,8 @@ class FlashOcc(nn.Module):
             self.img_backbone: nn.Module = swin_base()
             self.img_neck: nn.Module = ConcatNeck((512, 1024), variant.neck_channels)
         else:
-            resnet = (resnet50 if variant.backbone == "resnet50" else resnet18)(variant.backbone_width)
+            width = variant.backbone_width
+            resnet = resnet50(width) if variant.backbone == "resnet50" else resnet18(width, variant.stride)
             self.img_backbone = resnet
             self.img_neck = TopDownNeck(resnet.out_channels, variant.neck_channels)
         self.img_view_transformer = ViewTransform(variant)
@@ -58,10 +60,13 @@ class FlashOcc(nn.Module):
         if variant.preprocess_bev:
             encoder = VolumeResNet if variant.volumetric else BevResNet
             self.pre_process_net = encoder(variant.map_channels, [variant.map_channels], [1], [1])
-        self.occ_head = (OccupancyHead3D if variant.volumetric else OccupancyHead2D)(variant.head_channels)
-        self.aux_centerness_head = (
-            CenterHead(variant.head_channels, variant.center_channels) if variant.panoptic else None
+        elif variant.stem_channels:
+            self.pre_process_net = nn.Sequential(ConvUnit(variant.map_channels, variant.stem_channels, 1))
+        head_channels, head_in = variant.head_channels, variant.head_in_channels
+        self.occ_head: nn.Module = (
+            OccupancyHead3D(head_channels) if variant.volumetric else OccupancyHead2D(head_in, head_channels)
         )
+        self.aux_centerness_head = CenterHead(head_in, variant.center_channels) if variant.panoptic else None
 
     # --- stages -----------------------------------------------------------------------------------------------
 
@@ -95,7 +100,10 @@ class FlashOcc(nn.Module):
 
     def preprocess_bev(self, bev: Tensor) -> Tensor:
         """The map as it is cached, warped and concatenated; the input itself where the variant has no such net."""
-        return bev if self.pre_process_net is None else self.pre_process_net(bev)[-1]
+        if self.pre_process_net is None:
+            return bev
+        out = self.pre_process_net(bev)
+        return out if self.variant.stem_channels else out[-1]
 
     def warp(self, maps: Tensor, grids: Tensor) -> Tensor:
         """Sample maps (B, C, 200, 200) or (B, C, 16, 200, 200) at grids (B, 200, 200, 2), zero outside."""
@@ -108,9 +116,15 @@ class FlashOcc(nn.Module):
         ordered = [*reversed(history), key] if self.variant.oldest_first else [key, *history]
         return torch.cat(ordered, dim=1)
 
+    def encode_bev(self, maps: Tensor) -> Tensor:
+        """BEV encoder on concatenated maps; with a stem, the key frame's map is appended."""
+        bev_out = self.img_bev_encoder_neck(self.img_bev_encoder_backbone(maps))
+        stem = self.variant.stem_channels
+        return torch.cat([bev_out, maps[:, :stem]], dim=1) if stem else bev_out
+
     def bev_head(self, maps: Tensor) -> HeadTensors:
         """BEV encoder and heads on concatenated maps (B, F * C, 200, 200) or (B, F * C, 16, 200, 200)."""
-        bev_out = self.img_bev_encoder_neck(self.img_bev_encoder_backbone(maps))
+        bev_out = self.encode_bev(maps)
         centers = {} if self.aux_centerness_head is None else self.aux_centerness_head(bev_out)
         return HeadTensors(occ_logits=self.occ_head(bev_out), bev_out=bev_out, **centers)
 

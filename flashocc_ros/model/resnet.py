@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from torch import Tensor, nn
@@ -58,11 +59,9 @@ def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential
 
 
 class ResNet(nn.Module):
-    """Pictures (N, 3, H, W) to features of stride 4 (layer1), 16 (layer3) and 32 (layer4)."""
+    """Pictures (N, 3, H, W) to features of stride 4 (layer1) and of the last two stages (16 and 32 with four stages)."""
 
-    def __init__(
-        self, block: type[Bottleneck] | type[SlimBlock], depths: tuple[int, int, int, int], width: int
-    ) -> None:
+    def __init__(self, block: type[Bottleneck] | type[SlimBlock], depths: Sequence[int], width: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -76,6 +75,7 @@ class ResNet(nn.Module):
                 blocks.append(block(in_channels, width << index, stride))
                 in_channels = (width << index) * block.expansion
             setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+        self.num_stages = len(depths)
         self.out_channels = (in_channels // 2, in_channels)
 
     def stem(self, images: Tensor) -> Tensor:
@@ -84,8 +84,10 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         fine = self.stem(images)
-        middle = self.layer3(self.layer2(fine))
-        return fine, middle, self.layer4(middle)
+        maps = [fine]
+        for index in range(2, self.num_stages + 1):
+            maps.append(getattr(self, f"layer{index}")(maps[-1]))
+        return fine, maps[-2], maps[-1]
 
 
 def resnet50(width: int = 64) -> ResNet:
@@ -93,6 +95,6 @@ def resnet50(width: int = 64) -> ResNet:
     return ResNet(Bottleneck, (3, 4, 6, 3), width)
 
 
-def resnet18(width: int = 64) -> ResNet:
-    """ResNet-18 of ``width`` channels after the stem."""
-    return ResNet(SlimBlock, (2, 2, 2, 2), width)
+def resnet18(width: int = 64, stride: int = 16) -> ResNet:
+    """ResNet-18 of ``width`` channels after the stem; without its last stage where features of stride 8 are lifted."""
+    return ResNet(SlimBlock, (2, 2, 2, 2) if stride == 16 else (1, 2, 2), width)

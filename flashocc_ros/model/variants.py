@@ -79,6 +79,7 @@ class Variant:
         encoder_blocks: residual blocks per BEV encoder stage.
         stem_channels: > 0: a 1x1 convolution thins each frame's map to this many channels before it is cached; the heads
             see the key frame's thin map beside the encoder output, so that detail of one cell survives.
+        reference_focal_px: > 0: depth is predicted for this focal length in network pixels and moved to each camera's.
         preprocess_bev: each frame's map passes one residual block before it is cached and concatenated.
         head: occupancy head; "2d" and "v2" have the same layers and differ in their training losses.
         head_channels: channels of the BEV encoder output and of the head.
@@ -117,6 +118,7 @@ class Variant:
     stereo: bool = False
     num_frames: int = 1
     encoder_blocks: tuple[int, int, int] = (2, 2, 2)
+    reference_focal_px: float = 0.0
     stem_channels: int = 0
     preprocess_bev: bool = False
     panoptic: bool = False
@@ -157,9 +159,19 @@ class Variant:
         return self.lift_channels * (1 if self.volumetric else self.lift_z_bins)
 
     @property
+    def cached_channels(self) -> int:
+        """Channels of one frame's map as it is cached, warped and concatenated."""
+        return self.stem_channels or self.map_channels
+
+    @property
     def encoder_in_channels(self) -> int:
         """Channels of the concatenated maps."""
-        return self.num_frames * self.map_channels
+        return self.num_frames * self.cached_channels
+
+    @property
+    def head_in_channels(self) -> int:
+        """Channels of the map both heads read."""
+        return self.head_channels + self.stem_channels
 
     @property
     def stereo_channels(self) -> int:
@@ -175,7 +187,7 @@ class Variant:
     def memory_mb(self) -> float:
         """Megabytes (1e6 bytes) of fp32 maps a streaming predictor with six cameras keeps for this variant."""
         cells = 200 * 200 * (self.lift_z_bins if self.volumetric else 1)
-        numbers = self.num_history * cells * self.map_channels
+        numbers = self.num_history * cells * self.cached_channels
         if self.stereo:
             numbers += 6 * self.stereo_channels * (self.input_size[0] // 4) * (self.input_size[1] // 4)
         return 4e-6 * numbers
@@ -329,18 +341,22 @@ _SYNTHETIC = Variant(
     description="small network for the synthetic world, one frame; trained weights are shipped",
     stands_for="none: ours",
     input_size=(128, 352),
-    depth=_D44,
+    stride=8,
+    depth=DepthBins(1.0, 58.0, 0.75, sid=True),
     backbone="resnet18",
-    backbone_width=24,
+    backbone_width=32,
     neck_channels=64,
+    depth_net=True,
+    reference_focal_px=178.0,
     lift_channels=24,
     lift_z_bins=4,
-    encoder_channels=(48, 80, 112),
-    encoder_blocks=(1, 1, 1),
+    stem_channels=32,
+    encoder_channels=(32, 64, 128),
+    encoder_blocks=(2, 2, 2),
     head="v2",
     head_channels=32,
     panoptic=True,
-    center_channels=32,
+    center_channels=16,
     depth_loss_weight=1.0,
     params_m=0.0,
     gmacs=0.0,

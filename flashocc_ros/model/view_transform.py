@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from flashocc_ros.model.canonical_depth import CanonicalDepthNet
 from flashocc_ros.model.depth_net import DepthNet
 from flashocc_ros.model.outputs import StereoContext
 from flashocc_ros.model.variants import Variant
@@ -16,11 +17,12 @@ class ViewTransform(nn.Module):
         super().__init__()
         self.num_depths = variant.depth.count
         channels = variant.neck_channels
-        self.depth_net: nn.Module = (
-            DepthNet(channels, self.num_depths, variant.lift_channels, stereo=variant.stereo)
-            if variant.depth_net
-            else nn.Conv2d(channels, self.num_depths + variant.lift_channels, 1)
-        )
+        if variant.reference_focal_px:
+            self.depth_net: nn.Module = CanonicalDepthNet(variant)
+        elif variant.depth_net:
+            self.depth_net = DepthNet(channels, self.num_depths, variant.lift_channels, stereo=variant.stereo)
+        else:
+            self.depth_net = nn.Conv2d(channels, self.num_depths + variant.lift_channels, 1)
 
     def forward(
         self,
@@ -30,6 +32,9 @@ class ViewTransform(nn.Module):
         previous: StereoContext | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(N, C_n, fH, fW) to depth (N, D, fH, fW), softmaxed over D, and context (N, C, fH, fW)."""
+        if isinstance(self.depth_net, CanonicalDepthNet):
+            assert camera_params is not None
+            return self.depth_net(feature, camera_params)
         if isinstance(self.depth_net, DepthNet):
             out = self.depth_net(feature, camera_params, stereo_feature, previous)
         else:

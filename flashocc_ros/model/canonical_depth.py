@@ -1,0 +1,52 @@
+"""Depth network of the synthetic variants: it reasons at one focal length, whatever the camera."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from flashocc_ros.model.variants import Variant
+
+
+class CanonicalDepthNet(nn.Module):
+    """One hidden layer, then depth probabilities for a camera of the reference focal length and the lifted context.
+
+    A picture of twice the focal length shows the same scene twice as near. In log-spaced bins that is a shift, so
+    the probabilities are moved by ``ln(f / f_reference)`` instead of letting the network learn every camera. The last
+    bin collects everything beyond the grid and stays where it is.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        channels = variant.neck_channels
+        self.num_depths = variant.depth.count
+        self.reference_focal_px = variant.reference_focal_px
+        values = variant.depth.values()
+        self.bins_per_log = (self.num_depths - 1) / math.log(values[-1] / values[0])
+        self.hidden = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+        self.out = nn.Conv2d(channels, self.num_depths + variant.lift_channels, 1)
+
+    def forward(self, feature: Tensor, camera_params: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C_n, fH, fW) and camera numbers (N, 27) to depth (N, D, fH, fW) and context (N, C, fH, fW)."""
+        out = self.out(self.hidden(feature))
+        canonical = out[:, : self.num_depths].softmax(dim=1)
+        depth = torch.matmul(self.shift_matrix(camera_params), canonical.flatten(2)).reshape(canonical.shape)
+        return depth, out[:, self.num_depths :]
+
+    def shift_matrix(self, camera_params: Tensor) -> Tensor:
+        """(N, D, D): entry (i, j) is the share of canonical bin j that goes to bin i; columns sum to one."""
+        # K00 scaled by the first column of post_rot: the focal length in network pixels.
+        focal = camera_params[:, 0] * torch.sqrt(camera_params[:, 4].square() + camera_params[:, 7].square())
+        shift = torch.log(focal / self.reference_focal_px) * self.bins_per_log
+        bins = torch.arange(self.num_depths, device=focal.device, dtype=focal.dtype)
+        far = (bins == self.num_depths - 1).to(focal.dtype)
+        moved = (bins + shift[:, None] * (1.0 - far)).clamp(0.0, self.num_depths - 1.0)
+        return (1.0 - (bins[:, None] - moved[:, None, :]).abs()).clamp(min=0.0)
