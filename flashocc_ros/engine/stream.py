@@ -1,0 +1,56 @@
+"""One CUDA stream for everything a backend does, with graph replay of its steady state; plain calls on a CPU device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+class DeviceStream:
+    """A stream on ``device``; on the CPU, where work is synchronous, all methods run the work at once."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    @property
+    def handle(self) -> int:
+        """What a CUDA API takes as stream; 0 on the CPU."""
+        return 0 if self._cuda is None else self._cuda.cuda_stream
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Puts torch work inside the block on this stream."""
+        if self._cuda is None:
+            yield
+            return
+        with torch.cuda.stream(self._cuda):
+            yield
+
+    def synchronize(self) -> None:
+        """Wait for all work of the stream."""
+        if self._cuda is not None:
+            self._cuda.synchronize()
+
+    def captured(self, work: Callable[[], None]) -> Callable[[], None]:
+        """``work`` as one CUDA graph: a replay launches all its kernels at once.
+
+        ``work`` must use fixed memory only. It runs twice before the capture, because engines allocate lazily on first
+        use and allocation cannot be captured. On the CPU this is ``work`` itself.
+        """
+        if self._cuda is None:
+            return work
+        with torch.cuda.stream(self._cuda):
+            work()
+            work()
+        self._cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._cuda):
+            work()
+
+        def replay() -> None:
+            with torch.cuda.stream(self._cuda):
+                graph.replay()
+
+        return replay

@@ -1,0 +1,24 @@
+"""The device's picture transform against the CPU's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from flashocc_ros.engine.device_preprocess import DevicePreprocessor
+from flashocc_ros.model.variants import get_variant
+from flashocc_ros.preprocess import STD, image_transform, network_input
+
+
+@pytest.mark.parametrize("source_hw", [(900, 1600), (1080, 1920), (300, 1600), (396, 704)])
+def test_equal_to_the_cpu_within_one_grey_level(source_hw: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (*source_hw, 3), dtype=np.uint8)
+    transforms = [image_transform(source_hw, get_variant("flashocc-r50-M0"))]
+    expected = network_input([image], transforms)
+    result = DevicePreprocessor(torch.device("cpu"))([image], transforms).numpy()
+    levels = np.abs(result - expected) * STD[:, None, None]
+    assert result.shape == expected.shape
+    assert levels.max() < 1.01
+    assert (levels > 0.5).mean() < 0.01
