@@ -90,7 +90,9 @@ class TemporalMemory:
         self.interval_ns = round(interval_s * 1e9)
         self.spacing_ns = self.interval_ns / slots_per_interval
         self.horizon_ns = (num_history + 0.5) * self.interval_ns
-        self.max_frames = math.ceil(self.horizon_ns / (self.spacing_ns * (1 - STAMP_TOLERANCE))) + 1 if num_history else 0
+        self.max_frames = (
+            math.ceil(self.horizon_ns / (self.spacing_ns * (1 - STAMP_TOLERANCE))) + 1 if num_history else 0
+        )
         self.max_gap_s = max_gap_s
         self.max_speed_mps = max_speed_mps
         self.events: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))

@@ -2,8 +2,8 @@
 
 The published code looks centres up in class tables that assume another order of detection classes than the one the head
 was trained with (pedestrian voxels look for bicycle centres, trailers and construction vehicles are swapped, cones and
-barriers get no instance) and has no distance limit. ``reference_mode`` reproduces that for comparisons; the default maps
-classes by name and leaves voxels far from any centre without an instance.
+barriers get no instance) and has no distance limit. ``reference_mode`` reproduces that for comparisons; the default
+maps classes by name and leaves voxels far from any centre without an instance.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def assign_instances(
     claimed = np.zeros(NUM_CLASSES, bool)
     claimed[classes] = True
     # centres grouped by the class whose voxels look for them; score order inside a group settles equal distances
-    groups = [np.flatnonzero(centers.detection == searched[c]) if claimed[c] else [] for c in range(NUM_CLASSES)]
+    groups = [np.flatnonzero(claimed[c] & (centers.detection == searched[c])) for c in range(NUM_CLASSES)]
     start = np.cumsum([0] + [len(g) for g in groups])
     member = np.concatenate(groups).astype(np.int64)
     fallback = np.where(claimed, unmatched, np.arange(NUM_CLASSES)).astype(np.int32)

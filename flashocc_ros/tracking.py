@@ -101,10 +101,10 @@ class Tracker:
         for class_id in range(NUM_CLASSES):
             detections = np.flatnonzero(class_ids == class_id)
             tracks = [t for t in self._tracks if t.class_id == class_id]
-            for d, track in self._match(position[detections], tracks, class_id, stamp_ns):
-                _move(track, position[detections[d]], stamp_ns)
-                ids[detections[d]] = track.id
-        for d in np.flatnonzero(ids == 0):
+            for row, track in self._match(position[detections], tracks, class_id, stamp_ns):
+                _move(track, position[detections[row]], stamp_ns)
+                ids[detections[row]] = track.id
+        for d in np.flatnonzero(ids == 0).tolist():
             track = _Track(self._free_id(), int(class_ids[d]), position[d], np.zeros(3), stamp_ns)
             self._tracks.append(track)
             ids[d] = track.id
@@ -118,7 +118,9 @@ class Tracker:
         if not len(position) or not tracks:
             return []
         age_s = np.array([(stamp_ns - t.stamp_ns) / 1e9 for t in tracks])
-        expected = np.stack([t.position_m for t in tracks]) + age_s[:, None] * np.stack([t.velocity_mps for t in tracks])
+        expected = np.stack([t.position_m for t in tracks]) + age_s[:, None] * np.stack(
+            [t.velocity_mps for t in tracks]
+        )
         distance = np.linalg.norm(position[:, None] - expected[None], axis=2)
         gate = GATE_M[class_id] + MAX_SPEED_MPS[class_id] * age_s
         allowed = distance <= gate[None]

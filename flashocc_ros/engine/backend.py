@@ -74,8 +74,8 @@ class Backend(ABC):
         precisions: what ``precision`` may be.
         variant: the network that is loaded.
 
-    Every engine is opened as ``Engine(variant, checkpoint, precision=..., cache_dir=...)``; its module imports without the
-    engine's library, which ``unavailable`` checks for.
+    Every engine is opened as ``Engine(variant, checkpoint, precision=..., cache_dir=...)``; its module imports without
+    the engine's library, which ``unavailable`` checks for.
     """
 
     name: ClassVar[str]

@@ -57,10 +57,10 @@ class TorchBackend(Backend):
             raise EngineError(f"engine torch runs fp32 only, got precision {precision!r}; use openvino or tensorrt")
         import torch
 
-        from flashocc_ros.model import build_model, load_checkpoint
-
         self.variant = variant
         if model is None:
+            from flashocc_ros.model import build_model, load_checkpoint
+
             model = build_model(variant)
             if checkpoint is not None:
                 model.load_state_dict(load_checkpoint(checkpoint, variant))
