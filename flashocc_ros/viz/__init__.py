@@ -1,0 +1,1 @@
+"""Headless pictures of occupancy: numpy in, uint8 RGB out."""

@@ -1,0 +1,151 @@
+"""The page a key-frame picture is laid out on: head line, rows of panels with labels, class legend."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.viz.palette import palette
+
+UInt8 = npt.NDArray[np.uint8]
+
+PAPER = (247, 249, 251)
+INK = (31, 41, 55)
+PALE_INK = (107, 114, 128)
+ALERT = (194, 65, 12)
+ALERT_PAPER = (255, 237, 213)
+RADIUS = 10
+
+
+class Page:
+    """A white page that grows downwards; every method adds one strip.
+
+    Attributes:
+        width: in pixels.
+        margin: free space left and right in pixels.
+    """
+
+    def __init__(self, width: int, margin: int) -> None:
+        self.width, self.margin = width, margin
+        self._strips: list[UInt8] = []
+
+    def headline(self, title: str, note: str, details: Sequence[str]) -> None:
+        """Title at the left, a set-apart note beside it, details at the right; nothing when all are empty."""
+        if not (title or note or details):
+            self._strips.append(_blank(self.margin, self.width))
+            return
+        strip = Image.fromarray(_blank(62, self.width))
+        draw = ImageDraw.Draw(strip)
+        x = float(self.margin + 4)
+        draw.text((x, 31), title, INK, font(27), anchor="lm")
+        x += draw.textlength(title, font(27)) + 22
+        if note:
+            length = draw.textlength(note, font(18))
+            draw.rounded_rectangle((x, 15, x + length + 28, 47), 16, fill=ALERT_PAPER)
+            draw.text((x + 14, 31), note, ALERT, font(18), anchor="lm")
+        draw.text((self.width - self.margin - 4, 31), "   ·   ".join(details), PALE_INK, font(20), anchor="rm")
+        self._strips.append(np.asarray(strip))
+
+    def row(self, pictures: Sequence[UInt8], labels: Sequence[str], gap: int) -> None:
+        """Pictures of equal height side by side, each with a label in its upper left corner."""
+        height = pictures[0].shape[0]
+        strip = _blank(height + gap, self.width)
+        x = self.margin
+        for picture, label in zip(pictures, labels, strict=True):
+            strip[:height, x : x + picture.shape[1]] = _card(picture, label)
+            x += picture.shape[1] + gap
+        self._strips.append(strip)
+
+    def legend(self, shown: npt.NDArray[np.bool_], has_instances: bool) -> None:
+        """All classes with their colours, the absent ones pale, so that it stands still in a video."""
+        face = font(19)
+        probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+        names = [CLASS_NAMES[c].replace("_", " ") for c in range(FREE)]
+        lengths = [probe.textlength(n, face) + 52 for n in names]
+        lines: list[list[int]] = [[]]
+        room = self.width - 2 * self.margin
+        for c in range(FREE):
+            if sum(lengths[k] for k in lines[-1]) + lengths[c] > room:
+                lines.append([])
+            lines[-1].append(c)
+        strip = Image.fromarray(_blank(34 * len(lines) + 12, self.width))
+        draw = ImageDraw.Draw(strip)
+        for row, line in enumerate(lines):
+            x, y = self.margin + 6.0, 20 + 34 * row
+            for c in line:
+                color = _on_paper(palette()[1 + c] * 255, 1.0 if shown[c] else 0.25)
+                draw.rounded_rectangle((x, y - 10, x + 20, y + 10), 5, fill=color)
+                draw.text((x + 28, y), names[c], INK if shown[c] else (176, 182, 190), face, anchor="lm")
+                x += lengths[c]
+            if row == len(lines) - 1 and has_instances:
+                text = "each object has its own colour"
+                draw.text((self.width - self.margin - 4, y), text, PALE_INK, face, anchor="rm")
+        self._strips.append(np.asarray(strip))
+
+    def finish(self) -> UInt8:
+        """(height, width, 3) uint8 RGB; height and width are even."""
+        page = np.concatenate(self._strips)
+        return np.ascontiguousarray(np.pad(page, ((0, page.shape[0] % 2), (0, page.shape[1] % 2), (0, 0)), "edge"))
+
+
+def classes_in(semantics: UInt8) -> npt.NDArray[np.bool_]:
+    """(17,) which of the drawn classes occur."""
+    return np.asarray(np.bincount(semantics.ravel(), minlength=FREE)[:FREE] > 0)
+
+
+@functools.cache
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own typeface: the same on every machine."""
+    return ImageFont.load_default(size)
+
+
+def _card(picture: UInt8, label: str) -> UInt8:
+    """Round the corners and write the label."""
+    card = picture.copy()
+    for rows in (slice(0, RADIUS), slice(None, -RADIUS - 1, -1)):
+        for columns in (slice(0, RADIUS), slice(None, -RADIUS - 1, -1)):
+            corner = card[rows, columns]
+            corner[:] = (corner * _quarter() + np.array(PAPER, np.float32) * (1 - _quarter())).astype(np.uint8)
+    if not label:
+        return card
+    plate = _label(label)
+    high, wide = plate.shape[:2]
+    corner = card[12 : 12 + high, 12 : 12 + wide]
+    corner[:] = (corner * (1 - plate[..., 3:]) + plate[..., :3] * plate[..., 3:]).astype(np.uint8)
+    return card
+
+
+@functools.cache
+def _quarter() -> npt.NDArray[np.float32]:
+    """(RADIUS, RADIUS, 1): how much of each pixel lies within the rounded upper left corner."""
+    fine = (np.arange(RADIUS * 4, dtype=np.float32) + 0.5) / 4 - RADIUS
+    inside = (fine[:, None] ** 2 + fine**2 < RADIUS**2).reshape(RADIUS, 4, RADIUS, 4)
+    return np.asarray(inside.mean((1, 3), np.float32)[..., None], np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _label(text: str) -> npt.NDArray[np.float32]:
+    """(h, w, 4) float32: text on a dark, half transparent pill."""
+    face = font(17)
+    wide = round(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(text, face)) + 24
+    pill = Image.new("RGBA", (wide, 30), (17, 24, 39, 0))
+    draw = ImageDraw.Draw(pill)
+    draw.rounded_rectangle((0, 0, wide - 1, 29), 15, fill=(17, 24, 39, 170))
+    draw.text((wide / 2, 15), text, (255, 255, 255, 255), face, anchor="mm")
+    plate = np.asarray(pill, np.float32).copy()
+    plate[..., 3] /= 255
+    return plate
+
+
+def _blank(height: int, width: int) -> UInt8:
+    return np.full((height, width, 3), PAPER, np.uint8)
+
+
+def _on_paper(color: npt.NDArray[np.float32], strength: float) -> tuple[int, int, int]:
+    mixed = color * strength + np.array(PAPER) * (1 - strength)
+    return int(mixed[0]), int(mixed[1]), int(mixed[2])

@@ -1,0 +1,67 @@
+"""Colours as drawn: classes, instances, and the paint volume the ray caster reads."""
+
+from __future__ import annotations
+
+import colorsys
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.labels import COLORS_RGB, FREE, NUM_CLASSES, THING_CLASSES
+
+UInt16 = npt.NDArray[np.uint16]
+
+OTHERS_RGB = (96, 96, 100)
+"""Class 0 is black in the reference's table: invisible in shadow, so it is drawn in grey."""
+EGO_RGB = (236, 239, 243)
+SOFTEN = np.float32(0.18)
+"""How far class colours are moved towards their own grey: the table is made for points, not for large lit areas."""
+INSTANCE_COLORS = 509
+"""Number of different instance colours; a prime, so that neighbouring ids never meet by rotation."""
+
+
+@functools.cache
+def palette() -> npt.NDArray[np.float32]:
+    """(1 + 18 + 509, 3) float32 RGB in [0, 1]: the vehicle, one per class, one per instance."""
+    classes = COLORS_RGB.astype(np.float32) / 255
+    classes[0] = np.array(OTHERS_RGB, np.float32) / 255
+    grey = (classes @ np.array([0.3, 0.59, 0.11], np.float32))[:, None]
+    classes += SOFTEN * (grey - classes)
+    classes += np.clip(0.35 - grey, 0.0, 0.3) * (1 - classes)  # dark colours would lose their shading
+    rows = [np.array([EGO_RGB], np.float32) / 255, classes]
+    golden = 0.618033988749895
+    instances = [
+        colorsys.hsv_to_rgb((0.05 + k * golden) % 1.0, 0.62 + 0.3 * ((k * 7) % 5) / 4, 1.0 - 0.25 * ((k * 3) % 4) / 3)
+        for k in range(INSTANCE_COLORS)
+    ]
+    rows.append(np.array(instances, np.float32))
+    table = np.concatenate(rows).astype(np.float32)
+    table.setflags(write=False)
+    return table
+
+
+def paint_volume(
+    semantics: npt.NDArray[np.uint8], instances: npt.NDArray[np.integer] | None = None, mask: npt.NDArray | None = None
+) -> UInt16:
+    """Row of ``palette()`` for every voxel, 0 where nothing is drawn.
+
+    Args:
+        semantics: (X, Y, Z) uint8 class ids; free and unknown ids (above 17) are not drawn.
+        instances: same shape; thing voxels with an id of at least 18 take the colour of their instance.
+        mask: same shape; voxels where it is zero are not drawn.
+    """
+    rows = np.zeros(256, np.uint16)
+    rows[:FREE] = 1 + np.arange(FREE)
+    paint = rows[semantics]
+    if instances is not None and instances.size:
+        owned = (instances >= NUM_CLASSES) & np.isin(semantics, THING_CLASSES)
+        paint[owned] = instance_row(instances[owned])
+    if mask is not None:
+        paint[~np.asarray(mask, bool)] = 0
+    return paint
+
+
+def instance_row(ids: npt.NDArray[np.integer]) -> UInt16:
+    """Row of ``palette()`` for instance ids."""
+    return (1 + NUM_CLASSES + np.asarray(ids, np.int64) % INSTANCE_COLORS).astype(np.uint16)

@@ -1,0 +1,130 @@
+"""One picture per key frame: cameras with voxels, the scene in 3D, a map, ground truth beside it, and a legend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.errors import InputError
+from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
+from flashocc_ros.viz import canvas
+from flashocc_ros.viz.overlay import overlay
+from flashocc_ros.viz.palette import paint_volume
+from flashocc_ros.viz.raycast import free_distances
+from flashocc_ros.viz.scene import oblique, top
+
+UInt8 = npt.NDArray[np.uint8]
+
+WIDTH = 1920
+MARGIN = 14
+GAP = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What one picture shows. Everything but ``semantics`` may be missing.
+
+    Attributes:
+        semantics: (X, Y, Z) uint8 predicted classes.
+        instances: (X, Y, Z) integer ids or None.
+        truth: (X, Y, Z) uint8 true classes or None.
+        truth_instances: (X, Y, Z) integer ids or None.
+        images: one uint8 (H, W, 3) RGB picture per camera of ``rig``.
+        rig: intrinsics of ``images``; ``base_from_camera`` leads to the base frame at the key stamp.
+        title, note: texts of the head line; the note is set apart (for example that weights are untrained).
+        details: short texts at the right of the head line.
+    """
+
+    semantics: UInt8
+    instances: npt.NDArray[np.integer] | None = None
+    truth: UInt8 | None = None
+    truth_instances: npt.NDArray[np.integer] | None = None
+    images: Sequence[UInt8] = ()
+    rig: CameraRig | None = None
+    title: str = ""
+    note: str = ""
+    details: Sequence[str] = ()
+    grid: VoxelGrid = field(default=OCC3D_GRID)
+
+
+def render_frame(frame: Frame, width: int = WIDTH) -> UInt8:
+    """Compose the picture.
+
+    Returns:
+        (height, width, 3) uint8 RGB; the height follows from the cameras, and is even so that videos take it.
+
+    Raises:
+        InputError: images and rig do not belong together, or a volume is not of the grid's size.
+    """
+    _check(frame)
+    paint = paint_volume(frame.semantics, frame.instances)
+    distance = free_distances(paint)
+    page = canvas.Page(width, MARGIN)
+    page.headline(frame.title, frame.note, frame.details)
+    _cameras(page, frame, paint, distance)
+    high = round(width * (0.29 if frame.truth is None else 0.24))
+    _voxels(page, frame.grid, paint, distance, high, "" if frame.truth is None else "prediction")
+    shown = canvas.classes_in(frame.semantics)
+    if frame.truth is not None:
+        truth = paint_volume(frame.truth, frame.truth_instances)
+        _voxels(page, frame.grid, truth, free_distances(truth), high, "ground truth")
+        shown = shown | canvas.classes_in(frame.truth)
+    page.legend(shown, has_instances=frame.instances is not None)
+    return page.finish()
+
+
+def camera_columns(count: int) -> int:
+    """Pictures per row: 6 cameras in two rows of three."""
+    return count if count <= 3 else math.ceil(count / 2) if count <= 8 else 4
+
+
+def _cameras(page: canvas.Page, frame: Frame, paint: npt.NDArray[np.uint16], distance: UInt8) -> None:
+    if frame.rig is None:
+        return
+    columns = camera_columns(len(frame.images))
+    wide = (page.width - 2 * MARGIN - (columns - 1) * GAP) // columns
+    shape = frame.images[0].shape
+    high = round(wide * shape[0] / shape[1])
+    for first in range(0, len(frame.images), columns):
+        row = range(first, min(first + columns, len(frame.images)))
+        pictures = [
+            overlay(
+                frame.images[k],
+                frame.rig.intrinsics[k],
+                frame.rig.base_from_camera[k],
+                paint,
+                frame.grid,
+                (wide, high),
+                distance,
+            )
+            for k in row
+        ]
+        page.row(pictures, [camera_label(frame.rig.names[k]) for k in row], GAP)
+
+
+def camera_label(name: str) -> str:
+    """``CAM_FRONT_LEFT`` as people say it."""
+    return name.rsplit("/", 1)[-1].removeprefix("CAM_").replace("_", " ").lower()
+
+
+def _voxels(
+    page: canvas.Page, grid: VoxelGrid, paint: npt.NDArray[np.uint16], distance: UInt8, high: int, label: str
+) -> None:
+    map_size = (round(high * grid.size[1] / grid.size[0]), high)
+    scene_size = (page.width - 2 * MARGIN - GAP - map_size[0], high)
+    pictures = [oblique(paint, grid, scene_size, distance), top(paint, grid, map_size, distance)]
+    page.row(pictures, [label, ""], GAP)
+
+
+def _check(frame: Frame) -> None:
+    for name in ("semantics", "instances", "truth", "truth_instances"):
+        volume = getattr(frame, name)
+        if volume is not None and volume.shape != frame.grid.size:
+            raise InputError(f"{name} has shape {volume.shape}, the grid needs {frame.grid.size}")
+    cameras = 0 if frame.rig is None else frame.rig.num_cameras
+    if cameras != len(frame.images):
+        raise InputError(f"{len(frame.images)} images need a rig of as many cameras, got one of {cameras}")

@@ -1,0 +1,77 @@
+"""Views of the voxels themselves: from behind and above, with sunlight, and straight from above as a map."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.structures import VoxelGrid
+from flashocc_ros.viz.palette import palette
+from flashocc_ros.viz.raycast import View, render
+
+UInt8 = npt.NDArray[np.uint8]
+
+CHASE_EYE_M = (-43.0, -16.0, 25.0)
+CHASE_TARGET_M = (4.0, 0.0, -2.0)
+CHASE_FIELD_OF_VIEW_DEG = 56.0
+HORIZON_RGB = (250, 251, 253)
+GROUND_RGB = (206, 214, 224)
+MAP_RGB = (232, 236, 241)
+
+EGO_BOXES_M = np.array(
+    [
+        (-0.9, -0.92, 0.35, 3.75, 0.92, 0.85),
+        (-0.55, -0.80, 0.85, 2.35, 0.80, 1.30),
+        (-0.25, -0.70, 1.30, 1.85, 0.70, 1.62),
+    ],
+    np.float32,
+)
+"""A car around the base frame's origin (rear axle): body, windows, roof."""
+
+
+def oblique(
+    paint: npt.NDArray[np.uint16],
+    grid: VoxelGrid,
+    size: tuple[int, int],
+    free_distance: UInt8 | None = None,
+    eye_m: tuple[float, float, float] = CHASE_EYE_M,
+    target_m: tuple[float, float, float] = CHASE_TARGET_M,
+) -> UInt8:
+    """The scene from behind and above the vehicle, lit by the sun; (height, width, 3) uint8 RGB."""
+    view = View.look_at(eye_m, target_m, CHASE_FIELD_OF_VIEW_DEG, size)
+    picture = render(paint, palette(), grid, view, boxes_m=EGO_BOXES_M, free_distance=free_distance)
+    down = np.linspace(0, 1, size[1], dtype=np.float32)[:, None, None]
+    sky = (np.array(HORIZON_RGB, np.float32) * (1 - down) + np.array(GROUND_RGB, np.float32) * down) / 255
+    cover = picture.coverage[..., None]
+    return (255 * (picture.rgb * cover + sky * (1 - cover))).astype(np.uint8)
+
+
+def top(
+    paint: npt.NDArray[np.uint16], grid: VoxelGrid, size: tuple[int, int], free_distance: UInt8 | None = None
+) -> UInt8:
+    """Map of the whole grid, forward up, with range rings every 10 m; (height, width, 3) uint8 RGB."""
+    picture = render(
+        paint,
+        palette(),
+        grid,
+        View.from_above(grid, size),
+        edges=0.12,
+        boxes_m=EGO_BOXES_M,
+        free_distance=free_distance,
+    )
+    cover = picture.coverage[..., None]
+    drawn = (255 * picture.rgb * cover + np.array(MAP_RGB, np.float32) * (1 - cover)).astype(np.uint8)
+    return _rings(drawn, grid)
+
+
+def _rings(picture: UInt8, grid: VoxelGrid) -> UInt8:
+    height, width = picture.shape[:2]
+    span = np.array(grid.size[:2]) * grid.resolution_m
+    upper = np.asarray(grid.origin_m[:2]) + span
+    scale = height / span[0]
+    centre = (round(upper[1] * width / span[1]), round(upper[0] * scale))
+    rings = picture.copy()
+    for radius_m in range(10, int(max(span)), 10):
+        cv2.circle(rings, centre, round(radius_m * scale), (255, 255, 255), 1, cv2.LINE_AA)
+    return np.asarray(cv2.addWeighted(picture, 0.65, rings, 0.35, 0), np.uint8)
