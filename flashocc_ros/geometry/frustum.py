@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.model.variants import DepthBins, Variant
 
 Float32 = npt.NDArray[np.float32]
 
@@ -21,9 +21,28 @@ def frustum_axes(variant: Variant, stride: int | None = None) -> tuple[Float32, 
     """
     height, width = variant.input_size
     stride = stride or variant.stride
-    columns = np.linspace(0, width - 1, width // stride, dtype=np.float32)
-    rows = np.linspace(0, height - 1, height // stride, dtype=np.float32)
-    depths = np.asarray(variant.depth.values(), np.float32)
+    columns = _linspace(width - 1, width // stride)
+    rows = _linspace(height - 1, height // stride)
+    depths = _depths(variant.depth)
     for axis in (columns, rows, depths):
         axis.setflags(write=False)
     return columns, rows, depths
+
+
+def _linspace(stop: int, count: int) -> Float32:
+    """``count`` float32 numbers from 0 to ``stop``, rounded as torch does: a float32 step, counted from both ends.
+
+    numpy steps in float64 and differs in the last bit, which moves points that lie on a cell border.
+    """
+    index = np.arange(count, dtype=np.float64)
+    step = np.float64(np.float32(stop) / np.float32(count - 1))
+    return np.where(index < count // 2, step * index, stop - step * (count - 1 - index)).astype(np.float32)
+
+
+def _depths(bins: DepthBins) -> Float32:
+    """Bin depths in metres; the exponents of log-spaced bins are rounded to float32 step by step, as in the reference."""
+    if not bins.sid:
+        return np.asarray(bins.values(), np.float32)
+    span = np.log(np.float32((bins.stop_m - 1) / bins.start_m))
+    share = np.arange(bins.count, dtype=np.float32) / np.float32(bins.count - 1)
+    return np.exp((np.log(np.float32(bins.start_m)) + share * span).astype(np.float64)).astype(np.float32)
