@@ -1,0 +1,9 @@
+"""A seeded synthetic world with exact ground truth, made to train and to demonstrate without any download."""
+
+from __future__ import annotations
+
+from flashocc_ros.data.synthetic.drive import Drive, Pictures, Sample, Truth
+from flashocc_ros.data.synthetic.rig import SyntheticRig, load_rig, nuscenes_like_rig
+from flashocc_ros.data.synthetic.world import Boxes, World
+
+__all__ = ["Boxes", "Drive", "Pictures", "Sample", "SyntheticRig", "Truth", "World", "load_rig", "nuscenes_like_rig"]

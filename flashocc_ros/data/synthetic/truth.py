@@ -1,0 +1,224 @@
+"""Exact labels of the voxel grid and which voxels cameras and lidar see, in the base frame at the key stamp."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.data.synthetic.shapes import Solids, inside
+from flashocc_ros.data.synthetic.street import Ground, ground_class, street_at
+from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.structures import OCC3D_GRID, CameraRig
+
+Float64 = npt.NDArray[np.float64]
+Uint8 = npt.NDArray[np.uint8]
+
+GROWTH_M, LEAST_HALF_M = 0.1, 0.21
+"""A voxel belongs to a solid that reaches 0.1 m into it; solids thinner than a voxel count as 0.42 m thick, so that none
+falls between voxel centres."""
+
+LIDAR_MOUNT_M = (0.94, 0.0, 1.84)
+_LIDAR_ELEVATIONS = np.deg2rad(np.linspace(-30.67, 10.67, 32))
+
+# Where solids share a voxel the later class wins: small things over large ones over stuff.
+_PAINT_ORDER = (
+    "vegetation", "manmade", "others", "bus", "trailer", "truck", "construction_vehicle", "car", "barrier",
+    "motorcycle", "bicycle", "pedestrian", "traffic_cone",
+)  # fmt: skip
+_RANK = np.array([_PAINT_ORDER.index(n) if n in _PAINT_ORDER else 0 for n in CLASS_NAMES])
+
+
+def voxel_labels(solids: Solids, ground: Ground, world_from_base: Float64) -> tuple[Uint8, npt.NDArray[np.int32]]:
+    """Semantics (200, 200, 16) uint8 and instance ids (200, 200, 16) int32 (0: none) from solids in the base frame."""
+    semantics = np.full(OCC3D_GRID.size, FREE, np.uint8)
+    instances = np.zeros(OCC3D_GRID.size, np.int32)
+    origin = np.array(OCC3D_GRID.origin_m)
+    _label_ground(ground, world_from_base, origin, OCC3D_GRID.resolution_m, semantics)
+    order = np.argsort(_RANK[solids.label], kind="stable")
+    _label_solids(solids, order, origin, OCC3D_GRID.resolution_m, semantics, instances)
+    return semantics, instances
+
+
+@numba.njit(cache=True, nogil=True)
+def _label_ground(ground, world_from_base, origin, cell, semantics):  # type: ignore[no-untyped-def]
+    m = world_from_base
+    for ix in range(semantics.shape[0]):
+        x = origin[0] + (ix + 0.5) * cell
+        for iy in range(semantics.shape[1]):
+            y = origin[1] + (iy + 0.5) * cell
+            z = 0.0
+            for _ in range(2):  # the vehicle is tilted a little: find the height by repetition
+                wx = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
+                wy = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]
+                wz = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
+                edge, _, d, height, paved, side = street_at(ground, wx, wy)
+                z += height - wz
+            iz = int(np.floor((z - origin[2]) / cell))
+            if 0 <= iz < semantics.shape[2]:
+                semantics[ix, iy, iz] = ground_class(ground.profile, edge, d, paved, side)
+
+
+@numba.njit(cache=True, nogil=True)
+def _label_solids(solids, order, origin, cell, semantics, instances):  # type: ignore[no-untyped-def]
+    low = np.empty(3, np.int64)
+    high = np.empty(3, np.int64)
+    half = np.empty(3)
+    for i in order:
+        c, r = solids.center[i], solids.rotation[i]
+        for j in range(3):
+            half[j] = max(solids.half[i, j] + GROWTH_M, LEAST_HALF_M)
+        empty = False
+        for j in range(3):
+            reach = abs(r[j, 0]) * half[0] + abs(r[j, 1]) * half[1] + abs(r[j, 2]) * half[2]
+            low[j] = max(int(np.ceil((c[j] - reach - origin[j]) / cell - 0.5)), 0)
+            high[j] = min(int(np.floor((c[j] + reach - origin[j]) / cell - 0.5)), semantics.shape[j] - 1)
+            empty |= low[j] > high[j]
+        if empty:
+            continue
+        for ix in range(low[0], high[0] + 1):
+            x = origin[0] + (ix + 0.5) * cell - c[0]
+            for iy in range(low[1], high[1] + 1):
+                y = origin[1] + (iy + 0.5) * cell - c[1]
+                for iz in range(low[2], high[2] + 1):
+                    z = origin[2] + (iz + 0.5) * cell - c[2]
+                    ux = (r[0, 0] * x + r[1, 0] * y + r[2, 0] * z) / half[0]
+                    uy = (r[0, 1] * x + r[1, 1] * y + r[2, 1] * z) / half[1]
+                    uz = (r[0, 2] * x + r[1, 2] * y + r[2, 2] * z) / half[2]
+                    if inside(solids.kind[i], solids.taper[i, 0], solids.taper[i, 1], ux, uy, uz):
+                        semantics[ix, iy, iz] = solids.label[i]
+                        instances[ix, iy, iz] = solids.instance[i]
+
+
+def camera_mask(semantics: Uint8, rig: CameraRig, image_size: tuple[int, int]) -> Uint8:
+    """Voxels that some camera sees, (200, 200, 16) uint8.
+
+    A free voxel counts when its centre is in a picture and nothing lies between; an occupied one when this holds for the
+    centre of one of its exposed faces.
+    """
+    mask = np.zeros(semantics.shape, np.uint8)
+    origin = np.array(OCC3D_GRID.origin_m)
+    for intrinsics, base_from_camera in zip(rig.intrinsics, rig.base_from_camera, strict=True):
+        _see(semantics, intrinsics, base_from_camera, image_size, origin, OCC3D_GRID.resolution_m, mask)
+    return mask
+
+
+@numba.njit(inline="always", cache=True)
+def _in_picture(k, pose, size, x, y, z):  # type: ignore[no-untyped-def]
+    x -= pose[0, 3]
+    y -= pose[1, 3]
+    z -= pose[2, 3]
+    cz = pose[0, 2] * x + pose[1, 2] * y + pose[2, 2] * z
+    if cz < 0.1:
+        return False
+    u = k[0, 0] * (pose[0, 0] * x + pose[1, 0] * y + pose[2, 0] * z) / cz + k[0, 2]
+    v = k[1, 1] * (pose[0, 1] * x + pose[1, 1] * y + pose[2, 1] * z) / cz + k[1, 2]
+    return -0.5 <= u < size[1] - 0.5 and -0.5 <= v < size[0] - 0.5
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _clear(semantics, fx, fy, fz, gx, gy, gz, sx, sy, sz):  # type: ignore[no-untyped-def]
+    """Whether voxels from the one at index (sx, sy, sz) to the grid point g are free; f, g in voxel units."""
+    dx, dy, dz = gx - fx, gy - fy, gz - fz
+    ex, ey, ez = int(np.floor(gx)), int(np.floor(gy)), int(np.floor(gz))
+    step_x, step_y, step_z = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
+    ix, iy, iz = sx, sy, sz
+    delta_x, delta_y, delta_z = 1 / max(abs(dx), 1e-9), 1 / max(abs(dy), 1e-9), 1 / max(abs(dz), 1e-9)
+    tx = ((ix + 1 - fx) if dx > 0 else (fx - ix)) * delta_x
+    ty = ((iy + 1 - fy) if dy > 0 else (fy - iy)) * delta_y
+    tz = ((iz + 1 - fz) if dz > 0 else (fz - iz)) * delta_z
+    for _ in range(700):
+        if semantics[ix, iy, iz] != FREE:
+            return False
+        if ix == ex and iy == ey and iz == ez:
+            return True
+        if tx < ty and tx < tz:
+            if tx > 1:
+                return True
+            ix += step_x
+            tx += delta_x
+        elif ty < tz:
+            if ty > 1:
+                return True
+            iy += step_y
+            ty += delta_y
+        else:
+            if tz > 1:
+                return True
+            iz += step_z
+            tz += delta_z
+        if ix < 0 or iy < 0 or iz < 0 or ix >= semantics.shape[0] or iy >= semantics.shape[1] or iz >= semantics.shape[2]:
+            return True
+    return True
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _see(semantics, k, pose, size, origin, cell, mask):  # type: ignore[no-untyped-def]
+    nx, ny, nz = semantics.shape
+    gx, gy, gz = (pose[0, 3] - origin[0]) / cell, (pose[1, 3] - origin[1]) / cell, (pose[2, 3] - origin[2]) / cell
+    for ix in range(nx):
+        for iy in range(ny):
+            # A whole column behind the camera is skipped at once.
+            cx, cy = origin[0] + (ix + 0.5) * cell - pose[0, 3], origin[1] + (iy + 0.5) * cell - pose[1, 3]
+            if pose[0, 2] * cx + pose[1, 2] * cy + abs(pose[2, 2]) * 8.0 + cell < 0:
+                continue
+            for iz in range(nz):
+                if mask[ix, iy, iz]:
+                    continue
+                fx, fy, fz = ix + 0.5, iy + 0.5, iz + 0.5
+                if semantics[ix, iy, iz] == FREE:
+                    if _in_picture(k, pose, size, origin[0] + fx * cell, origin[1] + fy * cell, origin[2] + fz * cell):
+                        mask[ix, iy, iz] = _clear(semantics, fx, fy, fz, gx, gy, gz, ix, iy, iz)
+                    continue
+                for axis in range(3):
+                    toward = gx - fx if axis == 0 else gy - fy if axis == 1 else gz - fz
+                    if abs(toward) < 0.5:
+                        continue
+                    way = 1 if toward > 0 else -1
+                    jx, jy, jz = ix + way * (axis == 0), iy + way * (axis == 1), iz + way * (axis == 2)
+                    if jx < 0 or jy < 0 or jz < 0 or jx >= nx or jy >= ny or jz >= nz:
+                        continue
+                    if semantics[jx, jy, jz] != FREE:
+                        continue
+                    px, py, pz = fx + 0.501 * (jx - ix), fy + 0.501 * (jy - iy), fz + 0.501 * (jz - iz)
+                    if _in_picture(
+                        k, pose, size, origin[0] + px * cell, origin[1] + py * cell, origin[2] + pz * cell
+                    ) and _clear(semantics, px, py, pz, gx, gy, gz, jx, jy, jz):
+                        mask[ix, iy, iz] = 1
+                        break
+
+
+def lidar_mask(semantics: Uint8) -> Uint8:
+    """Voxels that a 32-beam lidar on the roof passes or hits, (200, 200, 16) uint8."""
+    mask = np.zeros(semantics.shape, np.uint8)
+    start = (np.array(LIDAR_MOUNT_M) - np.array(OCC3D_GRID.origin_m)) / OCC3D_GRID.resolution_m
+    _scan(semantics, start, _LIDAR_ELEVATIONS, 1080, mask)
+    return mask
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _scan(semantics, start, elevations, azimuths, mask):  # type: ignore[no-untyped-def]
+    nx, ny, nz = semantics.shape
+    for elevation in elevations:
+        for a in range(azimuths):
+            angle = 2 * np.pi * a / azimuths
+            dx, dy, dz = np.cos(elevation) * np.cos(angle), np.cos(elevation) * np.sin(angle), np.sin(elevation)
+            ix, iy, iz = int(start[0]), int(start[1]), int(start[2])
+            sx, sy, sz = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
+            ax, ay, az = 1 / max(abs(dx), 1e-9), 1 / max(abs(dy), 1e-9), 1 / max(abs(dz), 1e-9)
+            tx = ((ix + 1 - start[0]) if dx > 0 else (start[0] - ix)) * ax
+            ty = ((iy + 1 - start[1]) if dy > 0 else (start[1] - iy)) * ay
+            tz = ((iz + 1 - start[2]) if dz > 0 else (start[2] - iz)) * az
+            while 0 <= ix < nx and 0 <= iy < ny and 0 <= iz < nz:
+                mask[ix, iy, iz] = 1
+                if semantics[ix, iy, iz] != FREE:
+                    break
+                if tx < ty and tx < tz:
+                    ix += sx
+                    tx += ax
+                elif ty < tz:
+                    iy += sy
+                    ty += ay
+                else:
+                    iz += sz
+                    tz += az
