@@ -7,7 +7,7 @@ of the fields, joined by dots: ``sync.timeout_s``. What no range or choice can s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from flashocc_ros.labels import CLASS_NAMES
@@ -41,6 +41,12 @@ def _cost(default: int) -> Any:
     return option(default, "Cost of the class: 0 free, 100 lethal.", minimum=0, maximum=100)
 
 
+def _distance_m(default: float) -> Any:
+    return option(
+        default, "Voxels further from the centre of an object do not belong to it [m].", minimum=0.1, maximum=50.0
+    )
+
+
 @dataclass(frozen=True)
 class CameraParameters:
     """The cameras and how their images arrive."""
@@ -52,6 +58,7 @@ class CameraParameters:
         "Image topic of each camera, with `{name}`; empty: `{name}/image_rect_compressed`, or `{name}/image_rect` raw.",
     )
     info_topic: str = option("{name}/camera_info", "CameraInfo topic of each camera, with `{name}`.")
+    rectified: bool = option(False, "The images are rectified already, whatever D in CameraInfo says.")
     reliability: str = option(
         "best_effort", "Reliability of the image subscriptions.", choices=("best_effort", "reliable")
     )
@@ -102,6 +109,29 @@ class MemoryParameters:
         maximum=5.0,
     )
     max_gap_s: float = option(2.0, "A longer pause between sets forgets the past [s].", minimum=0.1, maximum=60.0)
+    max_speed_mps: float = option(
+        70.0, "A pose that moves faster is a jump and forgets the past [m/s].", minimum=1.0, maximum=1000.0
+    )
+
+
+@dataclass(frozen=True)
+class DistanceParameters:
+    """Largest distance of a voxel from the centre of its object; the fields are the classes that have instances."""
+
+    car: float = _distance_m(4.0)
+    truck: float = _distance_m(7.0)
+    construction_vehicle: float = _distance_m(6.0)
+    bus: float = _distance_m(9.0)
+    trailer: float = _distance_m(9.0)
+    barrier: float = _distance_m(2.5)
+    motorcycle: float = _distance_m(2.0)
+    bicycle: float = _distance_m(2.0)
+    pedestrian: float = _distance_m(1.5)
+    traffic_cone: float = _distance_m(1.5)
+
+    def by_class_name(self) -> dict[str, float]:
+        """Metres per class name."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -109,10 +139,8 @@ class PanopticParameters:
     """Instances; used by panoptic variants only."""
 
     reference_mode: bool = option(False, "Reproduce the published assignment, with its known faults.")
-    max_distance_m: float = option(
-        0.0, "Largest distance of a voxel from its centre [m]; 0: a limit per class.", minimum=0.0, maximum=50.0
-    )
-    track_max_age_s: float = option(1.0, "How long an unseen object keeps its id [s].", minimum=0.0, maximum=60.0)
+    track_max_age_s: float = option(1.5, "How long an unseen object keeps its id [s].", minimum=0.0, maximum=60.0)
+    max_distance_m: DistanceParameters = field(default_factory=DistanceParameters)
 
 
 @dataclass(frozen=True)

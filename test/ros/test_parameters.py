@@ -16,8 +16,9 @@ from rclpy.parameter import Parameter
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.model.variants import VARIANTS
+from flashocc_ros.panoptic import MAX_DISTANCE_M
 from flashocc_ros.ros.declare import declare, on_set, read
-from flashocc_ros.ros.parameters import CostParameters, build, walk
+from flashocc_ros.ros.parameters import CostParameters, DistanceParameters, build, walk
 
 TEMPORAL = next(v.name for v in VARIANTS.values() if v.num_frames > 1)
 CAMERAS = ["front", "back"]
@@ -169,3 +170,7 @@ def test_parameters_are_fixed_while_configured(make_node: Any):
     result = node.set_parameters([Parameter("engine", value="torch")])[0]
     assert not result.successful
     assert "clean" in result.reason
+
+
+def test_distance_parameters_are_the_limits_of_the_predictor():
+    assert DistanceParameters().by_class_name() == MAX_DISTANCE_M

@@ -1,0 +1,136 @@
+"""From a complete camera set to a result: decode, rectify, predict. Runs in the worker thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sensor_msgs.msg import CameraInfo
+
+from flashocc_ros.errors import FlashOccError, InputError
+from flashocc_ros.predictor import Predictor
+from flashocc_ros.ros.images import ImageDecoder, Rectifier, RgbImage, camera_matrix
+from flashocc_ros.ros.parameters import NodeParameters
+from flashocc_ros.ros.sync import ImageSet
+from flashocc_ros.ros.transforms import Poses
+from flashocc_ros.structures import CameraRig, Occupancy
+
+
+class SetDropped(FlashOccError):
+    """A set that cannot be used; ``reason`` names the counter ``sets_dropped_<reason>``."""
+
+    def __init__(self, reason: str, message: str, camera: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.camera = camera
+
+
+@dataclass(frozen=True)
+class CameraSet:
+    """A complete set with everything inference needs; N cameras in the order of ``cameras.names``.
+
+    Attributes:
+        images: the messages and their stamps.
+        infos: calibration of each camera.
+        poses: extrinsics and vehicle poses.
+        epoch: changes when the past no longer belongs to this set.
+        completed_s: ``time.perf_counter()`` when the last image came.
+    """
+
+    images: ImageSet[Any]
+    infos: tuple[CameraInfo, ...]
+    poses: Poses
+    epoch: int
+    completed_s: float
+
+
+class Inference:
+    """The network of a configured node with its image decoders.
+
+    Args:
+        parameters: of the node.
+        say: logs one sentence; called once per finding a user should know.
+
+    Raises:
+        FlashOccError: variant, checkpoint or engine cannot be used.
+    """
+
+    def __init__(self, parameters: NodeParameters, say: Callable[[str], object]) -> None:
+        panoptic = parameters.panoptic
+        self.names = parameters.cameras.names
+        self.predictor = Predictor(
+            parameters.variant,
+            parameters.checkpoint or None,
+            parameters.engine,
+            parameters.precision,
+            cache_dir=parameters.cache_dir or None,
+            memory_interval_s=parameters.memory.interval_s,
+            max_gap_s=parameters.memory.max_gap_s,
+            max_speed_mps=parameters.memory.max_speed_mps,
+            panoptic_reference_mode=panoptic.reference_mode,
+            panoptic_max_distance_m=panoptic.max_distance_m.by_class_name(),
+            track_max_age_s=panoptic.track_max_age_s,
+        )
+        self._decoders = [ImageDecoder(name) for name in self.names]
+        self._rectifiers = [Rectifier(name, parameters.cameras.rectified, say) for name in self.names]
+        self._epoch = 0
+
+    def run(self, camera_set: CameraSet) -> Occupancy:
+        """Result of one set; ``timings`` gains ``images``.
+
+        Raises:
+            SetDropped: an image, a calibration or the engine failed; nothing is remembered of the set.
+        """
+        if camera_set.epoch != self._epoch:
+            self._epoch = camera_set.epoch
+            self.predictor.reset()
+        started = time.perf_counter()
+        images, intrinsics = self._images(camera_set)
+        images_ms = (time.perf_counter() - started) * 1e3
+        try:
+            rig = CameraRig(self.names, intrinsics, camera_set.poses.base_from_camera)
+        except InputError as error:
+            raise SetDropped("calibration", str(error)) from error
+        try:
+            occupancy = self.predictor(
+                images,
+                rig,
+                camera_set.poses.odom_from_base,
+                camera_set.images.key_stamp_ns,
+                key_pose=camera_set.poses.key_pose,
+            )
+        except InputError as error:
+            raise SetDropped("calibration", str(error)) from error
+        except Exception as error:  # an engine may raise anything; the node must live on
+            raise SetDropped("inference", f"{type(error).__name__}: {error}") from error
+        return replace(occupancy, timings=occupancy.timings | {"images": images_ms})
+
+    def _images(self, camera_set: CameraSet) -> tuple[list[RgbImage], npt.NDArray[np.float64]]:
+        """N rectified images and (N, 3, 3) intrinsics; a masked camera becomes black pixels."""
+        images: list[RgbImage] = []
+        intrinsics = np.empty((len(self.names), 3, 3))
+        for index, message in enumerate(camera_set.images.items):
+            rectifier, name = self._rectifiers[index], self.names[index]
+            try:
+                rectifier.update(camera_set.infos[index])
+            except InputError as error:
+                raise SetDropped("calibration", str(error), name) from error
+            if message is None:
+                info = camera_set.infos[index]
+                images.append(np.zeros((info.height, info.width, 3), np.uint8))
+                intrinsics[index] = camera_matrix(info, (info.height, info.width), name)
+                continue
+            try:
+                image = self._decoders[index].decode(message)
+            except InputError as error:
+                raise SetDropped("image", str(error), name) from error
+            try:
+                image, intrinsics[index] = rectifier(image)
+            except InputError as error:
+                raise SetDropped("calibration", str(error), name) from error
+            images.append(image)
+        return images, intrinsics

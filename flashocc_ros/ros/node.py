@@ -1,0 +1,286 @@
+"""``flashocc_node``: a lifecycle node that turns camera topics and tf into occupancy.
+
+configure loads the network and creates the result topics, activate subscribes and starts the inference thread,
+deactivate stops both, cleanup frees the network. Callbacks only move messages; the thread decodes and infers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, JumpThreshold, TimeJump
+from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import Trigger
+
+from flashocc_ros.errors import FlashOccError
+from flashocc_ros.ros.declare import Rejected, declare, on_set, read
+from flashocc_ros.ros.diagnostics import Health, to_diagnostics
+from flashocc_ros.ros.inference import CameraSet, Inference, SetDropped
+from flashocc_ros.ros.inputs import CameraInputs
+from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger
+from flashocc_ros.ros.parameters import DiagnosticsParameters, NodeParameters
+from flashocc_ros.ros.publishers import Publishers
+from flashocc_ros.ros.stamps import make_header
+from flashocc_ros.ros.statistics import Statistics
+from flashocc_ros.ros.worker import NewestWorker
+
+STOP_WAIT_S = 3.0
+"""How long a stopping process waits for the inference that is running; `ros2 launch` kills after ten seconds."""
+CLOCK_MISMATCH_S = 3600.0
+"""Stamps further from the ROS clock are of another time: a latency would say nothing."""
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class FlashOccNode(LifecycleNode):
+    """See the module's docstring; topics, parameters and services are listed in ``docs/node.md``."""
+
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__("flashocc_node", **node_options)
+        self._rejected: Rejected = {}
+        declare(self, self._rejected)
+        self.add_on_set_parameters_callback(on_set(lambda: self._inference is not None, self._rejected))
+        self._log_handler = RosLogHandler(self.get_logger())
+        package_log = logging.getLogger("flashocc_ros")
+        package_log.addHandler(self._log_handler)
+        package_log.setLevel(logging.INFO)
+        self._seldom = SeldomLogger(self.get_logger())
+        self._statistics = Statistics()
+        self._problem = ""
+        self._settings: NodeParameters | None = None
+        self._inference: Inference | None = None
+        self._results: Publishers | None = None
+        self._inputs: CameraInputs | None = None
+        self._worker: NewestWorker[CameraSet] | None = None
+        self._last_result_s = 0.0
+        self._memory_events: dict[str, int] = {}
+
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._health_limits = DiagnosticsParameters()
+        self._report_timer = self.create_timer(self._health_limits.period_s, self._report, clock=self._steady)
+        self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
+        backward = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
+        self._jump_handle = self.get_clock().create_jump_callback(backward, post_callback=self._on_clock_jump)
+
+    # ---------------------------------------------------------------- lifecycle
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read the parameters, load the network, create the result topics."""
+        try:
+            self._settings = read(self, self._rejected)
+            self._inference = Inference(self._settings, self.get_logger().warning)
+            self._results = Publishers(self, self._settings, self._inference.predictor.variant.panoptic)
+        except FlashOccError as error:
+            self._problem = str(error)
+            self.get_logger().error(f"cannot be configured: {error}")
+            self._release()
+            return FAILURE
+        self._problem = ""
+        self._health_limits = self._settings.diagnostics
+        self.destroy_timer(self._report_timer)
+        self._report_timer = self.create_timer(self._health_limits.period_s, self._report, clock=self._steady)
+        predictor = self._inference.predictor
+        self.get_logger().info(f"configured: {predictor.description}")
+        if not predictor.trained:
+            self.get_logger().warning(
+                "the weights are untrained, the results mean nothing; set the parameter checkpoint"
+            )
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the inference thread and subscribe."""
+        assert self._settings is not None
+        assert self._results is not None
+        self._last_result_s = time.monotonic()
+        self._worker = NewestWorker(self._process, self._on_skipped)
+        self._inputs = CameraInputs(self, self._settings, self._statistics, self._seldom, self._worker, self._steady)
+        self._results.announce()
+        self.get_logger().info(f"active: waiting for {', '.join(self._settings.cameras.names)}")
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and stop the inference thread."""
+        self._stop_running(None)
+        return SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the network and take the result topics away."""
+        self._release()
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop everything."""
+        self._release()
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured."""
+        self._release()
+        return SUCCESS
+
+    def autostart(self) -> None:
+        """Configure and activate, if the parameter says so; what fails is logged and can be tried again."""
+        if self.get_parameter("autostart").value and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def close(self, timeout_s: float) -> bool:
+        """Stop; False when an inference is still running after the time."""
+        if not self._stop_running(timeout_s):
+            return False
+        self._release()
+        logging.getLogger("flashocc_ros").removeHandler(self._log_handler)
+        self._jump_handle.unregister()
+        self.destroy_node()
+        return True
+
+    def _stop_running(self, timeout_s: float | None) -> bool:
+        if self._inputs is not None:
+            self._inputs.destroy()
+            self._inputs = None
+        if self._worker is not None:
+            if not self._worker.close(timeout_s):
+                return False
+            self._worker = None
+        return True
+
+    def _release(self) -> None:
+        self._stop_running(None)
+        if self._results is not None:
+            self._results.destroy()
+            self._results = None
+        if self._inference is not None:
+            self._inference.predictor.close()
+            self._inference = None
+
+    # ---------------------------------------------------------------- inference thread
+    def _process(self, camera_set: CameraSet) -> None:
+        assert self._inference is not None
+        assert self._results is not None
+        try:
+            occupancy = self._inference.run(camera_set)
+            started = time.perf_counter()
+            self._results.publish(occupancy)
+        except SetDropped as error:
+            self._statistics.drop(error.reason)
+            if error.camera:
+                self._statistics.count(f"corrupt_{error.camera}")
+            self._seldom.warning(f"drop {error.reason} {error.camera}", f"set dropped: {error}")
+            return
+        except Exception as error:
+            if self.context.ok():  # otherwise the process is stopping and took the topics away
+                self._statistics.drop("inference")
+                self._seldom.warning("drop inference", f"set dropped: {type(error).__name__}: {error}")
+            return
+        ended = time.perf_counter()
+        self._last_result_s = time.monotonic()
+        statistics = self._statistics
+        statistics.count("sets_published")
+        stages = dict(occupancy.timings) | {"publish": (ended - started) * 1e3}
+        stages["total"] = stages.get("total", 0.0) + stages["images"] + stages["publish"]
+        statistics.times("stage_", stages)
+        statistics.time("processing", (ended - camera_set.completed_s) * 1e3)
+        statistics.time("sync_spread", camera_set.images.spread_ns / 1e6)
+        self._time_latency(occupancy.stamp_ns)
+        self._tell_memory_events()
+
+    def _time_latency(self, stamp_ns: int) -> None:
+        latency_s = (self.get_clock().now().nanoseconds - stamp_ns) / 1e9
+        if abs(latency_s) < CLOCK_MISMATCH_S:
+            self._statistics.time("latency", latency_s * 1e3)
+        else:
+            self._seldom.once(
+                "clock mismatch",
+                f"image stamps are {latency_s:.0f} s behind the clock, so no latency is reported; for a recording set "
+                "use_sim_time and publish /clock",
+            )
+
+    def _tell_memory_events(self) -> None:
+        assert self._inference is not None
+        events = self._inference.predictor.memory_events
+        for event, count in events.items():
+            if event != "reset" and count > self._memory_events.get(event, 0):
+                self._seldom.warning(f"memory {event}", f"the past was forgotten: {event.replace('_', ' ')}")
+        self._memory_events = events
+
+    def _on_skipped(self, camera_set: CameraSet) -> None:
+        self._statistics.count("sets_skipped")
+
+    # ---------------------------------------------------------------- services, clock, health
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._inputs is None:
+            response.message = "the node is not active: there is nothing to forget"
+            return response
+        self._inputs.reset("service")
+        response.success, response.message = True, "queues and temporal memory are empty"
+        return response
+
+    def _on_clock_jump(self, jump: TimeJump) -> None:
+        if self._inputs is not None:
+            self._inputs.reset("clock")
+
+    def _report(self) -> None:
+        counters, times_ms = self._statistics.summary()
+        inputs, limits = self._inputs, self._health_limits
+        if inputs is not None:
+            counters = inputs.counters(counters)
+        if self._inference is not None:
+            events = self._inference.predictor.memory_events
+            counters |= {f"memory_{event}": count for event, count in events.items()}
+        health = Health(
+            state=self._state_machine.current_state[1],
+            problem=self._problem,
+            network=self._inference.predictor.description if self._inference else "",
+            sync=inputs.describe() if inputs else "",
+            idle_s=time.monotonic() - self._last_result_s if inputs else None,
+            counters=counters,
+            times_ms=times_ms,
+            cameras=inputs.health(counters) if inputs else (),
+        )
+        header = make_header("", self.get_clock().now().nanoseconds)
+        name = self.get_fully_qualified_name().lstrip("/")
+        self._diagnostics.publish(to_diagnostics(name, health, header, limits.warn_after_s, limits.error_after_s))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; 0 is returned for both."""
+    starting = True
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if starting:  # nothing is published yet: leave from wherever the start is
+            raise SystemExit(0)
+
+    # rclpy's own handlers shut the context down, which ends the spinning, and call these afterwards. Without them a
+    # signal would raise KeyboardInterrupt, also a second one in the middle of the clean-up.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    rclpy.init(args=args)
+    node = FlashOccNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    node.autostart()
+    starting = False
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
+    if not node.close(STOP_WAIT_S):
+        # Ending the interpreter under a running engine would crash it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The result topics; each message is built only while someone subscribes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nav_msgs.msg import OccupancyGrid
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from flashocc_ros.msg import ClassTable, Occupancy3D, PanopticInstanceArray
+from flashocc_ros.ros.outputs.class_table import to_class_table
+from flashocc_ros.ros.outputs.grid import CollapseRule, to_grid
+from flashocc_ros.ros.outputs.instances import to_instances
+from flashocc_ros.ros.outputs.markers import to_markers
+from flashocc_ros.ros.outputs.occupancy import to_occupancy
+from flashocc_ros.ros.outputs.points import to_points
+from flashocc_ros.ros.parameters import NodeParameters
+from flashocc_ros.ros.stamps import make_header
+from flashocc_ros.structures import Occupancy
+
+
+@dataclass(frozen=True)
+class Output:
+    """A topic, its type, what it says and how a result becomes its message (or the message's bytes)."""
+
+    topic: str
+    message_type: type
+    description: str
+    build: Callable[[Occupancy, Header], Any]
+
+
+def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
+    """The result topics of a variant; ``instances`` only where there are any."""
+    rule = CollapseRule(
+        class_costs=parameters.grid.costs.by_class_id(),
+        min_height_m=parameters.grid.min_height_m,
+        max_height_m=parameters.grid.max_height_m,
+        empty_is_unknown=parameters.grid.empty_is_unknown,
+    )
+    everyone = [
+        Output("occupancy", Occupancy3D, "class (and instance id) of every voxel", to_occupancy),
+        Output("points", PointCloud2, "occupied voxels: x y z rgb class_id instance_id", to_points),
+        Output(
+            "markers",
+            MarkerArray,
+            "visible voxels as cubes, names over instances",
+            partial(to_markers, alpha=parameters.markers.alpha),
+        ),
+        Output("grid", OccupancyGrid, "2D cost map, ready for nav2", partial(to_grid, rule=rule)),
+    ]
+    if panoptic:
+        everyone.append(
+            Output("instances", PanopticInstanceArray, "objects: class, score, centre, extent, voxels", to_instances)
+        )
+    return everyone
+
+
+class Publishers:
+    """Publishers of all outputs of a configured node."""
+
+    def __init__(self, node: Node, parameters: NodeParameters, panoptic: bool) -> None:
+        self._node = node
+        self._frame = parameters.base_frame
+        results = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=parameters.outputs.depth,
+            reliability=ReliabilityPolicy.RELIABLE
+            if parameters.outputs.reliability == "reliable"
+            else ReliabilityPolicy.BEST_EFFORT,
+        )
+        self._outputs: list[tuple[Output, Publisher[Any]]] = [
+            (output, node.create_publisher(output.message_type, output.topic, results))
+            for output in outputs(parameters, panoptic)
+        ]
+        latched = QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE
+        )
+        self._class_table = node.create_publisher(ClassTable, "class_table", latched)
+
+    def announce(self) -> None:
+        """Publish the latched class table: the node is ready."""
+        self._class_table.publish(to_class_table())
+
+    def publish(self, occupancy: Occupancy) -> dict[str, float]:
+        """Publish what someone listens to; wall milliseconds per topic published."""
+        header = make_header(self._frame, occupancy.stamp_ns)
+        times_ms: dict[str, float] = {}
+        for output, publisher in self._outputs:
+            if publisher.get_subscription_count() == 0:
+                continue
+            started = time.perf_counter()
+            publisher.publish(output.build(occupancy, header))
+            times_ms[output.topic] = (time.perf_counter() - started) * 1e3
+        return times_ms
+
+    def destroy(self) -> None:
+        """Take the topics away."""
+        publishers: list[Publisher[Any]] = [p for _, p in self._outputs]
+        for publisher in [*publishers, self._class_table]:
+            self._node.destroy_publisher(publisher)
