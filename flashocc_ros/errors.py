@@ -25,3 +25,7 @@ class EngineError(FlashOccError, RuntimeError):
 
 class BagError(FlashOccError):
     """A recording that is missing, empty, damaged or lacks the needed topics."""
+
+
+class TrainingError(FlashOccError, RuntimeError):
+    """A training run that cannot go on."""

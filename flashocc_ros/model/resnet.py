@@ -59,7 +59,7 @@ def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential
 
 
 class ResNet(nn.Module):
-    """Pictures (N, 3, H, W) to features of stride 4 (layer1) and of the last two stages (16 and 32 with four stages)."""
+    """Pictures (N, 3, H, W) to features of stride 4 and of the last two stages (16 and 32 where there are four)."""
 
     def __init__(self, block: type[Bottleneck] | type[SlimBlock], depths: Sequence[int], width: int) -> None:
         super().__init__()

@@ -77,9 +77,10 @@ class Variant:
         num_frames: key plus previous frames fed to the BEV encoder; the extra matching frame of stereo is not counted.
         encoder_channels: channels of the three BEV encoder stages.
         encoder_blocks: residual blocks per BEV encoder stage.
-        stem_channels: > 0: a 1x1 convolution thins each frame's map to this many channels before it is cached; the heads
-            see the key frame's thin map beside the encoder output, so that detail of one cell survives.
-        reference_focal_px: > 0: depth is predicted for this focal length in network pixels and moved to each camera's.
+        stem_channels: > 0: a 1x1 convolution thins each frame's map to this many channels before it is cached; the
+            heads see the key frame's thin map beside the encoder output, so that detail of one cell survives.
+        reference_focal_px: > 0: depth is predicted for this focal length in network pixels, then moved to each
+            camera's.
         preprocess_bev: each frame's map passes one residual block before it is cached and concatenated.
         head: occupancy head; "2d" and "v2" have the same layers and differ in their training losses.
         head_channels: channels of the BEV encoder output and of the head.

@@ -1,0 +1,49 @@
+"""``flashocc train``: train any variant on nuScenes or on the synthetic world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(
+    epilog="Example: flashocc train config/train_synthetic.yaml --out runs/tiny optimizer.lr=1e-3. "
+    "Several processes: torchrun --nproc-per-node 2 -m flashocc_ros.cli.main train config/train_synthetic.yaml"
+)
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file, see config/train_*.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Settings that replace those of the file.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, log.jsonl and TensorBoard files.")] = Path(
+        "runs/train"
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from OUT/last.pt to exactly the same losses.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ...")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of this process; 0 leaves it to torch.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Train a variant; the averaged weights end up in OUT/weights.safetensors."""
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.training.config import load_config
+
+    settings = load_config(config, overrides or [])
+    if not resume and (out / "last.pt").exists():
+        raise ConfigError(f"{out} already holds a run; continue it with --resume or choose another --out")
+    import torch
+
+    from flashocc_ros.training.loop import train as run
+    from flashocc_ros.training.processes import worker_group
+    from flashocc_ros.training.sources import open_source
+
+    if threads:
+        torch.set_num_threads(threads)
+    source = open_source(settings)
+    with worker_group(device) as worker:
+        run(settings, source, out, worker, resume=resume, quiet=quiet)
+    if worker.is_main:
+        typer.echo(f"weights: {out / 'weights.safetensors'}")

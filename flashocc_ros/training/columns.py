@@ -1,0 +1,165 @@
+"""Recipe of the synthetic networks: dense 2D supervision of the image branch, voxel losses on sampled columns.
+
+Computing logits for all 40 000 columns would cost more than the rest of the network, and most of them show only
+road. Columns are drawn in proportion to the rarest class they show, so the few columns with a cone or a pedestrian
+are seen often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flashocc_ros.geometry import camera_params
+from flashocc_ros.labels import FREE, NUM_CLASSES
+from flashocc_ros.model.network import FlashOcc
+from flashocc_ros.model.variants import Variant
+from flashocc_ros.training import losses
+from flashocc_ros.training.config import ColumnLoss
+from flashocc_ros.training.objective import Objective, normalised
+from flashocc_ros.training.pixel_targets import pixel_targets, soft_depth_loss
+from flashocc_ros.training.sample import Sample, SampleSource, sample_rng
+
+if TYPE_CHECKING:
+    from flashocc_ros.training.loop import Prepared
+
+_FREQUENCY_SAMPLES = 64
+
+
+def visible_class_counts(source: SampleSource, seed: int, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
+    """(18,) float64: visible voxels per class over a few samples spread over the data set, at least 1 each."""
+    counts = np.ones(NUM_CLASSES)
+    for index in np.unique(np.linspace(0, len(source) - 1, samples).astype(int)):
+        sample = source.sample(int(index), np.random.default_rng((seed, 3, int(index))))
+        counts += np.bincount(sample.semantics[sample.mask_camera], minlength=NUM_CLASSES)[:NUM_CLASSES]
+    return torch.from_numpy(counts)
+
+
+def draw_columns(
+    sample: Sample, rarity: npt.NDArray[np.float32], count: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Draw BEV columns with replacement, in proportion to the rarest class visible in them or beside them.
+
+    Args:
+        rarity: (18,) weight per class.
+        count: columns to draw.
+
+    Returns:
+        Flat indices x * 200 + y (count,), and importance weights (count,) of mean 1 that undo the preference.
+    """
+    weight = (rarity[sample.semantics] * sample.mask_camera).max(axis=2)
+    spread = torch.from_numpy(weight)[None, None]
+    weight = F.max_pool2d(spread, 3, 1, 1).numpy().reshape(-1).astype(np.float64)
+    probability = np.maximum(weight, 0.3 * float(rarity.min()))
+    probability /= probability.sum()
+    chosen = rng.choice(probability.size, size=count, p=probability)
+    undo = 1.0 / probability[chosen]
+    return chosen, (undo / undo.mean()).astype(np.float32)
+
+
+class ColumnObjective(Objective):
+    """Network, an auxiliary 2D segmentation layer on the lifted context, and their losses."""
+
+    counts: Tensor
+
+    def __init__(self, model: FlashOcc, variant: Variant, config: ColumnLoss, source: SampleSource, seed: int) -> None:
+        super().__init__()
+        self.model, self.variant, self.config = model, variant, config
+        # One linear layer: whatever it reads is linear in the context, hence survives lifting and summing.
+        self.segmentation = nn.Conv2d(variant.lift_channels, NUM_CLASSES, 1)
+        self.register_buffer("counts", visible_class_counts(source, seed))
+
+    def class_weights(self, power: float, cap: float) -> Tensor:
+        """(18,) float32: (count of free / count of class) ** power, at most ``cap``."""
+        return (self.counts[FREE] / self.counts).pow(power).clamp(1.0, cap).float()
+
+    def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
+        device = self.counts.device
+        samples = [item.sample for item in batch]
+        numbers = torch.from_numpy(np.concatenate([_camera_numbers(s) for s in samples])).to(device)
+        key = normalised(np.concatenate([s.images[0] for s in samples]), device)
+        encoded = self.model.encode_images(key.contiguous(memory_format=torch.channels_last), numbers)
+        result = self._pixel_losses(encoded.depth, encoded.context, samples)
+        if iteration < self.config.image_only_iterations:
+            return result
+        maps = [self._lift(encoded.depth, encoded.context, batch, 0)]
+        for frame in range(1, self.variant.num_frames):
+            with torch.no_grad():
+                pixels = normalised(np.concatenate([s.images[frame] for s in samples]), device)
+                past = self.model.encode_images(pixels.contiguous(memory_format=torch.channels_last), numbers)
+            maps.append(self._lift(past.depth, past.context, batch, frame))
+        bev = self.model.encode_bev(self.model.concatenate(maps[0], maps[1:]))
+        result.update(self._voxel_losses(bev, batch, seed))
+        if self.variant.panoptic and self.config.center_weight:
+            result.update(self._center_losses(bev, samples))
+        return result
+
+    def _lift(self, depth: Tensor, context: Tensor, batch: Sequence[Prepared], frame: int) -> Tensor:
+        depths, contexts = depth.chunk(len(batch)), context.chunk(len(batch))
+        pooled = [self.model.pool(d, c, item.tables[frame]) for d, c, item in zip(depths, contexts, batch, strict=True)]
+        return self.model.preprocess_bev(torch.cat(pooled).contiguous(memory_format=torch.channels_last))
+
+    def _pixel_losses(self, depth: Tensor, context: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        depth_m, labels = pixel_targets(samples, self.variant)
+        depth_m, labels = depth_m.to(depth.device), labels.to(depth.device)
+        weight = self.class_weights(self.config.class_power, self.config.class_cap)
+        segmentation = F.cross_entropy(self.segmentation(context).float(), labels, weight=weight)
+        return {
+            "depth": self.config.depth_weight * soft_depth_loss(depth.float(), depth_m, self.variant.depth),
+            "segmentation": self.config.segmentation_weight * segmentation,
+        }
+
+    def _voxel_losses(self, bev: Tensor, batch: Sequence[Prepared], seed: int) -> dict[str, Tensor]:
+        config, head = self.config, self.model.occ_head
+        rarity = self.class_weights(config.rarity_power, config.rarity_cap).cpu().numpy()
+        features, truths, masks, undo = [], [], [], []
+        # Channels last with x first: a column is one row of this table.
+        table = head.final_conv(bev).permute(0, 3, 2, 1).flatten(1, 2)  # type: ignore[operator]
+        for row, item in enumerate(batch):
+            rng = sample_rng(item.step, item.slot, seed + 1)
+            columns, weight = draw_columns(item.sample, rarity, config.columns, rng)
+            features.append(table[row, torch.from_numpy(columns).to(bev.device)])
+            truths.append(item.sample.semantics.reshape(-1, 16)[columns])
+            masks.append(item.sample.mask_camera.reshape(-1, 16)[columns])
+            undo.append(weight)
+        truth = torch.from_numpy(np.concatenate(truths)).to(bev.device).long()
+        visible = torch.from_numpy(np.concatenate(masks)).to(bev.device)
+        importance = torch.from_numpy(np.concatenate(undo)).to(bev.device)[:, None].expand(truth.shape)
+        logits = head.predicter(torch.cat(features)).unflatten(-1, (16, NUM_CLASSES)).float()  # type: ignore[operator]
+        class_weight = self.class_weights(config.class_power, config.class_cap)
+        loss = F.cross_entropy(logits.reshape(-1, NUM_CLASSES), truth.reshape(-1), reduction="none")
+        voxel_weight = torch.where(visible, class_weight[truth], torch.full_like(importance, config.unseen_weight))
+        cross_entropy = (loss.reshape(truth.shape) * voxel_weight).sum() / voxel_weight.sum()
+        overlap = soft_jaccard(logits[visible], truth[visible], importance[visible])
+        return {"cross_entropy": cross_entropy, "overlap": config.overlap_weight * overlap}
+
+    def _center_losses(self, bev: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        head: Any = self.model.aux_centerness_head
+        shared = head.shared_conv(bev)
+        maps = {name: head.task_heads[0][name](shared).float() for name in head.INFERENCE}
+        targets = [losses.center_targets(s.boxes, s.box_labels) for s in samples]
+        values = losses.center_losses(maps, targets)
+        return {f"center_{name}": self.config.center_weight * value for name, value in values.items()}
+
+
+def soft_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """One minus the soft intersection over union, mean over the classes present; (M, 18), (M,), (M,)."""
+    probability = logits.softmax(-1)
+    one_hot = F.one_hot(truth, NUM_CLASSES).to(probability.dtype)
+    both = (probability * one_hot * weight[:, None]).sum(0)
+    either = ((probability + one_hot) * weight[:, None]).sum(0) - both
+    present = one_hot.any(0)
+    return (1.0 - both / either.clamp(min=1e-6))[present].mean()
+
+
+def _camera_numbers(sample: Sample) -> npt.NDArray[np.float32]:
+    geometry = sample.geometry
+    return camera_params(
+        geometry.camera_to_key(0), geometry.intrinsics[0], geometry.post_rot[0], geometry.post_tran[0], geometry.bda
+    )

@@ -1,0 +1,197 @@
+"""Training configuration: one YAML file, ``key=value`` overrides, checked before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.model.variants import get_variant
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class NuScenesData(_Section):
+    """nuScenes with Occ3D labels.
+
+    Attributes:
+        root: folder that holds ``<version>/``, ``samples/`` and ``gts/``.
+        version: e.g. ``v1.0-trainval``.
+        split: scenes to train on: a name of nuScenes (train, val, mini_train, ...) or a list of scene names.
+        augment: image and BEV augmentation of the published recipe.
+    """
+
+    kind: Literal["nuscenes"]
+    root: Path
+    version: str = "v1.0-trainval"
+    split: str | list[str] = "train"
+    augment: bool = True
+
+
+class SyntheticData(_Section):
+    """Pre-rendered frames of the synthetic world.
+
+    Attributes:
+        cache: folder written by ``flashocc_ros.data.synthetic.cache``.
+        flip: mirror the BEV grid at random, pictures unchanged.
+        max_frames: use only the first frames, 0 for all.
+    """
+
+    kind: Literal["synthetic"]
+    cache: Path
+    flip: bool = True
+    max_frames: int = Field(default=0, ge=0)
+
+
+class Optimizer(_Section):
+    """AdamW; gradients are clipped to ``clip_norm`` (L2)."""
+
+    lr: float = Field(default=1e-4, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip_norm: float = Field(default=5.0, gt=0)
+
+
+class Schedule(_Section):
+    """Linear warm-up from ``warmup_ratio``, then constant; from ``decay_start`` on a cosine down to ``final_ratio``.
+
+    ``decay_start`` None keeps the rate constant to the end, as the published recipe does.
+    """
+
+    iterations: int = Field(gt=0)
+    warmup_iterations: int = Field(default=200, ge=0)
+    warmup_ratio: float = Field(default=0.001, ge=0, le=1)
+    decay_start: int | None = Field(default=None, ge=0)
+    final_ratio: float = Field(default=0.0, ge=0, le=1)
+
+
+class Ema(_Section):
+    """Average of weights and buffers: decay ``decay * (1 - exp(-t / tau))``, t starts at ``start``."""
+
+    decay: float = Field(default=0.999, ge=0, lt=1)
+    tau: float = Field(default=2000.0, gt=0)
+    start: int = Field(default=10560, ge=0)
+
+
+class ColumnLoss(_Section):
+    """Recipe of the synthetic networks: losses on sampled BEV columns, 2D segmentation and soft depth targets.
+
+    Attributes:
+        image_only_iterations: the first iterations train the image branch alone.
+        columns: BEV columns per sample that get a voxel loss.
+        rarity_power, rarity_cap: columns are drawn in proportion to min(cap, (frequency of free / frequency of the
+            rarest class seen in them) ** power).
+        class_power, class_cap: the same rule for the weight of a visible voxel in the cross entropy.
+        unseen_weight: weight of voxels that no camera sees.
+        overlap_weight, depth_weight, segmentation_weight, center_weight: weights beside the cross entropy.
+    """
+
+    image_only_iterations: int = Field(default=0, ge=0)
+    columns: int = Field(default=4096, gt=0)
+    rarity_power: float = Field(default=0.4, ge=0, le=1)
+    rarity_cap: float = Field(default=20.0, ge=1)
+    class_power: float = Field(default=0.2, ge=0, le=1)
+    class_cap: float = Field(default=4.0, ge=1)
+    unseen_weight: float = Field(default=0.1, ge=0)
+    overlap_weight: float = Field(default=0.5, ge=0)
+    depth_weight: float = Field(default=1.0, ge=0)
+    segmentation_weight: float = Field(default=1.0, ge=0)
+    center_weight: float = Field(default=0.1, ge=0)
+
+
+class TrainConfig(_Section):
+    """Everything a run depends on.
+
+    Attributes:
+        variant: row of the variant table.
+        data: where samples come from.
+        batch_size: samples per process and step of the network.
+        accumulate: steps whose gradients are averaged before the optimiser moves; total batch =
+            batch_size * accumulate * processes.
+        seed: decides initial weights, data order and augmentation.
+        init: checkpoint to start from, e.g. official weights; keys that do not fit are listed.
+        precision: fp16 and bf16 are mixed precision.
+        loss: None for the published losses of the variant.
+        workers: data loading processes per training process.
+        checkpoint_every, log_every, picture_every: in iterations; 0 for never.
+        keep_checkpoints: numbered checkpoints kept beside ``last.pt``.
+    """
+
+    variant: str
+    data: NuScenesData | SyntheticData = Field(discriminator="kind")
+    schedule: Schedule
+    optimizer: Optimizer = Optimizer()
+    ema: Ema = Ema()
+    loss: ColumnLoss | None = None
+    batch_size: int = Field(default=4, gt=0)
+    accumulate: int = Field(default=1, gt=0)
+    seed: int = Field(default=0, ge=0)
+    init: Path | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    workers: int = Field(default=2, ge=0)
+    checkpoint_every: int = Field(default=1000, ge=0)
+    log_every: int = Field(default=10, gt=0)
+    picture_every: int = Field(default=0, ge=0)
+    keep_checkpoints: int = Field(default=2, ge=0)
+
+    @field_validator("variant")
+    @classmethod
+    def _known_variant(cls, name: str) -> str:
+        return get_variant(name).name
+
+    @model_validator(mode="after")
+    def _column_loss_needs_dense_truth(self) -> TrainConfig:
+        if self.loss is not None and self.data.kind != "synthetic":
+            raise ValueError("loss: the column recipe needs dense depth and 2D labels; leave it out for nuscenes data")
+        return self
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read ``path`` and apply overrides such as ``schedule.iterations=500`` (values are YAML).
+
+    Raises:
+        ConfigError: the file is missing or no mapping, an override is no ``key=value``, a value is refused.
+    """
+    path = Path(path)
+    try:
+        values: Any = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read training config {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings, found {type(values).__name__}")
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"override {override!r} must look like key=value, e.g. optimizer.lr=2e-4")
+        target = values
+        *parents, last = key.split(".")
+        for parent in parents:
+            if not isinstance(target.setdefault(parent, {}), dict):
+                raise ConfigError(f"override {override!r}: {parent} is a value, not a section")
+            target = target[parent]
+        target[last] = _value(text)
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise ConfigError(f"{path}: {where or 'config'}: {first['msg']}, got {first.get('input')!r}{more}") from error
+
+
+def _value(text: str) -> Any:
+    """YAML value of an override; YAML 1.1 takes 2e-4 for a string, people mean a number."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

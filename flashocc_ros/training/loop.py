@@ -1,0 +1,210 @@
+"""The training loop of every variant and every data set.
+
+One iteration = ``accumulate`` steps per process; each step is one batch through the network. Steps are numbered over
+all processes, and everything random is a function of that number, so splitting the same steps over processes changes
+nothing but speed: batch norm normalises within a step's batch, as in the published training.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+
+from flashocc_ros.errors import TrainingError
+from flashocc_ros.geometry import LiftTable
+from flashocc_ros.model.build import build_model
+from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state
+from flashocc_ros.training.config import TrainConfig
+from flashocc_ros.training.objective import Objective, build_objective
+from flashocc_ros.training.processes import Worker
+from flashocc_ros.training.reporting import Report
+from flashocc_ros.training.sample import Sample, SampleSource, draw_indices, sample_rng
+from flashocc_ros.training.schedule import WeightAverage, lr_factor
+
+_SEED_STRIDE = 1_000_003
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A sample with its lift tables, and the step and slot it was drawn for."""
+
+    sample: Sample
+    tables: list[LiftTable]
+    step: int
+    slot: int
+
+
+class StepData(Dataset[Prepared]):
+    """Samples of this process in the order in which its steps need them."""
+
+    def __init__(self, source: SampleSource, variant: Variant, config: TrainConfig, worker: Worker, first: int) -> None:
+        self.source, self.variant, self.config, self.worker, self.first = source, variant, config, worker, first
+
+    def __len__(self) -> int:
+        config = self.config
+        return (config.schedule.iterations - self.first) * config.accumulate * config.batch_size
+
+    def __getitem__(self, item: int) -> Prepared:
+        config = self.config
+        local_step, slot = divmod(self.first * config.accumulate * config.batch_size + item, config.batch_size)
+        step = local_step * self.worker.world + self.worker.rank
+        index = int(draw_indices(step, config.batch_size, len(self.source), config.seed)[slot])
+        sample = self.source.sample(index, sample_rng(step, slot, config.seed))
+        return Prepared(sample, sample.lift_tables(self.variant), step, slot)
+
+
+def train(
+    config: TrainConfig,
+    source: SampleSource,
+    out: Path,
+    worker: Worker,
+    resume: bool = False,
+    stop_after: int | None = None,
+    quiet: bool = False,
+) -> list[float]:
+    """Train and leave checkpoints, ``log.jsonl`` and TensorBoard files in ``out``.
+
+    Args:
+        config: checked configuration.
+        source: training samples.
+        out: folder of this run.
+        worker: this process.
+        resume: continue from ``out/last.pt``.
+        stop_after: end after this iteration as if killed, with a checkpoint.
+        quiet: no progress bar.
+
+    Returns:
+        Total loss per iteration done here, averaged over processes.
+
+    Raises:
+        TrainingError: a loss is not finite; the batch is saved beside the checkpoints.
+        CheckpointError: ``resume`` without a usable checkpoint.
+    """
+    torch.manual_seed(config.seed)
+    variant = get_variant(config.variant)
+    model = build_model(variant.name)
+    if config.init is not None:
+        from flashocc_ros.model.checkpoint import load_checkpoint
+
+        model.load_state_dict(load_checkpoint(config.init, variant))
+    objective = build_objective(model, variant, config, source).to(worker.device)
+    if not variant.volumetric:
+        objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+    objective.train()
+    optimizer = torch.optim.AdamW(
+        objective.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay
+    )
+    average = WeightAverage(objective, config.ema)
+    first = load_state(out / LAST, objective, optimizer, average) if resume else 0
+    network: nn.Module = objective
+    if worker.world > 1:
+        network = DistributedDataParallel(objective, find_unused_parameters=True, broadcast_buffers=False)
+    scaler = torch.amp.GradScaler(worker.device.type, enabled=config.precision == "fp16")
+    loader = DataLoader(
+        StepData(source, variant, config, worker, first),
+        batch_size=config.batch_size,
+        num_workers=config.workers,
+        collate_fn=list,
+        persistent_workers=config.workers > 0,
+    )
+    batches = iter(loader)
+    history: list[float] = []
+    last = min(config.schedule.iterations, stop_after or config.schedule.iterations)
+    with Report(out, config, first, enabled=worker.is_main, progress=worker.is_main and not quiet) as report:
+        for iteration in range(first, last):
+            started = time.perf_counter()
+            lr = config.optimizer.lr * lr_factor(iteration, config.schedule)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            losses = _iteration(network, batches, iteration, config, worker, scaler, out)
+            scaler.unscale_(optimizer)
+            norm = nn.utils.clip_grad_norm_(objective.parameters(), config.optimizer.clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad(set_to_none=True)
+            average.update(objective)
+            losses = _mean_over_processes(losses, worker)
+            history.append(losses["total"])
+            done = iteration + 1
+            seconds = time.perf_counter() - started
+            report.step(done, losses, lr=lr, gradient_norm=float(norm), seconds=seconds)
+            due = config.checkpoint_every and done % config.checkpoint_every == 0
+            if worker.is_main and (due or done == last):
+                save_state(out, done, objective, optimizer, average, config.keep_checkpoints)
+            if worker.is_main and done == config.schedule.iterations:
+                export_weights(out / "weights.safetensors", average.network_values(), {"variant": variant.name})
+    return history
+
+
+def _iteration(
+    network: nn.Module,
+    batches: Iterator[list[Prepared]],
+    iteration: int,
+    config: TrainConfig,
+    worker: Worker,
+    scaler: Any,
+    out: Path,
+) -> dict[str, float]:
+    """Forward and backward of all steps of one iteration; mean losses of this process."""
+    means: dict[str, float] = {}
+    autocast = (
+        torch.autocast(worker.device.type, torch.bfloat16 if config.precision == "bf16" else torch.float16)
+        if config.precision != "fp32"
+        else nullcontext()
+    )
+    for part in range(config.accumulate):
+        batch = next(batches)
+        torch.manual_seed(config.seed * _SEED_STRIDE + batch[0].step)
+        final = part == config.accumulate - 1
+        waiting = isinstance(network, DistributedDataParallel) and not final
+        with network.no_sync() if waiting else nullcontext():  # type: ignore[operator]
+            with autocast:
+                losses: dict[str, Tensor] = network(batch, iteration, config.seed)
+            total = torch.stack(list(losses.values())).sum()
+            if not bool(torch.isfinite(total)):
+                raise TrainingError(_keep_batch(out, iteration, worker.rank, batch, losses))
+            scaler.scale(total / config.accumulate).backward()
+        for name, value in {**losses, "total": total}.items():
+            means[name] = means.get(name, 0.0) + float(value.detach()) / config.accumulate
+    return means
+
+
+def _mean_over_processes(losses: dict[str, float], worker: Worker) -> dict[str, float]:
+    if worker.world == 1:
+        return losses
+    values = torch.tensor(list(losses.values()), dtype=torch.float64, device=worker.device)
+    dist.all_reduce(values)
+    return dict(zip(losses, (values / worker.world).tolist(), strict=True))
+
+
+def _keep_batch(out: Path, iteration: int, rank: int, batch: list[Prepared], losses: dict[str, Tensor]) -> str:
+    """Save the batch that broke the run (arrays and text only) and say which losses are to blame."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"not_finite_iteration_{iteration:07d}_rank{rank}.pt"
+    values = {name: float(value.detach()) for name, value in losses.items()}
+    content = []
+    for item in batch:
+        fields = {k: torch.as_tensor(v) for k, v in vars(item.sample).items() if hasattr(v, "dtype")}
+        geometry = {k: torch.as_tensor(v) for k, v in vars(item.sample.geometry).items()}
+        content.append({"step": item.step, "slot": item.slot, "sample": fields, "geometry": geometry})
+    torch.save({"iteration": iteration, "losses": values, "batch": content}, path)
+    bad = ", ".join(name for name, value in values.items() if not torch.isfinite(torch.tensor(value)))
+    return (
+        f"loss {bad} is not finite at iteration {iteration} ({json.dumps(values)}); the batch is in {path}; "
+        "lower optimizer.lr or check the data"
+    )
+
+
+__all__ = ["Objective", "Prepared", "StepData", "train"]

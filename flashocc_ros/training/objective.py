@@ -1,0 +1,88 @@
+"""From a batch to named losses: the published recipe of each variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flashocc_ros.model.network import FlashOcc
+from flashocc_ros.model.variants import Variant
+from flashocc_ros.preprocess import MEAN, STD
+from flashocc_ros.training import losses
+from flashocc_ros.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from flashocc_ros.training.loop import Prepared
+    from flashocc_ros.training.sample import SampleSource
+
+
+class Objective(nn.Module):
+    """A network together with what it is trained for; called with a batch it returns weighted losses by name."""
+
+    model: FlashOcc
+
+    def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
+        """Losses whose sum is minimised; ``iteration`` and ``seed`` decide stages and random choices."""
+        raise NotImplementedError
+
+
+def normalised(images: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 RGB (..., H, W, 3) to network input (..., 3, H, W) float32, blue first as the networks expect."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).flip(-1).float()
+    pixels = (pixels - torch.tensor(MEAN, device=device)) * (1.0 / torch.tensor(STD, device=device))
+    return pixels.movedim(-1, -3)
+
+
+class PublishedObjective(Objective):
+    """Losses of the reference: masked CE (2D and 3D head) or focal, scaling and Lovasz (v2), depth, centres."""
+
+    class_weights: Tensor
+
+    def __init__(self, model: FlashOcc, variant: Variant) -> None:
+        super().__init__()
+        self.model, self.variant = model, variant
+        self.register_buffer("class_weights", losses.class_frequency_weights(), persistent=False)
+
+    def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
+        device = self.class_weights.device
+        samples = [item.sample for item in batch]
+        images = torch.stack([normalised(s.images, device) for s in samples])
+        out = self.model.forward_batch(images, [s.geometry for s in samples], align="lift")
+        truth = torch.from_numpy(np.stack([s.semantics for s in samples])).to(device)
+        logits = out.head.occ_logits.float()
+        if self.variant.head == "v2":
+            result = {
+                "focal": losses.focal_occupancy(logits, truth, self.class_weights),
+                "semantic_scaling": losses.semantic_scaling(logits, truth),
+                "geometric_scaling": losses.geometric_scaling(logits, truth),
+                "lovasz": losses.lovasz_softmax(logits, truth),
+            }
+        else:
+            mask = torch.from_numpy(np.stack([s.mask_camera for s in samples])).to(device)
+            result = {"cross_entropy": losses.masked_cross_entropy(logits, truth, mask)}
+        depth = [s.depth_m for s in samples if s.depth_m is not None]
+        if self.variant.depth_loss_weight and depth:
+            metres = torch.from_numpy(np.concatenate(depth)).to(device)
+            result["depth"] = losses.depth_bce(
+                out.depth.flatten(0, 1).float(), metres, self.variant.depth, self.variant.depth_loss_weight
+            )
+        head = out.head
+        maps = {k: getattr(head, k).float() for k in ("heatmap", "reg", "height", "dim", "rot", "vel")
+                if getattr(head, k) is not None}  # fmt: skip
+        if maps:
+            targets = [losses.center_targets(s.boxes, s.box_labels) for s in samples]
+            result.update({f"center_{k}": v for k, v in losses.center_losses(maps, targets).items()})
+        return result
+
+
+def build_objective(model: FlashOcc, variant: Variant, config: TrainConfig, source: SampleSource) -> Objective:
+    """The objective that ``config`` asks for."""
+    if config.loss is None:
+        return PublishedObjective(model, variant)
+    from flashocc_ros.training.columns import ColumnObjective
+
+    return ColumnObjective(model, variant, config.loss, source, config.seed)

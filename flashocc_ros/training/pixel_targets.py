@@ -1,0 +1,74 @@
+"""Depth and class of every feature cell, from dense pixel truth; and the loss of soft depth bins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flashocc_ros.geometry.frustum import frustum_axes
+from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.model.variants import DepthBins, Variant
+from flashocc_ros.training.sample import Sample
+
+SMALL_CLASSES = tuple(CLASS_NAMES.index(n) for n in ("bicycle", "motorcycle", "pedestrian", "traffic_cone"))
+_BEYOND_M = 1e4
+
+
+def pixel_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, Tensor]:
+    """What the centre pixel of each feature cell shows, or the nearest small thing inside the cell if there is one.
+
+    A cone is narrower than a cell; taking the centre pixel alone would lose most of them.
+
+    Returns:
+        Depth in metres (B * N, fH, fW) float32, ``inf`` where nothing is hit, and class (B * N, fH, fW) int64.
+    """
+    columns, rows, _ = frustum_axes(variant)
+    u, v = np.rint(columns).astype(np.int64), np.rint(rows).astype(np.int64)
+    depth = torch.from_numpy(np.concatenate([_required(s.depth_m) for s in samples]))
+    labels = torch.from_numpy(np.concatenate([_required(s.labels_2d) for s in samples]))
+    depth = torch.where(depth > 0, depth, torch.full_like(depth, torch.inf))
+    cell_depth, cell_label = depth[:, v][:, :, u], labels[:, v][:, :, u].long()
+    small = torch.zeros_like(labels, dtype=torch.bool)
+    for class_id in SMALL_CLASSES:
+        small |= labels == class_id
+    if not bool(small.any()):
+        return cell_depth, cell_label
+    size = variant.stride - 1
+    near = torch.where(small, -depth, torch.full_like(depth, -_BEYOND_M))
+    best, where = F.max_pool2d(near[:, None], size, 1, size // 2, return_indices=True)
+    best, where = best[:, 0][:, v][:, :, u], where[:, 0][:, v][:, :, u]
+    found = best > -_BEYOND_M
+    label_there = labels.flatten(1).gather(1, where.flatten(1)).reshape(where.shape).long()
+    return torch.where(found, -best, cell_depth), torch.where(found, label_there, cell_label)
+
+
+def _required(value: np.ndarray | None) -> np.ndarray:
+    if value is None:
+        raise ValueError("the column recipe needs dense depth and 2D labels")
+    return value
+
+
+def soft_depth_loss(probability: Tensor, depth_m: Tensor, bins: DepthBins) -> Tensor:
+    """Cross entropy against a target shared by the two neighbouring bins; beyond the last bin counts as the last.
+
+    Args:
+        probability: (N, D, fH, fW).
+        depth_m: (N, fH, fW) metres, ``inf`` where nothing is hit.
+        bins: depth bins of the variant.
+    """
+    values = bins.values()
+    depth = depth_m.clamp(values[0], values[-1])
+    if bins.sid:
+        position = torch.log(depth / values[0]) * ((bins.count - 1) / math.log(values[-1] / values[0]))
+    else:
+        position = (depth - values[0]) / bins.step_m
+    lower = position.floor().clamp(0, bins.count - 2).long()
+    share = position - lower
+    log_probability = probability.clamp(min=1e-6).log()
+    chosen = log_probability.gather(1, torch.stack([lower, lower + 1], 1))
+    return -(chosen[:, 0] * (1.0 - share) + chosen[:, 1] * share).mean()

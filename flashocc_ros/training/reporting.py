@@ -1,0 +1,89 @@
+"""What a run tells: progress bar with remaining time, one JSON line per log step, TensorBoard where installed."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from flashocc_ros.training.config import TrainConfig
+
+
+class Report:
+    """Averages losses between log lines; does nothing where it is not enabled (other ranks)."""
+
+    def __init__(self, out: Path, config: TrainConfig, first: int, enabled: bool, progress: bool) -> None:
+        self._out, self._config, self._enabled = out, config, enabled
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        self._file: TextIO | None = None
+        self._board: Any = None
+        self._bar: Progress | None = None
+        if progress:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("remaining"),
+                TimeRemainingColumn(),
+            )
+            self._task = self._bar.add_task("training", total=config.schedule.iterations, completed=first)
+
+    def __enter__(self) -> Report:
+        if self._enabled:
+            self._out.mkdir(parents=True, exist_ok=True)
+            (self._out / "config.json").write_text(self._config.model_dump_json(indent=2) + "\n")
+            self._file = (self._out / "log.jsonl").open("a")
+            self._board = _tensorboard(self._out)
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if self._board is not None:
+            self._board.close()
+        if self._file is not None:
+            self._file.close()
+
+    def step(self, iteration: int, losses: dict[str, float], **numbers: float) -> None:
+        """Take note of one finished iteration."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=iteration, description=f"loss {losses['total']:.3f}")
+        if self._file is None:
+            return
+        for name, value in {**losses, **numbers}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        if iteration % self._config.log_every and iteration != self._config.schedule.iterations:
+            return
+        means = {name: value / self._count for name, value in self._sums.items()}
+        self._sums, self._count = {}, 0
+        line = {"iteration": iteration, "time": round(time.time(), 1), **{k: round(v, 6) for k, v in means.items()}}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in means.items():
+                self._board.add_scalar(name, value, iteration)
+
+    def picture(self, name: str, image: Any, iteration: int) -> None:
+        """Show an (H, W, 3) uint8 picture in TensorBoard."""
+        if self._board is not None:
+            self._board.add_image(name, image, iteration, dataformats="HWC")
+
+
+def _tensorboard(out: Path) -> Any:
+    """A TensorBoard writer, None where tensorboard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(out))
