@@ -65,26 +65,28 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None]) -> Path:
+def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, replace: bool = False) -> Path:
     """Folder of the entry for ``key``; ``build(folder)`` fills it when it is absent, damaged or foreign.
 
-    Only one process builds an entry at a time, others wait for it. What is built and why is logged.
+    With ``replace`` a sound entry is built again too. Only one process builds an entry at a time, others wait for it. What is built and why is logged.
 
     Raises:
         EngineError: the cache folder cannot be written, the disk is full, or ``build`` says so.
     """
     root = default_root() if root is None else Path(root)
     entry = root / key.folder_name
-    problem = _problem(entry, key)
-    if problem is None:
+    if not replace and _problem(entry, key) is None:
         return entry
     lock = _lock(root, entry)
     try:
         # The other process may have finished while this one waited.
         problem = _problem(entry, key)
-        if problem is None:
+        if problem is None and not replace:
             return entry
-        if entry.exists():
+        if problem is None:
+            logger.info("engine cache: replacing %s", entry)
+            shutil.rmtree(entry)
+        elif entry.exists():
             logger.warning("engine cache: %s %s; building it again", entry, problem)
             shutil.rmtree(entry)
         else:

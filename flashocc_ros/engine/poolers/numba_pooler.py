@@ -6,7 +6,6 @@ buffer, so the channel-first output is written in runs of a whole row instead of
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from flashocc_ros.engine.threads import worker_count
 
 if TYPE_CHECKING:
     from flashocc_ros.geometry.lift import LiftTable
@@ -69,13 +70,7 @@ def _pool_rows(
 
 @lru_cache(maxsize=1)
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_worker_count(), thread_name_prefix="flashocc-pool")
-
-
-def _worker_count() -> int:
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(int(limit) if limit.isdigit() and int(limit) > 0 else 8, available))
+    return ThreadPoolExecutor(worker_count(), thread_name_prefix="flashocc-pool")
 
 
 def pool(depth: Float32, context: Float32, table: LiftTable, *, volumetric: bool = False) -> Float32:
@@ -102,7 +97,7 @@ def pool(depth: Float32, context: Float32, table: LiftTable, *, volumetric: bool
     slice_stride, channel_stride = (plane, slices * plane) if volumetric else (channels * plane, plane)
     out = np.empty(shape, np.float32)
     flat_out = out.reshape(-1)
-    bounds = _balanced_rows(table, _worker_count())
+    bounds = _balanced_rows(table, worker_count())
     first_cells = np.searchsorted(table.cell_index, bounds * columns)
 
     def work(part: int) -> None:

@@ -1,0 +1,253 @@
+"""Networks as ONNX: ``image_encoder``, ``bev_head`` and, for stereo, ``stereo_feature``; optionally all in one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flashocc_ros import __version__
+from flashocc_ros.engine.cache import file_sha256
+from flashocc_ros.engine.meta import (
+    DYNAMIC_CAMERAS,
+    ExportMeta,
+    GraphMeta,
+    LayerMeta,
+    Precision,
+    TensorMeta,
+    TreeMeta,
+    depth_meta,
+    grid_meta,
+)
+from flashocc_ros.errors import ConfigError, EngineError
+from flashocc_ros.model.variants import Variant, get_variant
+
+if TYPE_CHECKING:
+    import torch
+
+    from flashocc_ros.engine.export_graphs import Signature
+    from flashocc_ros.model.network import FlashOcc
+    from flashocc_ros.structures import CameraRig
+
+logger = logging.getLogger(__name__)
+
+OPSET = 17
+NUM_CAMERAS = 6
+"""Cameras of the published rig: what a fused graph and a build ahead of time assume when nothing else is said."""
+
+PER_CAMERA_INPUTS = ("images", "camera_params", "previous_feature", "stereo_grid")
+PER_CAMERA_OUTPUTS = ("depth", "context", "stereo_feature")
+
+
+def export(
+    variant: str | Variant,
+    checkpoint: Path | None,
+    out_dir: Path,
+    precision: Precision = "fp32",
+    fused: bool = False,
+    calibration: Path | None = None,
+    *,
+    rig: CameraRig | None = None,
+    model: FlashOcc | None = None,
+) -> ExportMeta:
+    """Write the graphs of a variant and ``meta.json``.
+
+    Args:
+        variant: name or row.
+        checkpoint: weights; None exports untrained ones.
+        out_dir: made when missing; files of the same names are replaced.
+        precision: fp32, fp16 (mixed) or int8 (Q/DQ).
+        fused: also write ``fused.onnx``, pictures to labels without a plugin, sized for ``rig``.
+        calibration: bag or folder of frames; int8 needs it, and a fused graph takes its rig from it.
+        rig: cameras the fused graph is sized for; None takes ``calibration``'s, else six cameras around the vehicle.
+        model: a network already built, instead of ``checkpoint``.
+
+    The number of cameras stays open in all files but the fused one. Calibration and motion are inputs everywhere.
+
+    Raises:
+        ConfigError: int8 without calibration frames.
+        CheckpointError: the weights do not fit.
+        EngineError: torch or onnx is missing, or the folder cannot be written.
+    """
+    row = get_variant(variant)
+    if precision == "int8" and calibration is None:
+        raise ConfigError("int8 needs frames to measure activations on; give --calibration a bag or a frame folder")
+    try:
+        import onnx
+        import torch
+    except ImportError as error:
+        raise EngineError(f"export needs {error.name}; pip install 'flashocc_ros[export]'") from error
+    if model is None:
+        from flashocc_ros.model import build_model
+
+        model = build_model(row)
+        if checkpoint is not None:
+            from flashocc_ros.model import load_checkpoint
+
+            model.load_state_dict(load_checkpoint(checkpoint, row))
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(f"cannot make the export folder {out_dir}: {error.strerror}; choose another --out") from error
+
+    from flashocc_ros.engine.export_fold import folded
+
+    files = write_two_graphs(folded(model), row, out_dir)
+    tree = None
+    if fused:
+        tree = _write_fused(folded(model), row, out_dir, rig, calibration)
+        files["fused"] = out_dir / "fused.onnx"
+    kept: tuple[LayerMeta, ...] = ()
+    if precision != "fp32":
+        from flashocc_ros.engine.precision import convert
+
+        kept = convert(files, row, precision, calibration)
+    meta = ExportMeta(
+        variant=row.name,
+        grid=grid_meta(),
+        depth=depth_meta(row),
+        input_size=row.input_size,
+        lift_z_bins=row.lift_z_bins,
+        precision=precision,
+        opset=OPSET,
+        graphs={name: describe_graph(path) for name, path in files.items()},
+        checkpoint_sha256=None if checkpoint is None else file_sha256(checkpoint),
+        calibration=None if calibration is None else str(calibration),
+        kept_layers=kept,
+        tree=tree,
+        versions={"flashocc_ros": __version__, "torch": torch.__version__, "onnx": onnx.__version__},
+    )
+    meta.write(out_dir)
+    return meta
+
+
+def write_two_graphs(model: FlashOcc, variant: Variant, out_dir: Path) -> dict[str, Path]:
+    """Write the fp32 graphs of a folded network; paths by graph name."""
+    from flashocc_ros.engine import export_graphs as graphs
+
+    files = {"image_encoder": out_dir / "image_encoder.onnx", "bev_head": out_dir / "bev_head.onnx"}
+    # Two cameras while tracing: one could be mistaken for a constant.
+    encoder = graphs.encoder_signature(variant, 2)
+    write_onnx(graphs.ImageEncoderGraph(model), encoder, files["image_encoder"], dynamic=True)
+    write_onnx(graphs.BevHeadGraph(model), graphs.head_signature(variant), files["bev_head"])
+    if variant.stereo:
+        files["stereo_feature"] = out_dir / "stereo_feature.onnx"
+        stereo = graphs.stereo_signature(variant, 2)
+        write_onnx(graphs.StereoFeatureGraph(model), stereo, files["stereo_feature"], dynamic=True)
+    return files
+
+
+def write_onnx(
+    module: torch.nn.Module,
+    signature: Signature,
+    path: Path,
+    *,
+    dynamic: bool = False,
+    dtypes: dict[str, Any] | None = None,
+) -> None:
+    """Trace ``module`` on zeros of the signature's shapes and write a checked, tidy ONNX file."""
+    import onnx
+    import torch
+
+    from flashocc_ros.engine.export_graphs import LOGITS
+    from flashocc_ros.engine.onnx_tools import drop_outputs, fold_identities
+
+    example = tuple(
+        torch.zeros(shape, dtype=(dtypes or {}).get(name, torch.float32)) for name, shape in signature.inputs.items()
+    )
+    # Head graphs return their logits second, so that the tensor has a name; it is no output of the file.
+    has_labels = "labels" in signature.outputs
+    outputs = ["labels", LOGITS, *signature.outputs[1:]] if has_labels else list(signature.outputs)
+    axes = None
+    if dynamic:
+        per_camera = {*PER_CAMERA_INPUTS, *PER_CAMERA_OUTPUTS} & {*signature.inputs, *outputs}
+        axes = {name: {0: DYNAMIC_CAMERAS} for name in per_camera}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            example,
+            str(path),
+            input_names=list(signature.inputs),
+            output_names=outputs,
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            do_constant_folding=True,
+            dynamo=False,
+        )
+    graph = onnx.load(path)
+    fold_identities(graph)
+    if has_labels:
+        drop_outputs(graph, {LOGITS})
+    onnx.checker.check_model(graph)
+    onnx.save(graph, path)
+    logger.info("wrote %s: %d nodes, %.1f MB", path, len(graph.graph.node), path.stat().st_size / 1e6)
+
+
+def _write_fused(
+    model: FlashOcc, variant: Variant, out_dir: Path, rig: CameraRig | None, calibration: Path | None
+) -> TreeMeta:
+    import torch
+
+    from flashocc_ros.engine import export_graphs as graphs
+    from flashocc_ros.engine.calibration import frame_rig, nominal_rig, standing_table
+    from flashocc_ros.engine.poolers import tree16
+
+    if rig is None and calibration is not None:
+        rig = frame_rig(calibration)
+    # A guessed rig needs more room than a known one that may only be recalibrated.
+    margin = 1.25 if rig is not None else 1.6
+    rig = nominal_rig(NUM_CAMERAS) if rig is None else rig
+    table = standing_table(variant, rig)
+    sizes = tree16.TreeSizes.fitting(table, margin)
+    encoder, head = graphs.encoder_signature(variant, rig.num_cameras), graphs.head_signature(variant)
+    tables = {
+        "row_point": (sizes.rows, sizes.row_points),
+        "row_pixel": (sizes.rows, sizes.row_points),
+        "cell_row": (sizes.tall_cells, sizes.rows_per_cell),
+        "cell_source": (table.num_cells,),
+    }
+    past = {name: shape for name, shape in head.inputs.items() if name != "bev"}
+    inputs = {**encoder.inputs, **tables, **past}
+    outputs = head.outputs + (("stereo_feature",) if variant.stereo else ())
+    module = graphs.FusedGraph(model, tuple(inputs), table.grid_shape)
+    dtypes = dict.fromkeys(tables, torch.int32)
+    write_onnx(module, graphs.Signature(inputs, outputs), out_dir / "fused.onnx", dtypes=dtypes)
+    return TreeMeta(
+        rows=sizes.rows,
+        tall_cells=sizes.tall_cells,
+        rows_per_cell=sizes.rows_per_cell,
+        row_points=sizes.row_points,
+        cameras=rig.num_cameras,
+    )
+
+
+def describe_graph(path: Path) -> GraphMeta:
+    """Inputs, outputs and hash of an ONNX file."""
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+
+    def tensors(values: Any) -> tuple[TensorMeta, ...]:
+        return tuple(
+            TensorMeta(
+                name=value.name,
+                dtype=onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
+                shape=tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim),
+            )
+            for value in values
+        )
+
+    return GraphMeta(
+        file=path.name, sha256=file_sha256(path), inputs=tensors(graph.input), outputs=tensors(graph.output)
+    )
+
+
+def package_version(name: str) -> str:
+    """Version of an installed distribution, "absent" when there is none."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,184 @@
+"""The graphs that are exported, as modules with plain tensors in and out; names are those inside the ONNX files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flashocc_ros.engine.poolers import tree16
+from flashocc_ros.labels import NUM_CLASSES
+from flashocc_ros.model.heads import NUM_HEIGHTS, CenterHead
+from flashocc_ros.model.network import FlashOcc
+from flashocc_ros.model.outputs import StereoContext
+from flashocc_ros.model.variants import Variant
+
+LOGITS = "class_logits"
+"""Tensor inside every head graph: (1, 16 * 18, 200, 200), channel = z * 18 + class, or (1, 18, 16, 200, 200)."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs (name, shape) and output names of a graph; shapes with N cameras."""
+
+    inputs: dict[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+
+
+def encoder_signature(variant: Variant, cameras: int) -> Signature:
+    """``image_encoder``: pictures, camera numbers and the previous frame to depth and context."""
+    inputs: dict[str, tuple[int, ...]] = {"images": (cameras, 3, *variant.input_size)}
+    if variant.depth_net:
+        inputs["camera_params"] = (cameras, 27)
+    outputs: tuple[str, ...] = ("depth", "context")
+    if variant.stereo:
+        inputs["previous_feature"] = feature_shape(variant, cameras)
+        inputs["stereo_grid"] = (cameras, variant.depth.count, *feature_shape(variant, cameras)[2:], 2)
+        outputs += ("stereo_feature",)
+    return Signature(inputs, outputs)
+
+
+def head_signature(variant: Variant) -> Signature:
+    """``bev_head``: the pooled map and the past to labels and centre maps."""
+    inputs = {"bev": map_shape(variant)}
+    outputs: tuple[str, ...] = ("labels",)
+    if variant.num_history:
+        inputs["grids"] = (variant.num_history, 200, 200, 2)
+        inputs |= {f"history_{age}": cached_shape(variant) for age in range(1, variant.num_history + 1)}
+        outputs += ("bev_key",)
+    if variant.panoptic:
+        outputs += CenterHead.INFERENCE
+    return Signature(inputs, outputs)
+
+
+def stereo_signature(variant: Variant, cameras: int) -> Signature:
+    """``stereo_feature``: what a sequence starts with."""
+    return Signature({"images": (cameras, 3, *variant.input_size)}, ("stereo_feature",))
+
+
+def feature_shape(variant: Variant, cameras: int) -> tuple[int, int, int, int]:
+    """(N, c, H/4, W/4) of the stereo feature."""
+    return cameras, variant.stereo_channels, variant.input_size[0] // 4, variant.input_size[1] // 4
+
+
+def map_shape(variant: Variant) -> tuple[int, ...]:
+    """Pooled maps."""
+    height = (variant.lift_z_bins,) if variant.volumetric else ()
+    return (1, variant.map_channels, *height, 200, 200)
+
+
+def cached_shape(variant: Variant) -> tuple[int, ...]:
+    """Maps as they are kept for later frames."""
+    shape = map_shape(variant)
+    return (1, variant.cached_channels, *shape[2:])
+
+
+class ImageEncoderGraph(nn.Module):
+    """See ``encoder_signature``."""
+
+    def __init__(self, model: FlashOcc) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        images: Tensor,
+        camera_params: Tensor | None = None,
+        previous_feature: Tensor | None = None,
+        stereo_grid: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        previous = None
+        if previous_feature is not None and stereo_grid is not None:
+            previous = StereoContext(previous_feature, stereo_grid)
+        encoded = self.model.encode_images(images, camera_params, previous)
+        if encoded.stereo_feature is None:
+            return encoded.depth, encoded.context
+        return encoded.depth, encoded.context, encoded.stereo_feature
+
+
+class StereoFeatureGraph(nn.Module):
+    """See ``stereo_signature``."""
+
+    def __init__(self, model: FlashOcc) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model.stereo_feature(images)
+
+
+class BevHeadGraph(nn.Module):
+    """See ``head_signature``; returns the class logits too, as second output."""
+
+    def __init__(self, model: FlashOcc) -> None:
+        super().__init__()
+        self.model = model
+        linear = [cast(nn.Linear, model.occ_head.predicter[i]) for i in (0, 2)]
+        self.predicter = nn.Sequential(
+            _pointwise(linear[0], model.variant.volumetric),
+            nn.Softplus(),
+            _pointwise(linear[1], model.variant.volumetric),
+        )
+
+    def forward(self, bev: Tensor, grids: Tensor | None = None, *history: Tensor) -> tuple[Tensor, ...]:
+        model = self.model
+        key = model.preprocess_bev(bev)
+        maps = key
+        if grids is not None:
+            shape = cached_shape(model.variant)
+            warped = [
+                # Height slices ride along as channels: one 4D sampling for flat and volumetric maps alike.
+                F.grid_sample(
+                    past.reshape(1, -1, 200, 200), grids[age : age + 1], padding_mode="zeros", align_corners=True
+                ).reshape(shape)
+                for age, past in enumerate(history)
+            ]
+            maps = model.concatenate(key, warped)
+        bev_out = model.encode_bev(maps)
+        logits = self.predicter(model.occ_head.final_conv(bev_out))
+        outputs = [self._labels(logits), logits]
+        if grids is not None:
+            outputs.append(key)
+        if model.aux_centerness_head is not None:
+            centers = model.aux_centerness_head(bev_out)
+            outputs += [centers[name] for name in CenterHead.INFERENCE]
+        return tuple(outputs)
+
+    def _labels(self, logits: Tensor) -> Tensor:
+        """(200, 200, 16) uint8, axes x, y, z. Only labels are brought to x first, not the 45 MB of logits."""
+        if self.model.variant.volumetric:
+            labels = logits.argmax(dim=1).squeeze(0)
+        else:
+            labels = logits.reshape(NUM_HEIGHTS, NUM_CLASSES, 200, 200).argmax(dim=1)
+        return labels.permute(2, 1, 0).to(torch.uint8)
+
+
+def _pointwise(linear: nn.Linear, volumetric: bool) -> nn.Module:
+    """The linear layer as a 1x1 convolution on channels-first maps."""
+    kind = nn.Conv3d if volumetric else nn.Conv2d
+    conv = kind(linear.in_features, linear.out_features, 1)
+    conv.weight.data = linear.weight.data.reshape(conv.weight.shape).clone()
+    assert conv.bias is not None
+    conv.bias.data = linear.bias.data.clone()
+    return conv
+
+
+class FusedGraph(nn.Module):
+    """Pictures to labels in one plugin-free graph: encoder, ``tree16`` pooling, head."""
+
+    def __init__(self, model: FlashOcc, names: tuple[str, ...], grid_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.encoder, self.head = ImageEncoderGraph(model), BevHeadGraph(model)
+        self.variant, self.names, self.grid_shape = model.variant, names, grid_shape
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        inputs = dict(zip(self.names, tensors, strict=True))
+        encoder_names = encoder_signature(self.variant, 1).inputs
+        depth, context, *stereo = self.encoder(*(inputs[name] for name in encoder_names))
+        tables = [inputs[name].long() for name in tree16.INPUT_NAMES]
+        bev = tree16.pool(depth, context, *tables, self.grid_shape, volumetric=self.variant.volumetric)
+        past = [inputs[name] for name in head_signature(self.variant).inputs if name != "bev"]
+        return (*self.head(bev, *past), *stereo)

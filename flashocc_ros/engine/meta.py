@@ -1,0 +1,186 @@
+"""``meta.json`` beside exported graphs: what they are, so that nothing else is ever taken for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flashocc_ros import __version__
+from flashocc_ros.engine.cache import file_sha256
+from flashocc_ros.errors import EngineError
+from flashocc_ros.model.variants import Variant
+from flashocc_ros.structures import OCC3D_GRID
+
+META_FILE = "meta.json"
+FORMAT_VERSION = 1
+DYNAMIC_CAMERAS = "cameras"
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TensorMeta(_Strict):
+    """An input or output; a dimension is a number or the name of what decides it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class GraphMeta(_Strict):
+    """One ONNX file."""
+
+    file: str
+    sha256: str
+    inputs: tuple[TensorMeta, ...]
+    outputs: tuple[TensorMeta, ...]
+
+
+class GridMeta(_Strict):
+    """The voxel grid in the base frame, metres."""
+
+    resolution_m: float
+    origin_m: tuple[float, float, float]
+    size: tuple[int, int, int]
+
+
+class DepthMeta(_Strict):
+    """The depth bins, metres."""
+
+    start_m: float
+    stop_m: float
+    step_m: float
+    sid: bool
+    count: int
+
+
+class TreeMeta(_Strict):
+    """Fixed sizes inside a fused graph, see ``poolers.tree16.TreeSizes``, and its number of cameras."""
+
+    rows: int
+    tall_cells: int
+    rows_per_cell: int
+    row_points: int
+    cameras: int
+
+
+class LayerMeta(_Strict):
+    """A layer kept at a higher precision than the rest, and why."""
+
+    graph: str
+    layer: str
+    precision: str
+    reason: str
+
+
+class ExportMeta(_Strict):
+    """Everything a runtime must know to use an export, and what it was made of.
+
+    Attributes:
+        variant: row of the variant table.
+        grid, depth, input_size, lift_z_bins: repeated from that row, so that a changed row is noticed.
+        precision: of weights and activations.
+        graphs: by name: image_encoder, bev_head, stereo_feature (stereo variants), fused (when asked for).
+        checkpoint_sha256: of the weights file, None for untrained weights.
+        calibration: the frames int8 scales were measured on.
+        kept_layers: layers excluded from ``precision``, with the reason.
+        tree: sizes inside the fused graph.
+        versions: of the packages that wrote the files.
+    """
+
+    format_version: int = FORMAT_VERSION
+    variant: str
+    grid: GridMeta
+    depth: DepthMeta
+    input_size: tuple[int, int]
+    lift_z_bins: int
+    precision: Precision
+    opset: int
+    graphs: dict[str, GraphMeta]
+    checkpoint_sha256: str | None
+    calibration: str | None = None
+    kept_layers: tuple[LayerMeta, ...] = ()
+    tree: TreeMeta | None = None
+    versions: dict[str, str] = {}
+
+    def write(self, folder: Path) -> None:
+        (folder / META_FILE).write_text(self.model_dump_json(indent=1) + "\n")
+
+
+def grid_meta() -> GridMeta:
+    return GridMeta(resolution_m=OCC3D_GRID.resolution_m, origin_m=OCC3D_GRID.origin_m, size=OCC3D_GRID.size)
+
+
+def depth_meta(variant: Variant) -> DepthMeta:
+    depth = variant.depth
+    return DepthMeta(start_m=depth.start_m, stop_m=depth.stop_m, step_m=depth.step_m, sid=depth.sid, count=depth.count)
+
+
+def load_export(
+    folder: Path, variant: Variant | None = None, precision: str | None = None, *, check_files: bool = True
+) -> ExportMeta:
+    """Read and check an export folder.
+
+    Args:
+        folder: holds ``meta.json`` and the ONNX files.
+        variant: what the caller wants to run; None accepts any.
+        precision: likewise.
+        check_files: compare every file with its hash; False where the cache has just done so.
+
+    Raises:
+        EngineError: no export there, another format, variant or precision, or a file that is not the one described.
+    """
+    path = folder / META_FILE
+    if not path.is_file():
+        raise EngineError(f"{folder} holds no {META_FILE}; write an export there with `flashocc export VARIANT --out`")
+    try:
+        meta = ExportMeta.model_validate_json(path.read_text())
+    except (ValidationError, UnicodeDecodeError) as error:
+        reason = error.errors()[0] if isinstance(error, ValidationError) else str(error)
+        where = ".".join(map(str, reason["loc"])) + ": " + reason["msg"] if isinstance(reason, dict) else reason
+        raise EngineError(
+            f"{path} is damaged or of another release ({where}); this is flashocc_ros {__version__}: export again"
+        ) from error
+    if meta.format_version != FORMAT_VERSION:
+        raise EngineError(f"{path} has format {meta.format_version}, this release reads {FORMAT_VERSION}: export again")
+    if variant is not None:
+        _check_variant(path, meta, variant)
+    if precision is not None and meta.precision != precision:
+        raise EngineError(
+            f"{path} is an export in {meta.precision}, asked for {precision}; export with --precision {precision}"
+        )
+    if check_files:
+        for graph in meta.graphs.values():
+            _check_file(folder / graph.file, graph.sha256)
+    return meta
+
+
+def _check_variant(path: Path, meta: ExportMeta, variant: Variant) -> None:
+    if meta.variant != variant.name:
+        raise EngineError(f"{path} is an export of {meta.variant}, not of {variant.name}; export that variant")
+    wanted = {
+        "grid": grid_meta(),
+        "depth": depth_meta(variant),
+        "input_size": variant.input_size,
+        "lift_z_bins": variant.lift_z_bins,
+    }
+    for name, value in wanted.items():
+        if getattr(meta, name) != value:
+            raise EngineError(
+                f"{path} says {name} = {getattr(meta, name)!s}, {variant.name} has {value!s}; export again with this "
+                "release"
+            )
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise EngineError(f"{path} is missing although {META_FILE} lists it; copy the whole folder or export again")
+    if file_sha256(path) != sha256:
+        raise EngineError(
+            f"{path} is not the file {META_FILE} describes (its SHA-256 differs); copy it again or export again"
+        )
