@@ -42,13 +42,15 @@ class _Filler:
             low: float = -99.0, reach: float = 0.0) -> bool:  # fmt: skip
         """Place a thing unless its middle (and corners at ``reach``) lies nearer than ``low`` metres to a kerb."""
         line = (self.street.main, *self.street.sides)[path]
-        edges = []
-        for ds, dd in ((0.0, 0.0), (reach, 0.0), (-reach, 0.0)):
-            x, y, _ = line.pose(s + ds, d + dd)
-            edges.append(street_at(self.street.ground, float(x), float(y))[0])
-        if min(edges) < low:
+        edge, least = 1.0, 1e9
+        if low > -99:
+            for ds in (0.0, reach, -reach) if reach else (0.0,):
+                x, y = line.point(s + ds, d)
+                edge = street_at(self.street.ground, x, y)[0]
+                least = min(least, edge)
+        if least < low:
             return False
-        lift = KERB_M if edges[0] > 0.05 and speed == STATIC or low > -1 else 0.0
+        lift = KERB_M if low > -99 else 0.0
         self.placed.append(Placed(shape, path, s, d, turn, speed, lift))
         return True
 
@@ -104,17 +106,19 @@ def _street_side(
         d = side * (half + rng.uniform(0.45, 0.75))
         kind = rng.random()
         turn = along
-        if kind < 0.22:
+        if kind < 0.20:
             shape = things.pole(rng)
             turn = 0.0 if side > 0 else np.pi
-        elif kind < 0.38:
+        elif kind < 0.35:
             shape = things.tree(rng)
             d = side * (half + 0.9)
-        elif kind < 0.50:
+        elif kind < 0.52:
             shape, turn = things.other(rng), along + rng.choice([0.0, 0.1])
-        elif kind < 0.66:
+        elif kind < 0.57:
+            shape = things.traffic_cone(rng)
+        elif kind < 0.69:
             shape, turn = things.bicycle(rng), along + rng.uniform(-0.4, 0.4)
-        elif kind < 0.74:
+        elif kind < 0.77:
             shape, turn = things.motorcycle(rng), along + rng.uniform(-0.4, 0.4)
         else:
             shape, turn = things.pedestrian(rng, walking=False), rng.uniform(0, 2 * np.pi)
@@ -130,7 +134,15 @@ def _street_side(
             shape = things.pedestrian(rng)
             fill.put(shape, path, s, d + rng.uniform(-0.2, 0.2), turn, speed if path == 0 else STATIC, low=-0.5)
             if rng.random() < 0.3:
-                fill.put(things.pedestrian(rng), path, s + 0.3, d - side * 0.6, turn, speed if path == 0 else STATIC, low=-0.5)
+                fill.put(
+                    things.pedestrian(rng),
+                    path,
+                    s + 0.3,
+                    d - side * 0.6,
+                    turn,
+                    speed if path == 0 else STATIC,
+                    low=-0.5,
+                )
             s += rng.uniform(4, 20) / density
     # Verge behind the sidewalk: hedges, fences, bushes, or open.
     s = low + rng.uniform(0, 6)
@@ -188,11 +200,11 @@ def _park(
     d = side * (half - 1.25)
     if not parking or path > 0:
         if kind < 0.2 and not _blocked(s + 6, 8, mouths):
-            return _site(fill, path, side, half - 0.6, s, along, vehicle=False)
+            return _site(fill, path, side, half - 0.6, s, along, 0.25, vehicle=False)
         return float(rng.uniform(8, 25))
     table = (
-        (0.30, things.car), (0.41, things.truck), (0.48, things.bus), (0.56, things.trailer),
-        (0.62, things.construction_vehicle),
+        (0.22, things.car), (0.27, things.truck), (0.31, things.bus), (0.36, things.trailer),
+        (0.41, things.construction_vehicle),
     )  # fmt: skip
     for limit, make in table:
         if kind < limit:
@@ -202,7 +214,7 @@ def _park(
                 turn = along + (np.pi if rng.random() < 0.1 else 0.0) + rng.normal(0, 0.015)
                 fill.put(shape, path, s + length / 2, d + side * rng.uniform(-0.1, 0.15), turn)
             return length + float(rng.uniform(0.8, 2.5))
-    if kind < 0.76:  # a row of two-wheelers, people beside them
+    if kind < 0.64:  # a row of two-wheelers, people beside them
         at = s
         for _ in range(rng.integers(1, 5)):
             if not _blocked(at, 2, mouths):
@@ -211,26 +223,28 @@ def _park(
                 fill.put(two, path, at, d + rng.uniform(-0.2, 0.2), turn)
             at += rng.uniform(1.1, 2.2)
         return at - s + 1.0
-    if kind < 0.84:
+    if kind < 0.73:
         for _ in range(rng.integers(1, 4)):
             at = s + rng.uniform(0, 4)
             if not _blocked(at, 1, mouths):
-                fill.put(things.pedestrian(rng, walking=False), path, at, d + rng.uniform(-0.8, 0.8), rng.uniform(0, 6.28))
+                fill.put(
+                    things.pedestrian(rng, walking=False), path, at, d + rng.uniform(-0.8, 0.8), rng.uniform(0, 6.28)
+                )
         return 5.0
-    if kind < 0.94:
+    if kind < 0.92:
         if _blocked(s + 6, 8, mouths):
             return 6.0
-        return _site(fill, path, side, half - 1.25, s, along, vehicle=rng.random() < 0.5)
+        return _site(fill, path, side, half - 1.25, s, along, 1.05, vehicle=rng.random() < 0.4)
     return float(rng.uniform(3, 8) / density)
 
 
-def _site(fill: _Filler, path: int, side: int, d: float, s: float, along: float, vehicle: bool) -> float:
+def _site(fill: _Filler, path: int, side: int, d: float, s: float, along: float, inset: float, vehicle: bool) -> float:
     """A building site: a row of cones or barriers, perhaps a machine and workers behind them."""
     rng = fill.rng
     length = float(rng.uniform(7, 14))
-    row = d - 1.05
+    row = d - inset
     at = s
-    use_barriers = rng.random() < 0.6
+    use_barriers = rng.random() < 0.5
     while at < s + length:
         if use_barriers:
             fill.put(things.barrier(rng), path, at, side * row, along)
@@ -240,11 +254,17 @@ def _site(fill: _Filler, path: int, side: int, d: float, s: float, along: float,
             at += rng.uniform(1.2, 2.4)
     for end in (s - 1.0, s + length + 0.5):
         for k in range(3):
-            fill.put(things.traffic_cone(rng), path, end, side * (row + 0.2 + 0.8 * k), 0.0)
+            fill.put(things.traffic_cone(rng), path, end, side * (row + (0.2 + 0.8 * k) * min(inset, 1.0)), 0.0)
     if vehicle:
         fill.put(things.construction_vehicle(rng), path, s + length / 2, side * (d + 0.6), along)
     for _ in range(rng.integers(0, 3)):
-        fill.put(things.pedestrian(rng, walking=False), path, s + rng.uniform(0, length * 0.25), side * d, rng.uniform(0, 6.28))
+        fill.put(
+            things.pedestrian(rng, walking=False),
+            path,
+            s + rng.uniform(0, length * 0.25),
+            side * d,
+            rng.uniform(0, 6.28),
+        )
     return length + 3.5
 
 
@@ -262,11 +282,11 @@ def _waiting(fill: _Filler, path: int, end: int, half: float, start: float) -> N
 
 def _vehicle(rng: np.random.Generator) -> Shape:
     kind = rng.random()
-    if kind < 0.52:
+    if kind < 0.56:
         return things.car(rng)
-    if kind < 0.70:
+    if kind < 0.68:
         return things.truck(rng)
-    if kind < 0.82:
+    if kind < 0.77:
         return things.bus(rng)
     return things.motorcycle(rng, rider=True)
 
@@ -294,7 +314,7 @@ def _traffic(
                 clear = own and ego_s_m - 9 - shape.size[0] / 2 < s < ego_s_m + 11 + shape.size[0] / 2
                 if not clear:
                     fill.put(shape, 0, s, d + rng.uniform(-0.2, 0.2), along, speed)
-                s += shape.size[0] / 2 + rng.uniform(4, 26) / density
+                s += shape.size[0] / 2 + rng.uniform(5, 38) / density
         # A margin for two-wheelers between lanes and parking strip.
         d = side * (median + lanes * lane + 0.5)
         speed = -side * rng.uniform(3.0, 5.0)

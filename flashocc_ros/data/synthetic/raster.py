@@ -91,9 +91,7 @@ def draw_solids(solids, origin, world_from_camera, k, depth, index):  # type: ig
             z += world_from_camera[j, 2] * (c[j] - origin[j])
         nearest[i] = 1e9
         if z + reach > NEAR_M:
-            u0, u1, v0, v1, near = _screen_box(
-                c, solids.rotation[i], h, origin, world_from_camera, k, height, width
-            )
+            u0, u1, v0, v1, near = _screen_box(c, solids.rotation[i], h, origin, world_from_camera, k, height, width)
             boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = u0, u1, v0, v1
             if u0 < u1 and v0 < v1:
                 nearest[i] = near

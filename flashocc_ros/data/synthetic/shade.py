@@ -103,12 +103,18 @@ def _ground_color(ground, x, y, edge, s, d, paved, side, z, fx, seed):  # type: 
         worn = 0.75 + 0.25 * rough
         white *= worn
         yellow *= worn
-        if -0.35 < edge:  # gutter
+        if edge > -0.35:  # gutter
             g *= 1.15
         r = g * (1 - white) + 0.62 * white
         gg = g * (1 - white) + 0.62 * white
         b = g * 1.04 * (1 - white) + 0.6 * white
-        return r * (1 - yellow) + 0.6 * yellow, gg * (1 - yellow) + 0.4 * yellow, b * (1 - yellow) + 0.04 * yellow, 0.9, label
+        return (
+            r * (1 - yellow) + 0.6 * yellow,
+            gg * (1 - yellow) + 0.4 * yellow,
+            b * (1 - yellow) + 0.04 * yellow,
+            0.9,
+            label,
+        )
     if label == SIDEWALK:
         g = 0.29 + 0.03 * tint + 0.07 * rough + 0.04 * (fine - 0.5)
         if edge < 0.16:
@@ -293,7 +299,9 @@ def shade_camera(
                 instance[v, u] = 0
                 z = 0.0
             if not is_sky:
-                seen = sunlit(sun, shadow[0], shadow[1], shadow[2], tops, px + 0.06 * nx, py + 0.06 * ny, pz + 0.06 * nz)
+                seen = sunlit(
+                    sun, shadow[0], shadow[1], shadow[2], tops, px + 0.06 * nx, py + 0.06 * ny, pz + 0.06 * nz
+                )
                 facing = nx * sun[0] + ny * sun[1] + nz * sun[2]
                 direct = max(facing, 0.0) * seen
                 ambient = 0.62 + 0.38 * nz + 0.12 * seen

@@ -6,6 +6,7 @@ bilinearly; side streets are straight and evaluated exactly. Renderer and labels
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ DRIVEABLE, OTHER_FLAT, SIDEWALK, TERRAIN = (
 )
 Float64 = npt.NDArray[np.float64]
 RASTER_M = 1.0
+STEP_M = 0.5
 KERB_M = 0.13
 MARGIN_M = 110.0
 
@@ -62,6 +64,15 @@ class Path:
         y = np.interp(s, self.s, self.y) + np.asarray(d) * np.cos(yaw)
         return x, y, yaw
 
+    def point(self, s: float, d: float) -> tuple[float, float]:
+        """World x, y of one place; quicker than ``pose`` because samples are evenly spaced."""
+        at = min(max((s - self.s[0]) / STEP_M, 0.0), len(self.s) - 1.001)
+        i = int(at)
+        f = at - i
+        yaw = self.yaw[i] * (1 - f) + self.yaw[i + 1] * f
+        x = self.x[i] * (1 - f) + self.x[i + 1] * f - d * math.sin(yaw)
+        return float(x), float(self.y[i] * (1 - f) + self.y[i + 1] * f + d * math.cos(yaw))
+
 
 @dataclass(frozen=True, eq=False)
 class Street:
@@ -84,7 +95,7 @@ class Street:
 
 def make_street(rng: np.random.Generator, length_m: float) -> Street:
     """A street of the given length; s = 0 lies at world origin, pointing along x."""
-    step = 0.5
+    step = STEP_M
     count = int(length_m / step) + 1
     curvature = np.zeros(count)
     if rng.random() < 0.65:

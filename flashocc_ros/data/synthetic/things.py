@@ -6,6 +6,7 @@ Thing frame: origin on the ground below the middle, x forward, y left, z up, met
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -29,6 +30,16 @@ from flashocc_ros.data.synthetic.shapes import BOX, CYLINDER, ELLIPSOID
 from flashocc_ros.labels import CLASS_NAMES
 
 Rgb = tuple[float, float, float]
+
+
+@lru_cache(maxsize=1024)
+def _rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> np.ndarray:
+    """thing_from_solid, (3, 3)."""
+    if yaw_deg == pitch_deg == roll_deg == 0:
+        return np.eye(3)
+    return Rotation.from_euler("ZYX", (yaw_deg, pitch_deg, roll_deg), degrees=True).as_matrix()
+
+
 DARK: Rgb = (0.03, 0.03, 0.035)
 STEEL: Rgb = (0.32, 0.33, 0.35)
 
@@ -56,16 +67,20 @@ class Shape:
         euler_deg: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
         """Append a solid: centre and full size in metres, rotation as yaw, pitch, roll."""
-        rotation = Rotation.from_euler("ZYX", euler_deg, degrees=True).as_matrix() if any(euler_deg) else np.eye(3)
+        rotation = _rotation(*(float(a) for a in euler_deg))
         self.solids.append((kind, list(center), [0.5 * v for v in size], list(taper), rotation, color, material))
 
-    def box(self, center: tuple[float, float, float], size: tuple[float, float, float], color: Rgb, **kw: object) -> None:
+    def box(
+        self, center: tuple[float, float, float], size: tuple[float, float, float], color: Rgb, **kw: object
+    ) -> None:
         self.add(BOX, center, size, color, int(kw.pop("material", PAINT)), **kw)  # type: ignore[arg-type, call-overload]
 
     def ball(self, center: tuple[float, float, float], size: tuple[float, float, float], color: Rgb, m: int) -> None:
         self.add(ELLIPSOID, center, size, color, m)
 
-    def post(self, x: float, y: float, low: float, high: float, radius: float, color: Rgb, m: int, k: float = 0) -> None:
+    def post(
+        self, x: float, y: float, low: float, high: float, radius: float, color: Rgb, m: int, k: float = 0
+    ) -> None:
         """A vertical cylinder that loses the share ``k`` of its radius to the top."""
         self.add(CYLINDER, (x, y, 0.5 * (low + high)), (2 * radius, 2 * radius, high - low), color, m, (k, k))
 
@@ -101,7 +116,9 @@ def car(rng: np.random.Generator) -> Shape:
     back = -0.1 * length if van else -0.05 * length
     shape.box((back, 0, 0.5 * (waist + height) - 0.03), (cabin, width * 0.92, height - waist), DARK,
               material=GLASS, taper=(0.16 if van else 0.34, 0.14))  # fmt: skip
-    shape.box((back, 0, height - 0.04), (cabin * (0.82 if van else 0.64), width * 0.79, 0.08), color, taper=(0.04, 0.04))
+    shape.box(
+        (back, 0, height - 0.04), (cabin * (0.82 if van else 0.64), width * 0.79, 0.08), color, taper=(0.04, 0.04)
+    )
     shape.box((length / 2, 0, 0.38), (0.06, width * 0.9, 0.22), DARK, material=RUBBER)
     shape.box((-length / 2, 0, 0.4), (0.06, width * 0.5, 0.12), (0.7, 0.7, 0.65), material=METAL)
     _lights(shape, 0.66)
@@ -136,7 +153,9 @@ def truck(rng: np.random.Generator) -> Shape:
 
 def bus(rng: np.random.Generator) -> Shape:
     length, width, height = rng.uniform(9.5, 12.0), 2.55, rng.uniform(3.0, 3.4)
-    color = [(0.6, 0.08, 0.05), (0.75, 0.72, 0.65), (0.05, 0.25, 0.5), (0.1, 0.4, 0.2), (0.8, 0.5, 0.05)][rng.integers(5)]
+    color = [(0.6, 0.08, 0.05), (0.75, 0.72, 0.65), (0.05, 0.25, 0.5), (0.1, 0.4, 0.2), (0.8, 0.5, 0.05)][
+        rng.integers(5)
+    ]
     shape = Shape("bus", (length, width, height))
     shape.box((0, 0, 0.5 * (0.3 + height)), (length, width, height - 0.3), color)
     shape.box((0, 0, 1.95), (length * 0.96, width + 0.03, 0.9), DARK, material=GLASS)
@@ -154,7 +173,12 @@ def trailer(rng: np.random.Generator) -> Shape:
     length, width, height = rng.uniform(7.0, 11.0), 2.5, rng.uniform(3.0, 3.7)
     color = [(0.8, 0.8, 0.8), (0.55, 0.55, 0.5), (0.12, 0.22, 0.45), (0.5, 0.12, 0.08)][rng.integers(4)]
     shape = Shape("trailer", (length, width, height))
-    shape.box((0, 0, 0.5 * (1.15 + height)), (length, width, height - 1.15), color, material=STRIPES if rng.random() < 0.4 else METAL)
+    shape.box(
+        (0, 0, 0.5 * (1.15 + height)),
+        (length, width, height - 1.15),
+        color,
+        material=STRIPES if rng.random() < 0.4 else METAL,
+    )
     shape.box((0, 0, 1.02), (length, width * 0.5, 0.26), DARK, material=METAL)
     shape.box((-length / 2 - 0.02, 0, 0.6), (0.08, width * 0.9, 0.14), (0.8, 0.1, 0.05), material=GLOW)
     for x in (-0.38 * length, -0.38 * length + 1.15, -0.38 * length + 2.3):
@@ -171,7 +195,7 @@ def construction_vehicle(rng: np.random.Generator) -> Shape:
     if rng.random() < 0.6:  # excavator
         for y in (-1.0, 1.0):
             shape.box((0, y, 0.42), (3.6, 0.55, 0.84), DARK, material=RUBBER)
-        swing = float(rng.uniform(-25, 25))
+        swing = float(rng.integers(-25, 25))
         shape.box((-0.5, 0, 1.45), (3.0, 2.5, 1.1), yellow, euler_deg=(swing, 0, 0))
         shape.box((0.3, 0.65, 2.35), (1.5, 1.0, 1.3), DARK, material=GLASS, taper=(0.15, 0.1))
         shape.box((0.3, 0.65, 3.02), (1.4, 1.05, 0.08), yellow)
@@ -254,7 +278,7 @@ def pedestrian(rng: np.random.Generator, walking: bool = True) -> Shape:
     tall = rng.uniform(0.9, 1.1) if rng.random() < 0.85 else rng.uniform(0.65, 0.8)
     jacket, trousers = _cloth(rng), _cloth(rng)
     shape = Shape("pedestrian", (0.65, 0.62, 1.75 * tall))
-    stride = float(rng.uniform(10, 24)) if walking else 4.0
+    stride = float(rng.integers(10, 24)) if walking else 4.0
     for side in (-1, 1):
         shape.add(CYLINDER, (0, 0.1 * side, 0.42 * tall), (0.17, 0.17, 0.86 * tall), trousers, CLOTH,
                   euler_deg=(0, stride * side, 0))  # fmt: skip
@@ -262,7 +286,9 @@ def pedestrian(rng: np.random.Generator, walking: bool = True) -> Shape:
                   euler_deg=(0, -stride * side, 0))  # fmt: skip
     shape.add(BOX, (0, 0, 1.12 * tall), (0.26, 0.42, 0.66 * tall), jacket, CLOTH, (-0.05, -0.12))
     shape.ball((0.02, 0, 1.6 * tall), (0.23, 0.21, 0.29), _skin(rng), CLOTH)
-    shape.ball((-0.02, 0, 1.66 * tall), (0.24, 0.23, 0.22), (0.04, 0.03, 0.02) if rng.random() < 0.8 else _cloth(rng), CLOTH)
+    shape.ball(
+        (-0.02, 0, 1.66 * tall), (0.24, 0.23, 0.22), (0.04, 0.03, 0.02) if rng.random() < 0.8 else _cloth(rng), CLOTH
+    )
     if rng.random() < 0.3:
         shape.box((-0.2, 0, 1.18 * tall), (0.2, 0.32, 0.45 * tall), _cloth(rng), material=CLOTH)
     return shape

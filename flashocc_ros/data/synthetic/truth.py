@@ -8,16 +8,17 @@ import numpy.typing as npt
 
 from flashocc_ros.data.synthetic.shapes import Solids, inside
 from flashocc_ros.data.synthetic.street import Ground, ground_class, street_at
-from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE
 from flashocc_ros.structures import OCC3D_GRID, CameraRig
 
 Float64 = npt.NDArray[np.float64]
 Uint8 = npt.NDArray[np.uint8]
 
 GROWTH_M, LEAST_HALF_M = 0.1, 0.21
-"""A voxel belongs to a solid that reaches 0.1 m into it; solids thinner than a voxel count as 0.42 m thick, so that none
-falls between voxel centres."""
+"""A voxel belongs to a solid that reaches 0.1 m into it; solids thinner than a voxel count as 0.42 m thick, so that
+none falls between voxel centres."""
 
+FLAT = (min(FLAT_CLASSES), max(FLAT_CLASSES))
 LIDAR_MOUNT_M = (0.94, 0.0, 1.84)
 _LIDAR_ELEVATIONS = np.deg2rad(np.linspace(-30.67, 10.67, 32))
 
@@ -68,6 +69,9 @@ def _label_solids(solids, order, origin, cell, semantics, instances):  # type: i
         c, r = solids.center[i], solids.rotation[i]
         for j in range(3):
             half[j] = max(solids.half[i, j] + GROWTH_M, LEAST_HALF_M)
+        # Growing keeps the slant of tapered sides: a cone's tip grows as much as its foot.
+        taper_x = solids.taper[i, 0] * solids.half[i, 0] / half[0]
+        taper_y = solids.taper[i, 1] * solids.half[i, 1] / half[1]
         empty = False
         for j in range(3):
             reach = abs(r[j, 0]) * half[0] + abs(r[j, 1]) * half[1] + abs(r[j, 2]) * half[2]
@@ -85,7 +89,7 @@ def _label_solids(solids, order, origin, cell, semantics, instances):  # type: i
                     ux = (r[0, 0] * x + r[1, 0] * y + r[2, 0] * z) / half[0]
                     uy = (r[0, 1] * x + r[1, 1] * y + r[2, 1] * z) / half[1]
                     uz = (r[0, 2] * x + r[1, 2] * y + r[2, 2] * z) / half[2]
-                    if inside(solids.kind[i], solids.taper[i, 0], solids.taper[i, 1], ux, uy, uz):
+                    if inside(solids.kind[i], taper_x, taper_y, ux, uy, uz):
                         semantics[ix, iy, iz] = solids.label[i]
                         instances[ix, iy, iz] = solids.instance[i]
 
@@ -93,8 +97,9 @@ def _label_solids(solids, order, origin, cell, semantics, instances):  # type: i
 def camera_mask(semantics: Uint8, rig: CameraRig, image_size: tuple[int, int]) -> Uint8:
     """Voxels that some camera sees, (200, 200, 16) uint8.
 
-    A free voxel counts when its centre is in a picture and nothing lies between; an occupied one when this holds for the
-    centre of one of its exposed faces.
+    A free voxel counts when its centre is in a picture and nothing lies between; an occupied one when this holds for
+    the centre of one of its exposed faces. Ground does not hide what is occupied: a gentle slope turns into steps of a
+    whole voxel, and those would hide ground that the pictures show.
     """
     mask = np.zeros(semantics.shape, np.uint8)
     origin = np.array(OCC3D_GRID.origin_m)
@@ -117,8 +122,8 @@ def _in_picture(k, pose, size, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _clear(semantics, fx, fy, fz, gx, gy, gz, sx, sy, sz):  # type: ignore[no-untyped-def]
-    """Whether voxels from the one at index (sx, sy, sz) to the grid point g are free; f, g in voxel units."""
+def _clear(semantics, fx, fy, fz, gx, gy, gz, sx, sy, sz, ground_blocks):  # type: ignore[no-untyped-def]
+    """Whether nothing lies between a point f in voxel (sx, sy, sz) and a point g; both in voxel units."""
     dx, dy, dz = gx - fx, gy - fy, gz - fz
     ex, ey, ez = int(np.floor(gx)), int(np.floor(gy)), int(np.floor(gz))
     step_x, step_y, step_z = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
@@ -128,7 +133,8 @@ def _clear(semantics, fx, fy, fz, gx, gy, gz, sx, sy, sz):  # type: ignore[no-un
     ty = ((iy + 1 - fy) if dy > 0 else (fy - iy)) * delta_y
     tz = ((iz + 1 - fz) if dz > 0 else (fz - iz)) * delta_z
     for _ in range(700):
-        if semantics[ix, iy, iz] != FREE:
+        found = semantics[ix, iy, iz]
+        if found != FREE and (ground_blocks or found < FLAT[0] or found > FLAT[-1]):
             return False
         if ix == ex and iy == ey and iz == ez:
             return True
@@ -147,7 +153,14 @@ def _clear(semantics, fx, fy, fz, gx, gy, gz, sx, sy, sz):  # type: ignore[no-un
                 return True
             iz += step_z
             tz += delta_z
-        if ix < 0 or iy < 0 or iz < 0 or ix >= semantics.shape[0] or iy >= semantics.shape[1] or iz >= semantics.shape[2]:
+        if (
+            ix < 0
+            or iy < 0
+            or iz < 0
+            or ix >= semantics.shape[0]
+            or iy >= semantics.shape[1]
+            or iz >= semantics.shape[2]
+        ):
             return True
     return True
 
@@ -168,7 +181,7 @@ def _see(semantics, k, pose, size, origin, cell, mask):  # type: ignore[no-untyp
                 fx, fy, fz = ix + 0.5, iy + 0.5, iz + 0.5
                 if semantics[ix, iy, iz] == FREE:
                     if _in_picture(k, pose, size, origin[0] + fx * cell, origin[1] + fy * cell, origin[2] + fz * cell):
-                        mask[ix, iy, iz] = _clear(semantics, fx, fy, fz, gx, gy, gz, ix, iy, iz)
+                        mask[ix, iy, iz] = _clear(semantics, fx, fy, fz, gx, gy, gz, ix, iy, iz, True)
                     continue
                 for axis in range(3):
                     toward = gx - fx if axis == 0 else gy - fy if axis == 1 else gz - fz
@@ -183,7 +196,7 @@ def _see(semantics, k, pose, size, origin, cell, mask):  # type: ignore[no-untyp
                     px, py, pz = fx + 0.501 * (jx - ix), fy + 0.501 * (jy - iy), fz + 0.501 * (jz - iz)
                     if _in_picture(
                         k, pose, size, origin[0] + px * cell, origin[1] + py * cell, origin[2] + pz * cell
-                    ) and _clear(semantics, px, py, pz, gx, gy, gz, jx, jy, jz):
+                    ) and _clear(semantics, px, py, pz, gx, gy, gz, jx, jy, jz, False):
                         mask[ix, iy, iz] = 1
                         break
 

@@ -71,7 +71,9 @@ class World:
     def _make_ego(self, rng: np.random.Generator, speed: float, duration_s: float) -> None:
         self._ego_t = np.arange(-1.0, duration_s + 1.5, 0.02)
         phase, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.8)
-        profile = speed * (1 + depth * np.sin(2 * np.pi * self._ego_t / rng.uniform(12, 25) + phase)) / (1 + 0.5 * depth)
+        profile = (
+            speed * (1 + depth * np.sin(2 * np.pi * self._ego_t / rng.uniform(12, 25) + phase)) / (1 + 0.5 * depth)
+        )
         s = np.cumsum(np.clip(profile, 0, None)) * 0.02
         self._ego_s = LEAD_M + s - s[0]
 
@@ -108,7 +110,9 @@ class World:
         """(M, 4) x, y, z, yaw of things at time t."""
         out = np.empty((len(index), 4))
         speed = self._speed[index]
-        travelled = np.where(speed == EGO_LANE, self.ego_s(t) - self.ego_s(0.0), np.where(speed == STATIC, 0.0, speed * t))
+        travelled = np.where(
+            speed == EGO_LANE, self.ego_s(t) - self.ego_s(0.0), np.where(speed == STATIC, 0.0, speed * t)
+        )
         s = self._s[index] + travelled
         for number, path in enumerate((self.street.main, *self.street.sides)):
             on = self._path[index] == number
