@@ -27,8 +27,8 @@ MIN_SAMPLES = 4  # fewer images of a camera tell nothing about its jitter
 CLEAR_GAP_RATIO = 1.25
 SAME_SHUTTER = 0.02  # of the period
 MAX_JITTER = 0.23  # rms of the residuals, of the period; evenly spread phases give 0.289
-LAST_SAMPLES = 360  # after this many the likelier side is taken
-UNDECIDED_SAMPLES = 48  # after this many a gap that is not clear counts as not there
+LAST_SAMPLES = 360  # after this many a phase must only be clear of the border between two conventions by 1 %
+UNDECIDED_SAMPLES = 32  # after this many a gap that is not clear counts as not there
 SIGMAS = 3.5
 JITTER_FLOOR_NS = 0.3e6
 
@@ -100,13 +100,14 @@ def cut_cycle(
     offsets = {}
     for name, phase in phases_ns.items():
         signed = phase if phase <= period_ns / 2 else phase - period_ns
-        simultaneous = abs(signed) <= SAME_SHUTTER * period_ns
-        if abs(signed) > noise_ns[name]:
-            offsets[name] = signed if simultaneous else phase
-        elif noise_ns[name] <= SAME_SHUTTER * period_ns or num_samples >= LAST_SAMPLES:
-            offsets[name] = signed if simultaneous else phase
-        else:
+        noise, distance = noise_ns[name], abs(signed)
+        if num_samples >= LAST_SAMPLES:
+            noise = min(noise, SAME_SHUTTER * period_ns / 2)
+            if SAME_SHUTTER / 2 < distance / period_ns < SAME_SHUTTER * 1.5:
+                return None
+        if distance <= noise and noise > SAME_SHUTTER * period_ns:
             return None
+        offsets[name] = signed if distance <= SAME_SHUTTER * period_ns else phase
     return offsets
 
 
@@ -124,10 +125,12 @@ class OffsetLearner:
         self.configured_ns = dict(configured_ns)
         self.period_ns: float | None = None
         self.offsets_ns: dict[str, float] = {}
+        self.problem = ""  # why there is no lock, for diagnostics
         self.cycle_ns: dict[str, float] = {}  # period of a camera that is faster than the anchor, else the anchor's
         self._jitter_ns: dict[str, float] = {}
         self._drift_ns: dict[str, float] = {}
         self._weight: dict[str, float] = {}
+        self._previous_ns: dict[str, float] = {}  # offsets of cameras that were forgotten one by one
         self._tried = 0  # anchor images at the last attempt to solve
         self._stamps: dict[str, list[int]] = {name: [] for name in cameras}
 
@@ -141,6 +144,7 @@ class OffsetLearner:
         self.offsets_ns = {}
         self.cycle_ns = {}
         self._drift_ns = {}
+        self._previous_ns = {}
         self._tried = 0
         for stamps in self._stamps.values():
             stamps.clear()
@@ -149,8 +153,8 @@ class OffsetLearner:
         """Forgets one camera, which fell silent or shifted its phase; the others stay locked."""
         self._stamps[camera].clear()
         self._drift_ns.pop(camera, None)
-        if camera not in self.configured_ns:
-            self.offsets_ns.pop(camera, None)
+        if camera not in self.configured_ns and camera in self.offsets_ns:
+            self._previous_ns[camera] = self.offsets_ns.pop(camera)
 
     def observe(self, camera: str, stamp_ns: int) -> None:
         """Takes note of a stamp, in any order."""
@@ -196,7 +200,15 @@ class OffsetLearner:
                     return False
                 continue
             phase, jitter, count = phase_of(stamps, self._stamps[self.anchor], cycle[name])
-            if count < MIN_SAMPLES or jitter > MAX_JITTER * cycle[name]:
+            if count < MIN_SAMPLES:
+                apart = (stamps[-1] - self._stamps[self.anchor][-1]) / 1e9
+                self.problem = f"the stamps of {name} are {apart:+.1f} s from those of {self.anchor}; check its clock"
+                return False
+            if jitter > MAX_JITTER * cycle[name]:
+                self.problem = (
+                    f"{name} has no steady delay to {self.anchor} (jitter {jitter / 1e6:.0f} ms, period "
+                    f"{cycle[name] / 1e6:.0f} ms); trigger the cameras together or set sync.offsets_s"
+                )
                 return False
             phases[name], jitters[name], samples[name] = phase, jitter, count
         # Cameras of one rig jitter alike; pooling keeps four lucky samples from looking like a precise clock.
@@ -208,20 +220,29 @@ class OffsetLearner:
             if cycle[name] < period:  # several images per trigger: the nearest is meant
                 offsets[name] = phases[name] if phases[name] <= cycle[name] / 2 else phases[name] - cycle[name]
                 del phases[name]
-        if phases:
+        if self.locked:
+            # The convention holds: known offsets stay, and a camera that comes back belongs where it was.
+            offsets.update({name: offset for name, offset in self.offsets_ns.items() if name in phases})
+            for name, previous in self._previous_ns.items():
+                change = (phases[name] - previous + period / 2) % period - period / 2 if name in phases else period
+                if abs(change) < period / 4:
+                    offsets[name] = previous + change
+        if phases.keys() - offsets.keys():
             placed = cut_cycle(
                 phases, {name: noise[name] for name in phases}, period, min(samples[name] for name in phases)
             )
             if placed is None:
+                self.problem = "the shutters fill the whole period; set sync.offsets_s to start at once"
                 return False
             offsets.update(placed)
         offsets[self.anchor] = 0.0
         if self.period_ns is not None and offsets.keys() == self.offsets_ns.keys():
             return False
-        self.period_ns, self.offsets_ns, self.cycle_ns = period, offsets, cycle
+        self.period_ns, self.offsets_ns, self.cycle_ns, self.problem = period, offsets, cycle, ""
         self._jitter_ns = {name: max(jitters.get(name, 0.0), pooled, JITTER_FLOOR_NS) for name in self.cameras}
         self._weight = {name: 1.0 / max(samples.get(name, 1), 4) for name in self.cameras}
         self._drift_ns = {}
+        self._previous_ns = {name: value for name, value in self._previous_ns.items() if name not in offsets}
         return True
 
     def track(self, camera: str, residual_ns: float) -> None:

@@ -18,106 +18,19 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal
 
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.ros.burst import isolated_burst
+from flashocc_ros.ros.image_set import CameraCounters, ImageQueue, ImageSet, Item, PendingSet, SetCounters
 from flashocc_ros.ros.offsets import OffsetLearner
 
-Item = TypeVar("Item")
+__all__ = ["AnchorSynchronizer", "CameraCounters", "ImageSet", "SetCounters"]
 
 GATE = 0.45  # of the period
 NS_PER_S = 1_000_000_000
 CLOSED_KEPT = 16  # key stamps of finished sets, to tell a late image from an early one
 STALLED_PERIODS = 5.0
-BURST_ANY_ORDER_NS = 50_000_000  # a first burst this tight is one set even if the anchor is not its first image
-
-
-@dataclass(frozen=True)
-class ImageSet(Generic[Item]):
-    """Images of one trigger, in the order of the synchroniser's cameras.
-
-    Attributes:
-        key_stamp_ns: stamp of the anchor's image.
-        stamps_ns: stamp of each image; of a missing one, when it was to be expected.
-        items: what was given to ``add``; None for a camera that is missing (``missing="mask"`` only).
-        missing: names of the missing cameras.
-        epoch: counts resets; sets of different epochs do not belong to one drive.
-    """
-
-    key_stamp_ns: int
-    stamps_ns: tuple[int, ...]
-    items: tuple[Item | None, ...]
-    missing: tuple[str, ...] = ()
-    epoch: int = 0
-
-    @property
-    def spread_ns(self) -> int:
-        """Time between the first and the last image."""
-        return max(self.stamps_ns) - min(self.stamps_ns)
-
-
-@dataclass
-class CameraCounters:
-    """What became of the images of one camera; ``received`` is the sum of the others and those still waiting.
-
-    ``late`` came after its set was finished; ``dropped`` never found a complete set or was crowded out of the queue;
-    ``rejected`` had a stamp of zero or below; ``duplicate`` repeated a stamp.
-    """
-
-    received: int = 0
-    used: int = 0
-    late: int = 0
-    dropped: int = 0
-    rejected: int = 0
-    duplicate: int = 0
-
-
-@dataclass
-class SetCounters:
-    """``complete`` and ``masked`` sets were handed out.
-
-    ``incomplete`` ones lacked an image when their time was up, ``skipped`` ones were overtaken by a newer complete set.
-    ``resets`` counts jumps back in time and calls of ``reset``.
-    """
-
-    complete: int = 0
-    masked: int = 0
-    incomplete: int = 0
-    skipped: int = 0
-    resets: int = 0
-
-
-@dataclass
-class _Pending(Generic[Item]):
-    key_ns: int
-    deadline_ns: int
-    images: dict[str, tuple[int, Item]] = field(default_factory=dict)
-
-
-@dataclass
-class _Queue(Generic[Item]):
-    """Images of one camera that wait for their anchor, by stamp."""
-
-    stamps: list[int] = field(default_factory=list)
-    items: dict[int, Item] = field(default_factory=dict)
-    seen: deque[int] = field(default_factory=lambda: deque(maxlen=CLOSED_KEPT))
-    newest_ns: int = 0
-    arrived_ns: int | None = None
-
-    def push(self, stamp_ns: int, item: Item) -> None:
-        bisect.insort(self.stamps, stamp_ns)
-        self.items[stamp_ns] = item
-
-    def pop(self, index: int) -> tuple[int, Item]:
-        stamp_ns = self.stamps.pop(index)
-        return stamp_ns, self.items.pop(stamp_ns)
-
-    def clear(self) -> int:
-        count = len(self.stamps)
-        self.stamps.clear()
-        self.items.clear()
-        return count
 
 
 class AnchorSynchronizer(Generic[Item]):
@@ -131,7 +44,7 @@ class AnchorSynchronizer(Generic[Item]):
             camera ``mask``-ed (item None). A camera silent for five periods is not waited for when masked.
         offsets_s: known delays to the anchor in seconds; cameras not named are learned.
         queue_size: images per camera that may wait.
-        max_backward_s: a camera whose stamps go back further than this started over: everything is forgotten.
+        max_backward_s: a camera whose stamps go back this far started over (a looped recording): all is forgotten.
 
     Raises:
         ConfigError: an argument that cannot be used.
@@ -146,7 +59,7 @@ class AnchorSynchronizer(Generic[Item]):
         missing: Literal["drop", "mask"] = "drop",
         offsets_s: Mapping[str, float] | None = None,
         queue_size: int = 16,
-        max_backward_s: float = 1.0,
+        max_backward_s: float = 0.5,
     ) -> None:
         self.cameras = tuple(cameras)
         if not self.cameras or len(set(self.cameras)) != len(self.cameras):
@@ -171,11 +84,13 @@ class AnchorSynchronizer(Generic[Item]):
         self.sets = SetCounters()
         self.epoch = 0
         self._learner = OffsetLearner(self.cameras, self.anchor, configured)
-        self._queues: dict[str, _Queue[Item]] = {name: _Queue() for name in self.cameras}
-        self._pending: list[_Pending[Item]] = []
+        self._queues: dict[str, ImageQueue[Item]] = {name: ImageQueue() for name in self.cameras}
+        self._pending: list[PendingSet[Item]] = []
         self._closed: deque[int] = deque(maxlen=CLOSED_KEPT)
         self._emitted_ns = 0
         self._arrived_ns = 0
+        self._silence_tried_ns = 0
+        self._started_ns: int | None = None
         self._failures = 0
 
     # ---------------------------------------------------------------- what it knows
@@ -194,13 +109,18 @@ class AnchorSynchronizer(Generic[Item]):
         """Period of the anchor in seconds, when known."""
         return None if self._learner.period_ns is None else self._learner.period_ns / 1e9
 
+    def waiting(self, camera: str) -> int:
+        """Number of images of a camera that are neither used nor given up yet."""
+        return len(self._queues[camera].stamps) + sum(camera in pending.images for pending in self._pending)
+
     def describe(self) -> str:
         """One line for diagnostics."""
         if len(self.cameras) == 1:
             return "one camera, nothing to synchronise"
         if self.period_s is None:
             silent = [name for name, counters in self.counters.items() if counters.received == 0]
-            return "learning offsets" + (f"; nothing yet from {', '.join(silent)}" if silent else "")
+            what = f"nothing yet from {', '.join(silent)}" if silent else self._learner.problem
+            return f"learning the delays of the cameras; {what}" if what else "learning the delays of the cameras"
         offsets = ", ".join(f"{name} {seconds * 1e3:+.1f} ms" for name, seconds in self.offsets_s.items())
         return f"period {self.period_s * 1e3:.1f} ms; offsets {offsets}"
 
@@ -219,11 +139,11 @@ class AnchorSynchronizer(Generic[Item]):
         if stamp_ns <= 0:
             counters.rejected += 1
             return []
+        if queue.newest_ns and stamp_ns <= queue.newest_ns - self.max_backward_ns:
+            self.reset()
         if stamp_ns in queue.seen:
             counters.duplicate += 1
             return []
-        if stamp_ns < queue.newest_ns - self.max_backward_ns:
-            self.reset()
         finished = self.poll(now_ns)
         learner = self._learner
         if queue.newest_ns and stamp_ns - queue.newest_ns > self._silence_ns():
@@ -232,25 +152,31 @@ class AnchorSynchronizer(Generic[Item]):
         if camera == self.anchor and queue.newest_ns and stamp_ns > queue.newest_ns:
             learner.track_period(stamp_ns - queue.newest_ns)
         queue.newest_ns = max(queue.newest_ns, stamp_ns)
-        queue.arrived_ns = self._arrived_ns = now_ns
+        self._arrived_ns = now_ns
+        if self._started_ns is None:
+            self._started_ns = now_ns
         learner.observe(camera, stamp_ns)
         if len(self.cameras) == 1:
             counters.used += 1
             self.sets.complete += 1
             return [*finished, ImageSet(stamp_ns, (stamp_ns,), (item,), (), self.epoch)]
         if camera == self.anchor and len(learner.offsets_ns) < len(self.cameras):
-            placed = learner.solve(need_all=self.missing == "drop" or not self._started(now_ns))
-            if placed:
+            # With masking, a camera that has not shown up for a second is left out.
+            started = self._started_ns is not None and now_ns - self._started_ns >= NS_PER_S
+            if learner.solve(need_all=self.missing == "drop" or not started):
                 self._requeue()
         self._place(camera, stamp_ns, item, now_ns)
-        return finished + self._finish_complete(now_ns)
+        return finished + self._finish_complete()
 
     def poll(self, now_ns: int) -> list[ImageSet[Item]]:
         """Returns the sets whose time is up; call it when ``next_deadline_ns`` has come."""
         finished: list[ImageSet[Item]] = []
         if not self.locked:
-            burst = self._burst(now_ns)
-            return [burst] if burst else finished
+            if self._arrived_ns > self._silence_tried_ns and now_ns - self._arrived_ns >= self.timeout_ns:
+                self._silence_tried_ns = self._arrived_ns
+                burst = self._burst(now_ns)
+                return [burst] if burst else finished
+            return finished
         while self._pending and self._pending[0].deadline_ns <= now_ns:
             pending = self._pending.pop(0)
             if self.missing == "mask" and len(pending.images) > 1:
@@ -264,7 +190,8 @@ class AnchorSynchronizer(Generic[Item]):
     def next_deadline_ns(self) -> int | None:
         """When ``poll`` has something to do next, on the clock of ``now_ns``; None when nothing waits."""
         if not self.locked:
-            return self._arrived_ns + self.timeout_ns if any(q.stamps for q in self._queues.values()) else None
+            waiting = self._arrived_ns > self._silence_tried_ns and any(q.stamps for q in self._queues.values())
+            return self._arrived_ns + self.timeout_ns if waiting else None
         return self._pending[0].deadline_ns if self._pending else None
 
     def reset(self) -> None:
@@ -279,6 +206,7 @@ class AnchorSynchronizer(Generic[Item]):
             queue.newest_ns = 0
         self._closed.clear()
         self._emitted_ns = 0
+        self._started_ns = None
         self._failures = 0
         self._learner.reset()
         self.sets.resets += 1
@@ -331,7 +259,7 @@ class AnchorSynchronizer(Generic[Item]):
                     del other.images[name]  # it could as well belong to the new anchor
                     self.counters[name].dropped += 1
         others = [p.key_ns for p in self._pending] + list(self._closed)
-        opened: _Pending[Item] = _Pending(key_ns, now_ns + self.timeout_ns, {self.anchor: (key_ns, item)})
+        opened: PendingSet[Item] = PendingSet(key_ns, now_ns + self.timeout_ns, {self.anchor: (key_ns, item)})
         for name, queue in self._queues.items():
             offset = learner.offsets_ns.get(name)
             if offset is None or name == self.anchor or not queue.stamps:
@@ -354,14 +282,19 @@ class AnchorSynchronizer(Generic[Item]):
         self._pending.clear()
         queue = self._queues[self.anchor]
         while queue.stamps:
-            self._open(*queue.pop(0), self._arrived_ns)
+            stamp_ns, item = queue.pop(0)
+            if stamp_ns <= self._emitted_ns:
+                self.counters[self.anchor].late += 1
+            else:
+                self._open(stamp_ns, item, self._arrived_ns)
 
     # ---------------------------------------------------------------- finishing
-    def _finish_complete(self, now_ns: int) -> list[ImageSet[Item]]:
+    def _finish_complete(self) -> list[ImageSet[Item]]:
         """Hands out complete sets; an incomplete one that is older than a complete one is given up."""
         if not self._pending:
             return []
-        needed = [name for name in self.cameras if self.missing == "drop" or self._alive(name, now_ns)]
+        newest_ns = self._pending[-1].key_ns
+        needed = [name for name in self.cameras if self.missing == "drop" or self._alive(name, newest_ns)]
         done = [len(p.images) > 1 and all(name in p.images for name in needed) for p in self._pending]
         if not any(done):
             return []
@@ -377,7 +310,7 @@ class AnchorSynchronizer(Generic[Item]):
         self._failures = 0
         return finished
 
-    def _emit(self, pending: _Pending[Item]) -> ImageSet[Item]:
+    def _emit(self, pending: PendingSet[Item]) -> ImageSet[Item]:
         learner, key = self._learner, pending.key_ns
         self._closed.append(key)
         self._emitted_ns = key
@@ -401,7 +334,7 @@ class AnchorSynchronizer(Generic[Item]):
             self.sets.complete += 1
         return ImageSet(key, tuple(stamps), tuple(items), missing, self.epoch)
 
-    def _close(self, pending: _Pending[Item]) -> None:
+    def _close(self, pending: PendingSet[Item]) -> None:
         self._closed.append(pending.key_ns)
         for name in pending.images:
             self.counters[name].dropped += 1
@@ -409,45 +342,29 @@ class AnchorSynchronizer(Generic[Item]):
     def _burst(self, now_ns: int) -> ImageSet[Item] | None:
         """One isolated image per camera while all streams are silent; see the module's docstring."""
         queues = self._queues
-        if not queues[self.anchor].stamps or now_ns - self._arrived_ns < self.timeout_ns:
+        needed = len(self.cameras) if self.missing == "drop" else 2
+        waiting = {name: queue.stamps for name, queue in queues.items() if queue.stamps}
+        chosen = isolated_burst(waiting, self.anchor, self._learner.configured_ns) if len(waiting) >= needed else None
+        if chosen is None:
             return None
-        present = [name for name in self.cameras if queues[name].stamps]
-        if len(present) < (len(self.cameras) if self.missing == "drop" else 2):
-            return None
-        key = queues[self.anchor].stamps[-1]
-        chosen: dict[str, int] = {}
-        rest: list[float] = []
-        for name in present:
-            delay = self._learner.configured_ns.get(name, 0.0)
-            by_distance = sorted((stamp_ns - delay for stamp_ns in queues[name].stamps), key=lambda t: abs(t - key))
-            chosen[name] = round(by_distance[0] + delay)
-            rest += by_distance[1:]
-        triggers = [stamp_ns - self._learner.configured_ns.get(name, 0.0) for name, stamp_ns in chosen.items()]
-        start, end = min(triggers), max(triggers)
-        apart = max(2 * (end - start), 2 * BURST_ANY_ORDER_NS)
-        if any(start - apart < trigger < end + apart for trigger in rest):
-            return None
-        if start < key and end - start > BURST_ANY_ORDER_NS:
-            return None
+        key = chosen[self.anchor]
         images = {name: queues[name].pop(queues[name].stamps.index(stamp_ns)) for name, stamp_ns in chosen.items()}
-        for name in present:
+        for name in chosen:
             while queues[name].stamps and queues[name].stamps[0] < chosen[name]:
                 queues[name].pop(0)
                 self.counters[name].dropped += 1
-        return self._emit(_Pending(key, now_ns, images))
+        return self._emit(PendingSet(key, now_ns, images))
 
     # ---------------------------------------------------------------- health
-    def _started(self, now_ns: int) -> bool:
-        """True once every camera had a second to show up."""
-        stamps = self._queues[self.anchor].seen
-        return bool(stamps) and max(stamps) - min(stamps) >= NS_PER_S
+    def _alive(self, camera: str, key_ns: int) -> bool:
+        """True for a camera that can be matched and sent something within the last five periods.
 
-    def _alive(self, camera: str, now_ns: int) -> bool:
-        """True for a camera that can be matched and has been heard within the last five periods."""
-        arrived_ns, period_ns = self._queues[camera].arrived_ns, self._learner.period_ns
-        if arrived_ns is None or period_ns is None or camera not in self._learner.offsets_ns:
+        Told by stamps, not by the clock: a replay that waits for each answer pauses all cameras for long.
+        """
+        period_ns, offset = self._learner.period_ns, self._learner.offsets_ns.get(camera)
+        if period_ns is None or offset is None:
             return False
-        return now_ns - arrived_ns <= max(STALLED_PERIODS * period_ns, self.timeout_ns)
+        return self._queues[camera].newest_ns >= key_ns + offset - STALLED_PERIODS * period_ns
 
     def _silence_ns(self) -> float:
         """A camera silent for longer may come back with another phase."""
@@ -463,7 +380,9 @@ class AnchorSynchronizer(Generic[Item]):
     def _count_failure(self) -> None:
         """All cameras send but nothing fits any more: the rig's timing changed."""
         self._failures += 1
-        if self._failures >= 24 and all(self._alive(name, self._arrived_ns) for name in self.cameras):
+        if self._failures >= 24 and all(
+            self._alive(name, self._queues[self.anchor].newest_ns) for name in self.cameras
+        ):
             self._unlock()
 
     def _unlock(self) -> None:

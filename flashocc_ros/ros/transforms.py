@@ -29,7 +29,7 @@ from flashocc_ros.ros.fallback import (
 from flashocc_ros.ros.stamps import ns_from_stamp
 
 Float64 = npt.NDArray[np.float64]
-MAX_BACKWARD_NS = 1_000_000_000
+MAX_BACKWARD_NS = 500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +133,8 @@ class PoseSource:
         return Poses(extrinsics, np.tile(np.eye(4), (count, 1, 1)), np.eye(4), static=True)
 
     def reset(self) -> None:
-        """Forgets moving transforms, as after a jump back in time; static ones stay."""
-        self.buffer.clear()
+        """Looks anew whether there is a fixed frame. The buffer is `TfListener`'s to clear."""
+        self._static = None
 
     def _remember(self, extrinsics: Float64) -> Float64:
         if self._extrinsics is None or not np.allclose(self._extrinsics, extrinsics, rtol=0, atol=1e-7):

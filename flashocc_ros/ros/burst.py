@@ -1,0 +1,40 @@
+"""Finds a set among waiting images without knowing any delay between the cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+TIGHT_NS = 50_000_000  # a burst this tight is one trigger even if the anchor is not the first to fire
+
+
+def isolated_burst(
+    stamps_ns: Mapping[str, Sequence[int]], anchor: str, delays_ns: Mapping[str, float]
+) -> dict[str, int] | None:
+    """One stamp per camera around the newest anchor stamp, when no other waiting stamp is near.
+
+    Only for streams that have fallen silent: while images keep coming, the next one could be the better match. A burst
+    counts as one trigger when it begins with the anchor or is at most 50 ms long, and when all other stamps are at
+    least twice its length and 100 ms away.
+
+    Args:
+        stamps_ns: waiting stamps of each camera that has any.
+        anchor: the camera that defines the trigger.
+        delays_ns: delays to the anchor where known; taken off before comparing.
+    """
+    if anchor not in stamps_ns:
+        return None
+    key = stamps_ns[anchor][-1]
+    chosen: dict[str, int] = {}
+    triggers: list[float] = []
+    rest: list[float] = []
+    for name, stamps in stamps_ns.items():
+        delay = delays_ns.get(name, 0.0)
+        nearest = min(range(len(stamps)), key=[abs(stamp - delay - key) for stamp in stamps].__getitem__)
+        chosen[name] = stamps[nearest]
+        triggers.append(stamps[nearest] - delay)
+        rest += [stamp - delay for index, stamp in enumerate(stamps) if index != nearest]
+    start, end = min(triggers), max(triggers)
+    if start < key and end - start > TIGHT_NS:
+        return None
+    apart = 2 * max(end - start, TIGHT_NS)
+    return None if any(start - apart < trigger < end + apart for trigger in rest) else chosen
