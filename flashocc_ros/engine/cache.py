@@ -68,7 +68,8 @@ def file_sha256(path: Path) -> str:
 def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, replace: bool = False) -> Path:
     """Folder of the entry for ``key``; ``build(folder)`` fills it when it is absent, damaged or foreign.
 
-    With ``replace`` a sound entry is built again too. Only one process builds an entry at a time, others wait for it. What is built and why is logged.
+    With ``replace`` a sound entry is built again too. Only one process builds an entry at a time, others wait for it.
+    What is built and why is logged.
 
     Raises:
         EngineError: the cache folder cannot be written, the disk is full, or ``build`` says so.

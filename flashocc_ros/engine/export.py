@@ -12,6 +12,7 @@ from flashocc_ros import __version__
 from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.meta import (
     DYNAMIC_CAMERAS,
+    LOGITS,
     ExportMeta,
     GraphMeta,
     LayerMeta,
@@ -151,7 +152,6 @@ def write_onnx(
     import onnx
     import torch
 
-    from flashocc_ros.engine.export_graphs import LOGITS
     from flashocc_ros.engine.onnx_tools import drop_outputs, fold_identities
 
     example = tuple(

@@ -48,7 +48,7 @@ def _fold_norms(model: nn.Module) -> None:
         previous: tuple[str, nn.Module] | None = None
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d | nn.BatchNorm3d) and previous is not None:
-                setattr(parent, previous[0], fuse_conv_bn_eval(previous[1], child))
+                setattr(parent, previous[0], fuse_conv_bn_eval(cast(nn.Conv2d, previous[1]), child))
                 setattr(parent, name, nn.Identity())
             elif isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
                 setattr(parent, name, ScaleShift(child))

@@ -16,9 +16,6 @@ from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.outputs import StereoContext
 from flashocc_ros.model.variants import Variant
 
-LOGITS = "class_logits"
-"""Tensor inside every head graph: (1, 16 * 18, 200, 200), channel = z * 18 + class, or (1, 18, 16, 200, 200)."""
-
 
 @dataclass(frozen=True)
 class Signature:
@@ -116,7 +113,8 @@ class BevHeadGraph(nn.Module):
     def __init__(self, model: FlashOcc) -> None:
         super().__init__()
         self.model = model
-        linear = [cast(nn.Linear, model.occ_head.predicter[i]) for i in (0, 2)]
+        layers = cast(nn.Sequential, model.occ_head.predicter)
+        linear = [cast(nn.Linear, layers[i]) for i in (0, 2)]
         self.predicter = nn.Sequential(
             _pointwise(linear[0], model.variant.volumetric),
             nn.Softplus(),
@@ -138,7 +136,7 @@ class BevHeadGraph(nn.Module):
             ]
             maps = model.concatenate(key, warped)
         bev_out = model.encode_bev(maps)
-        logits = self.predicter(model.occ_head.final_conv(bev_out))
+        logits = self.predicter(cast(nn.Module, model.occ_head.final_conv)(bev_out))
         outputs = [self._labels(logits), logits]
         if grids is not None:
             outputs.append(key)
@@ -178,7 +176,7 @@ class FusedGraph(nn.Module):
         inputs = dict(zip(self.names, tensors, strict=True))
         encoder_names = encoder_signature(self.variant, 1).inputs
         depth, context, *stereo = self.encoder(*(inputs[name] for name in encoder_names))
-        tables = [inputs[name].long() for name in tree16.INPUT_NAMES]
-        bev = tree16.pool(depth, context, *tables, self.grid_shape, volumetric=self.variant.volumetric)
+        tables = {name: inputs[name].long() for name in tree16.INPUT_NAMES}
+        bev = tree16.pool(depth, context, **tables, grid_shape=self.grid_shape, volumetric=self.variant.volumetric)
         past = [inputs[name] for name in head_signature(self.variant).inputs if name != "bev"]
         return (*self.head(bev, *past), *stereo)

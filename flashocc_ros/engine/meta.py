@@ -17,6 +17,9 @@ META_FILE = "meta.json"
 FORMAT_VERSION = 1
 DYNAMIC_CAMERAS = "cameras"
 
+LOGITS = "class_logits"
+"""Tensor inside every head graph: (1, 16 * 18, 200, 200), channel = z * 18 + class, or (1, 18, 16, 200, 200)."""
+
 Precision = Literal["fp32", "fp16", "int8"]
 
 

@@ -134,8 +134,8 @@ def pool(
     row_pixel: Tensor,
     cell_row: Tensor,
     cell_source: Tensor,
-    grid_shape: tuple[int, int, int],
     *,
+    grid_shape: tuple[int, int, int],
     volumetric: bool = False,
 ) -> Tensor:
     """The subgraph itself, written with exportable torch operators; shapes as ``numba_pooler.pool``."""

@@ -41,7 +41,7 @@ def pool_with(name: str, depth: Float32, context: Float32, table: LiftTable, vol
     if name == "tree16":
         inputs = tree_table(table, TreeSizes.fitting(table)).as_inputs().values()
         indices = [torch.from_numpy(array).long() for array in inputs]
-        return tree16.pool(*tensors, *indices, table.grid_shape, volumetric=volumetric).numpy()
+        return tree16.pool(*tensors, *indices, grid_shape=table.grid_shape, volumetric=volumetric).numpy()
     function = {"embedding_bag": torch_pooler.pool, "index_add": torch_pooler.pool_index_add}[name]
     return function(*tensors, torch_pooler.to_device(table), volumetric=volumetric).numpy()
 

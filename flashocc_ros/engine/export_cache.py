@@ -1,0 +1,65 @@
+"""Exports made on demand and kept, so that an engine starts from a checkpoint once with torch, then without."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import get_args
+
+from flashocc_ros import __version__
+from flashocc_ros.engine.cache import CacheKey, cached, file_sha256
+from flashocc_ros.engine.meta import FORMAT_VERSION, ExportMeta, Precision, load_export
+from flashocc_ros.errors import ConfigError, EngineError
+from flashocc_ros.model.variants import Variant
+
+
+def cached_export(
+    variant: Variant,
+    checkpoint: Path | None,
+    precision: str = "fp32",
+    cache_dir: Path | None = None,
+    *,
+    calibration: Path | None = None,
+) -> tuple[Path, ExportMeta]:
+    """The export of these weights: out of the cache, or made now.
+
+    Args:
+        variant: which network.
+        checkpoint: weights file, None for untrained weights.
+        precision: fp32, fp16 or int8.
+        cache_dir: None is the user's cache.
+        calibration: frames for int8; when given, a cached int8 export is made again on them.
+
+    Raises:
+        EngineError: int8 was never built for these weights, or the export cannot be made or kept.
+    """
+    if precision not in get_args(Precision):
+        raise ConfigError(f"unknown precision {precision!r}; choose {', '.join(get_args(Precision))}")
+
+    def build(folder: Path) -> None:
+        if precision == "int8" and calibration is None:
+            raise EngineError(int8_needs_calibration(variant))
+        from flashocc_ros.engine.export import export
+
+        export(variant, checkpoint, folder, precision, calibration=calibration)  # type: ignore[arg-type]
+
+    key = CacheKey("export", variant.name, {**source_key(variant, checkpoint), "precision": precision})
+    folder = cached(cache_dir, key, build, replace=precision == "int8" and calibration is not None)
+    return folder, load_export(folder, variant, precision, check_files=False)
+
+
+def source_key(variant: Variant, checkpoint: Path | None) -> dict[str, str]:
+    """What an export is made of, as parts of a cache key."""
+    return {
+        "checkpoint": "untrained" if checkpoint is None else file_sha256(checkpoint),
+        "variant_row": hashlib.sha256(repr(variant).encode()).hexdigest()[:16],
+        "release": f"{__version__}, format {FORMAT_VERSION}",
+    }
+
+
+def int8_needs_calibration(variant: Variant) -> str:
+    """One sentence for engines asked for int8 before it was built."""
+    return (
+        f"int8 of {variant.name} was never built for these weights: run `flashocc build {variant.name} "
+        "--precision int8 --calibration BAG` once with a recording of this vehicle"
+    )

@@ -1,0 +1,138 @@
+"""What OpenVINO and onnxruntime share: the exported graphs, pooling and labels with numba, NumPy in between."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.engine.backend import Backend, Encoded, Float32, HeadOutput
+from flashocc_ros.engine.export_cache import cached_export
+from flashocc_ros.engine.meta import ExportMeta, load_export
+from flashocc_ros.engine.poolers import numba_pooler
+from flashocc_ros.errors import EngineError, InputError
+
+if TYPE_CHECKING:
+    from flashocc_ros.geometry.lift import LiftTable
+    from flashocc_ros.model.variants import Variant
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+CENTER_OUTPUTS = ("heatmap", "reg", "height")
+
+
+class OnnxBackend(Backend):
+    """A backend that runs the graphs of an export.
+
+    Args:
+        variant: which network.
+        checkpoint: weights file; exported once into the cache, later runs do not need torch. None is untrained.
+        precision: one of ``precisions``.
+        cache_dir: None is the user's cache.
+        export_dir: an existing export instead of ``checkpoint``.
+
+    Attributes:
+        meta: of the export in use.
+        folder: where it lies.
+        observer: called with graph name and inputs before every run, for calibration; None otherwise.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        checkpoint: Path | None = None,
+        *,
+        precision: str = "fp32",
+        cache_dir: Path | None = None,
+        export_dir: Path | None = None,
+    ) -> None:
+        reason = self.unavailable()
+        if reason is not None:
+            raise EngineError(reason)
+        self.variant, self.precision, self.cache_dir = variant, precision, cache_dir
+        self.observer: Callable[[str, Arrays], None] | None = None
+        wanted = self.export_precision(precision)
+        self.folder: Path
+        self.meta: ExportMeta
+        if export_dir is not None:
+            self.folder, self.meta = export_dir, load_export(export_dir, variant, wanted)
+        else:
+            self.folder, self.meta = cached_export(variant, checkpoint, wanted, cache_dir)
+
+    @classmethod
+    def export_precision(cls, precision: str) -> str:
+        """Precision of the ONNX files this engine reads when asked for ``precision``."""
+        return precision
+
+    @abstractmethod
+    def prepare(self, cameras: int) -> None:
+        """Load (or build) everything a sequence of ``cameras`` cameras needs, so that the first frame is not slow."""
+
+    @abstractmethod
+    def run(self, graph: str, inputs: Arrays) -> Arrays:
+        """Outputs by name, valid until the next run. Graph "bev_key" is the part of ``bev_head`` up to that output."""
+
+    @abstractmethod
+    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
+        """``bev_head``: outputs by name, labels (200, 200, 16), and logits (200, 200, 16, 18) when asked for."""
+
+    def encode(
+        self, pixels: Any, camera_params: Float32 | None = None, stereo: tuple[Any, Float32] | None = None
+    ) -> Encoded:
+        inputs: Arrays = {"images": pixels}
+        if self.variant.depth_net:
+            inputs["camera_params"] = _required(camera_params, f"{self.variant.name} needs camera_params (N, 27)")
+        if self.variant.stereo:
+            feature, grid = _required(stereo, f"{self.variant.name} needs the previous frame's stereo feature and grid")
+            inputs |= {"previous_feature": feature, "stereo_grid": grid}
+        outputs = self._observed("image_encoder", inputs)
+        feature = outputs["stereo_feature"].copy() if self.variant.stereo else None
+        return Encoded(outputs["depth"], outputs["context"], feature)
+
+    def stereo_feature(self, pixels: Any) -> Any:
+        if not self.variant.stereo:
+            return super().stereo_feature(pixels)
+        return self._observed("stereo_feature", {"images": pixels})["stereo_feature"].copy()
+
+    def pool(self, encoded: Encoded, table: LiftTable) -> Float32:
+        if encoded.depth.shape != table.frustum_shape:
+            raise InputError(
+                f"the lift table is for (N, D, fH, fW) = {table.frustum_shape}, the encoder gave {encoded.depth.shape}"
+            )
+        return numba_pooler.pool(encoded.depth, encoded.context, table, volumetric=self.variant.volumetric)
+
+    def head(
+        self, bev: Any, history: Sequence[Any] = (), grids: Float32 | None = None, *, with_logits: bool = False
+    ) -> HeadOutput:
+        inputs: Arrays = {"bev": bev}
+        if self.variant.num_history:
+            if len(history) != self.variant.num_history or grids is None:
+                count = self.variant.num_history
+                raise InputError(f"{self.variant.name} needs {count} past maps and their grids, got {len(history)}")
+            maps = list(history)
+            if any(past is None for past in maps):
+                own = self._observed("bev_key", {"bev": bev})["bev_key"].copy()
+                maps = [own if past is None else past for past in maps]
+            inputs["grids"] = np.ascontiguousarray(grids, np.float32)
+            inputs |= {f"history_{age}": past for age, past in enumerate(maps, 1)}
+        if self.observer is not None:
+            self.observer("bev_head", inputs)
+        outputs, labels, logits = self.run_head(inputs, with_logits)
+        centers = {name: outputs[name][0].copy() if name in outputs else None for name in CENTER_OUTPUTS}
+        key = outputs["bev_key"].copy() if self.variant.num_history else None
+        return HeadOutput(labels, key, logits=logits, **centers)
+
+    def _observed(self, graph: str, inputs: Arrays) -> Arrays:
+        if self.observer is not None:
+            self.observer(graph, inputs)
+        return self.run(graph, inputs)
+
+
+def _required(value: Any, sentence: str) -> Any:
+    if value is None:
+        raise InputError(sentence)
+    return value

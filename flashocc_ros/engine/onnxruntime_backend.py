@@ -1,0 +1,126 @@
+"""onnxruntime: the fallback on the CPU, and on a GPU where its CUDA or TensorRT provider is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.engine.labels_kernel import labels_from_planes
+from flashocc_ros.engine.meta import LOGITS
+from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
+from flashocc_ros.engine.threads import worker_count
+from flashocc_ros.errors import EngineError
+from flashocc_ros.labels import NUM_CLASSES
+
+logger = logging.getLogger(__name__)
+
+Float32 = npt.NDArray[np.float32]
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+
+
+class OnnxRuntimeBackend(OnnxBackend):
+    """See ``OnnxBackend``.
+
+    Args:
+        provider: "cpu", "cuda" or "tensorrt"; None takes CUDA when the installed onnxruntime has it.
+    """
+
+    name = "onnxruntime"
+    precisions = ("fp32", "fp16", "int8")
+
+    def __init__(
+        self, variant: Any, checkpoint: Path | None = None, *, provider: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(variant, checkpoint, **options)
+        import onnxruntime
+
+        available = onnxruntime.get_available_providers()
+        if provider is None:
+            provider = "cuda" if PROVIDERS["cuda"] in available else "cpu"
+        if PROVIDERS.get(provider) not in available:
+            raise EngineError(
+                f"this onnxruntime has no provider {provider!r}, only {', '.join(available)}; install onnxruntime-gpu "
+                "for cuda and tensorrt"
+            )
+        self.provider = provider
+        self._sessions: dict[str, Any] = {}
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        if importlib.util.find_spec("onnxruntime") is None:
+            return "engine onnxruntime needs onnxruntime, which is not installed; pip install 'flashocc_ros[onnx]'"
+        return None
+
+    def describe(self) -> str:
+        import onnxruntime
+
+        return f"onnxruntime {onnxruntime.__version__} on {self.provider}, {self.precision}"
+
+    def close(self) -> None:
+        self._sessions.clear()
+
+    def prepare(self, cameras: int) -> None:
+        for graph in self.meta.graphs:
+            if graph != "fused":
+                self._session(graph)
+
+    def run(self, graph: str, inputs: Arrays) -> Arrays:
+        session = self._session(graph)
+        names = [output.name for output in session.get_outputs()]
+        feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+        return dict(zip(names, session.run(names, feeds), strict=True))
+
+    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
+        outputs = self.run("bev_head", inputs)
+        logits = outputs[LOGITS].astype(np.float32, copy=False)
+        # Volumes come as (1, classes, z, y, x), flat maps as (1, z * classes, y, x).
+        if self.variant.volumetric:
+            planes = logits[0].transpose(1, 0, 2, 3)
+        else:
+            planes = logits.reshape(-1, NUM_CLASSES, *logits.shape[-2:])
+        return outputs, labels_from_planes(planes), planes.transpose(3, 2, 0, 1).copy() if with_logits else None
+
+    def _session(self, graph: str) -> Any:
+        """The session of a graph. On the CPU the head gives its logits: our argmax is faster than the operator."""
+        if graph not in self._sessions:
+            import onnx
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = worker_count()
+            options.log_severity_level = 3
+            source = self.folder / self.meta.graphs["bev_head" if graph == "bev_key" else graph].file
+            model: Any = str(source)
+            if graph in ("bev_head", "bev_key"):
+                model = _head(onnx.load(source), graph).SerializeToString()
+            try:
+                session = onnxruntime.InferenceSession(model, options, providers=self._providers())
+            except Exception as error:  # onnxruntime raises bare C++ exceptions of many types
+                raise EngineError(f"onnxruntime cannot load {source}: {str(error).splitlines()[0]}") from error
+            self._sessions[graph] = session
+        return self._sessions[graph]
+
+    def _providers(self) -> list[str]:
+        return list(dict.fromkeys([PROVIDERS[self.provider], PROVIDERS["cpu"]]))
+
+
+def _head(model: Any, graph: str) -> Any:
+    """The head with logits instead of labels, or only its part up to ``bev_key``."""
+    from onnx.utils import Extractor
+
+    outputs = [output.name for output in model.graph.output]
+    if graph == "bev_key":
+        return Extractor(model).extract_model(["bev"], ["bev_key"])
+    inputs = [value.name for value in model.graph.input]
+    kept = [LOGITS, *(name for name in outputs if name != "labels")]
+    return Extractor(model).extract_model(inputs, kept)
