@@ -130,6 +130,11 @@ class FlashOccNode(LifecycleNode):
         self._release()
         return SUCCESS
 
+    @property
+    def state_label(self) -> str:
+        """Name of the lifecycle state."""
+        return str(self._state_machine.current_state[1])
+
     def autostart(self) -> None:
         """Configure and activate, if the parameter says so; what fails is logged and can be tried again."""
         if self.get_parameter("autostart").value and self.trigger_configure() == SUCCESS:
@@ -239,7 +244,7 @@ class FlashOccNode(LifecycleNode):
             events = self._inference.predictor.memory_events
             counters |= {f"memory_{event}": count for event, count in events.items()}
         health = Health(
-            state=self._state_machine.current_state[1],
+            state=self.state_label,
             problem=self._problem,
             network=self._inference.predictor.description if self._inference else "",
             sync=inputs.describe() if inputs else "",

@@ -1,0 +1,118 @@
+"""The node as a process of its own, as users start it: end to end over DDS, and how it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+from lifecycle_msgs.srv import GetState
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import PointCloud2
+
+from flashocc_ros.labels import FREE
+from flashocc_ros.msg import ClassTable, Occupancy3D
+from flashocc_ros.ros.stamps import ns_from_stamp
+
+Make = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[2]
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+STOP_S = 60
+SMALL = ["variant:=synthetic-tiny", "engine:=torch", "cameras.names:=[front, back]", "sync.timeout_s:=0.1"]
+# A reliable reader misses nothing that was sent after the writer found it.
+SMALL.append("cameras.reliability:=reliable")
+
+
+@pytest.fixture
+def start_process() -> Iterator[Make]:
+    """Start `flashocc_node` with parameters; whatever is left is killed after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*parameters: str) -> subprocess.Popen[str]:
+        flags = [word for parameter in parameters for word in ("-p", parameter)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flashocc_ros.ros.node", "--ros-args", *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            cwd=ROOT,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def stop(process: subprocess.Popen[str], *signals: int) -> str:
+    """Send signals, wait, and return what the process said; it must end with 0 and without a traceback."""
+    for number in signals:
+        process.send_signal(number)
+    output, _ = process.communicate(timeout=STOP_S)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    return output
+
+
+def ready(feeder: Any) -> None:
+    """Wait for the latched class table and for all topics."""
+    tables = feeder.listen("class_table", ClassTable, LATCHED)
+    subscriptions = list(feeder.node.subscriptions)
+    feeder.until(lambda: tables, "the node to be ready")
+    publishers = [*feeder.images.values(), *feeder.infos.values(), feeder.tf]
+    feeder.until(lambda: all(p.get_subscription_count() for p in publishers), "the node's subscriptions")
+    feeder.until(lambda: all(s.get_publisher_count() for s in subscriptions), "the node's publishers")
+
+
+def test_a_drive_through_two_processes_loses_nothing(make_feeder: Make, start_process: Make):
+    feeder = make_feeder()
+    occupancy, points = feeder.listen("occupancy", Occupancy3D), feeder.listen("points", PointCloud2)
+    process = start_process(*SMALL)
+    ready(feeder)
+    sent = []
+    for _ in range(5):
+        before = len(points)
+        sent.append(feeder.send())
+        feeder.until(lambda n=before: len(points) > n and len(occupancy) > n, "the answer")
+    assert [ns_from_stamp(m.header.stamp) for m in occupancy] == sent
+    labels = np.frombuffer(occupancy[-1].labels, np.uint8)
+    assert points[-1].width == int((labels != FREE).sum())
+    stop(process, signal.SIGINT)
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)], ids=["SIGTERM", "SIGINT twice"])
+def test_an_active_node_stops_cleanly(make_feeder: Make, start_process: Make, signals: tuple[int, ...]):
+    feeder = make_feeder()
+    process = start_process(*SMALL)
+    ready(feeder)
+    feeder.send()  # stop while a set is on its way
+    stop(process, *signals)
+
+
+def test_a_node_that_is_still_loading_stops_cleanly(start_process: Make):
+    process = start_process(*SMALL)
+    assert process.stdout is not None
+    assert "configured" in next(line for line in process.stdout if "configured" in line)
+    stop(process, signal.SIGINT)
+
+
+def test_a_bad_parameter_keeps_the_process_alive_and_says_what_to_do(make_feeder: Make, start_process: Make):
+    feeder = make_feeder()
+    process = start_process(*SMALL, "sync.timeout_s:=-3.0")
+    state = feeder.call(GetState, "flashocc_node/get_state", GetState.Request()).current_state.label
+    assert state == "unconfigured"
+    output = stop(process, signal.SIGINT)
+    assert "cannot be configured: parameter sync.timeout_s" in output
+    assert "-3.0" in output
