@@ -80,7 +80,7 @@ class ResNet(nn.Module):
 
     def stem(self, images: Tensor) -> Tensor:
         """(N, width * expansion, H/4, W/4) after layer1: the stereo feature."""
-        return cast(Tensor, self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images))))))
+        return cast(Tensor, cast(nn.Module, self.layer1)(self.maxpool(self.relu(self.bn1(self.conv1(images))))))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         fine = self.stem(images)

@@ -66,13 +66,14 @@ class WindowAttention(nn.Module):
         """(N * windows, window**2, C) to the same shape; ``mask`` (windows, window**2, window**2) is added."""
         count, cells, channels = windows.shape
         query, key, value = self.qkv(windows).view(count, cells, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
+        index = cast(Tensor, self.relative_position_index)
+        bias = self.relative_position_bias_table[index].permute(2, 0, 1)
         if mask is None:
             out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
         else:
             # Windows of one picture are consecutive, so the mask repeats per picture.
-            grouped = [t.view(-1, len(mask), self.heads, cells, channels // self.heads) for t in (query, key, value)]
-            out = F.scaled_dot_product_attention(*grouped, attn_mask=bias[None] + mask[:, None])
+            query, key, value = (t.reshape(-1, len(mask), *t.shape[1:]) for t in (query, key, value))
+            out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None] + mask[:, None])
         out = out.reshape(count, self.heads, cells, -1).transpose(1, 2).reshape(count, cells, channels)
         return cast(Tensor, self.proj(out))
 
@@ -199,8 +200,9 @@ class Swin(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         fine = self.stages[0](self.patch_embed(images))
         maps = [fine]
-        for older, stage in zip(self.stages, self.stages[1:], strict=False):  # type: ignore[call-overload]
-            maps.append(stage(older.downsample(maps[-1])))
+        for index in range(1, len(self.stages)):
+            merge = cast(SwinStage, self.stages[index - 1]).downsample
+            maps.append(self.stages[index](maps[-1] if merge is None else merge(maps[-1])))
         middle, coarse = self.norm2(maps[2]), self.norm3(maps[3])
         return fine.permute(0, 3, 1, 2), middle.permute(0, 3, 1, 2), coarse.permute(0, 3, 1, 2)
 
