@@ -82,7 +82,7 @@ class RayPQ:
         self.iou_sum += other.iou_sum
 
     def compute(self) -> dict[str, Any]:
-        """``RayPQ``, ``RayPQ@1``, ``@2``, ``@4``, ``per_class`` (3, 18), NaN where nothing was counted, and the sums."""
+        """``RayPQ``, ``RayPQ@1``, ``@2``, ``@4``, ``per_class`` (3, 18), NaN where nothing counted, and sums."""
         quality = self.iou_sum / np.maximum(self.tp, 1e-5)
         recognition = self.tp / np.maximum(self.tp + self.fp / 2 + self.fn / 2, 1e-5)
         table = np.where(self.tp + self.fp + self.fn > 0, quality * recognition, np.nan)

@@ -35,7 +35,7 @@ _FREQUENCY_SAMPLES = 64
 def visible_class_counts(source: SampleSource, seed: int, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
     """(18,) float64: visible voxels per class over a few samples spread over the data set, at least 1 each."""
     counts = np.ones(NUM_CLASSES)
-    for index in np.unique(np.linspace(0, len(source) - 1, samples).astype(int)):
+    for index in np.unique(np.linspace(0, source.available(0) - 1, samples).astype(int)):
         sample = source.sample(int(index), np.random.default_rng((seed, 3, int(index))))
         counts += np.bincount(sample.semantics[sample.mask_camera], minlength=NUM_CLASSES)[:NUM_CLASSES]
     return torch.from_numpy(counts)

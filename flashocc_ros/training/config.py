@@ -35,18 +35,22 @@ class NuScenesData(_Section):
 
 
 class SyntheticData(_Section):
-    """Pre-rendered frames of the synthetic world.
+    """Frames of the synthetic world, rendered beforehand with ``flashocc_ros.data.synthetic.write_cache``.
 
     Attributes:
-        cache: folder written by ``flashocc_ros.data.synthetic.cache``.
+        cache: folder of the cache; its seeds must stay below 1000, the rest is held out.
+        frames: how many of its frames to use, 0 for all.
+        first_frames, frames_per_step: when set, only the first ``first_frames + step * frames_per_step`` frames are
+            drawn, so that training can start while the renderer is still at work.
         flip: mirror the BEV grid at random, pictures unchanged.
-        max_frames: use only the first frames, 0 for all.
     """
 
     kind: Literal["synthetic"]
     cache: Path
+    frames: int = Field(default=0, ge=0)
+    first_frames: int = Field(default=0, ge=0)
+    frames_per_step: float = Field(default=0.0, ge=0)
     flip: bool = True
-    max_frames: int = Field(default=0, ge=0)
 
 
 class Optimizer(_Section):

@@ -60,7 +60,7 @@ class StepData(Dataset[Prepared]):
         config = self.config
         local_step, slot = divmod(self.first * config.accumulate * config.batch_size + item, config.batch_size)
         step = local_step * self.worker.world + self.worker.rank
-        index = int(draw_indices(step, config.batch_size, len(self.source), config.seed)[slot])
+        index = int(draw_indices(step, config.batch_size, self.source, config.seed)[slot])
         sample = self.source.sample(index, sample_rng(step, slot, config.seed))
         return Prepared(sample, sample.lift_tables(self.variant), step, slot)
 

@@ -57,19 +57,24 @@ class SampleSource(Protocol):
 
     def __len__(self) -> int: ...
 
+    def available(self, step: int) -> int: ...
+
     def sample(self, index: int, rng: np.random.Generator) -> Sample: ...
 
 
-def draw_indices(step: int, slots: int, length: int, seed: int) -> npt.NDArray[np.int64]:
+def draw_indices(step: int, slots: int, source: SampleSource, seed: int) -> npt.NDArray[np.int64]:
     """Sample numbers of one step: consecutive pieces of one shuffled pass over the data after the other.
 
-    A pure function of its arguments, so a resumed run and one split over processes see the same samples.
+    While ``source`` still grows, samples are drawn at random from those available instead. A pure function of its
+    arguments, so a resumed run and one split over processes see the same samples.
 
     Args:
         step: number of the network step, counted over the whole run.
-        slots: samples per step, all processes together.
-        length: samples in the data set.
+        slots: samples per step.
     """
+    length, available = len(source), source.available(step)
+    if available < length:
+        return np.random.default_rng((seed, 4, step)).integers(0, available, slots)
     positions = np.arange(step * slots, (step + 1) * slots)
     passes, offsets = np.divmod(positions, length)
     orders = {p: np.random.default_rng((seed, 1, int(p))).permutation(length) for p in np.unique(passes)}

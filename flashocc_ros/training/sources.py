@@ -18,7 +18,7 @@ def open_source(config: TrainConfig) -> SampleSource:
     if data.kind == "synthetic":
         from flashocc_ros.training.synthetic_source import SyntheticSource
 
-        return SyntheticSource(data.cache, variant, flip=data.flip, max_frames=data.max_frames)
+        return SyntheticSource(data, variant)
     from flashocc_ros.data.nuscenes import NuScenesSource
 
     return NuScenesSource(data.root, data.version, data.split, variant, augment=data.augment)

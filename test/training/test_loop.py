@@ -1,0 +1,85 @@
+"""The loop learns, continues exactly, stops on NaN, and is the same on one process and on two."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from street_source import StreetSource, tiny_config
+
+from flashocc_ros.errors import CheckpointError, TrainingError
+from flashocc_ros.training.loop import train
+from flashocc_ros.training.processes import Worker
+
+ALONE = Worker(0, 1, torch.device("cpu"))
+
+
+def test_loss_falls_to_less_than_half_in_a_short_run(source: StreetSource, make_config: Any, tmp_path: Path) -> None:
+    config = make_config(schedule={"iterations": 30, "warmup_iterations": 5}, ema={"decay": 0.9})
+    history = train(config, source, tmp_path, ALONE, quiet=True)
+    assert np.mean(history[-3:]) < 0.5 * np.mean(history[:3])
+    assert (tmp_path / "weights.safetensors").stat().st_size < 12e6
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert len(lines) == 30
+    assert {"depth", "segmentation", "cross_entropy", "overlap", "center_heatmap"} <= lines[0].keys()
+
+
+def test_a_killed_run_continues_to_the_same_losses(source: StreetSource, make_config: Any, tmp_path: Path) -> None:
+    config = make_config(loss={"columns": 512, "image_only_iterations": 1}, accumulate=2)
+    whole = train(config, source, tmp_path / "whole", ALONE, quiet=True)
+    first = train(config, source, tmp_path / "killed", ALONE, stop_after=2, quiet=True)
+    second = train(config, source, tmp_path / "killed", ALONE, resume=True, quiet=True)
+    assert first + second == whole
+    states = [torch.load(tmp_path / run / "last.pt", weights_only=True) for run in ("whole", "killed")]
+    for key, value in states[0]["average"]["values"].items():
+        assert torch.equal(value, states[1]["average"]["values"][key]), key
+
+
+def test_resume_without_a_checkpoint_says_so(source: StreetSource, make_config: Any, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="start without --resume"):
+        train(make_config(), source, tmp_path, ALONE, resume=True, quiet=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
+    source: StreetSource, make_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = source.sample
+
+    def broken(index: int, rng: np.random.Generator) -> Any:
+        sample = real(index, rng)
+        sample.boxes[:, 2] = np.nan
+        return sample
+
+    monkeypatch.setattr(source, "sample", broken)
+    with pytest.raises(TrainingError, match="center_z is not finite at iteration 0"):
+        train(make_config(), source, tmp_path, ALONE, quiet=True)
+    (saved,) = tmp_path.glob("not_finite_*.pt")
+    batch = torch.load(saved, weights_only=True)["batch"]
+    assert batch[0]["sample"]["semantics"].shape == (200, 200, 16)
+
+
+@pytest.mark.parametrize("variant", ["synthetic-tiny-4d"])
+def test_variants_with_a_past_train_too(make_config: Any, tmp_path: Path, variant: str) -> None:
+    config = make_config(variant=variant, schedule={"iterations": 2, "warmup_iterations": 0})
+    history = train(config, StreetSource(num_frames=2), tmp_path, ALONE, quiet=True)
+    assert np.isfinite(history).all()
+
+
+def test_two_processes_follow_the_same_curve_as_one(source: StreetSource, tmp_path: Path) -> None:
+    config = tiny_config(accumulate=2)
+    alone = train(config, source, tmp_path / "alone", ALONE, quiet=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    subprocess.run(
+        [*command, str(Path(__file__).with_name("two_processes.py")), str(tmp_path / "pair")],
+        env=environment, check=True, timeout=600, capture_output=True,
+    )  # fmt: skip
+    pair = [json.loads(line)["total"] for line in (tmp_path / "pair" / "log.jsonl").read_text().splitlines()]
+    np.testing.assert_allclose(pair, alone, rtol=2e-4)
