@@ -6,21 +6,15 @@ deactivate stops both, cleanup frees the network. Callbacks only move messages; 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import signal
 import sys
 import time
-from types import FrameType
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, JumpThreshold, TimeJump
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
@@ -30,14 +24,13 @@ from flashocc_ros.ros.diagnostics import Health, to_diagnostics
 from flashocc_ros.ros.inference import CameraSet, Inference, SetDropped
 from flashocc_ros.ros.inputs import CameraInputs
 from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger
+from flashocc_ros.ros.main import main
 from flashocc_ros.ros.parameters import DiagnosticsParameters, NodeParameters
 from flashocc_ros.ros.publishers import Publishers
 from flashocc_ros.ros.stamps import make_header
 from flashocc_ros.ros.statistics import Statistics
 from flashocc_ros.ros.worker import NewestWorker
 
-STOP_WAIT_S = 3.0
-"""How long a stopping process waits for the inference that is running; `ros2 launch` kills after ten seconds."""
 CLOCK_MISMATCH_S = 3600.0
 """Stamps further from the ROS clock are of another time: a latency would say nothing."""
 
@@ -256,35 +249,6 @@ class FlashOccNode(LifecycleNode):
         header = make_header("", self.get_clock().now().nanoseconds)
         name = self.get_fully_qualified_name().lstrip("/")
         self._diagnostics.publish(to_diagnostics(name, health, header, limits.warn_after_s, limits.error_after_s))
-
-
-def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; 0 is returned for both."""
-    starting = True
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        if starting:  # nothing is published yet: leave from wherever the start is
-            raise SystemExit(0)
-
-    # rclpy's own handlers shut the context down, which ends the spinning, and call these afterwards. Without them a
-    # signal would raise KeyboardInterrupt, also a second one in the middle of the clean-up.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    rclpy.init(args=args)
-    node = FlashOccNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    node.autostart()
-    starting = False
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
-    if not node.close(STOP_WAIT_S):
-        # Ending the interpreter under a running engine would crash it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    rclpy.try_shutdown()
-    return 0
 
 
 if __name__ == "__main__":

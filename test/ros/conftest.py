@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -102,7 +103,9 @@ class Feeder:
 
         x = (stamp_ns - START_NS) / 1e9 * 10.0
         transform = Transform(translation=Vector3(x=x), rotation=Quaternion(w=1.0))
-        stamped = TransformStamped(header=make_header("odom", stamp_ns), child_frame_id="base_link", transform=transform)
+        stamped = TransformStamped(
+            header=make_header("odom", stamp_ns), child_frame_id="base_link", transform=transform
+        )
         self.tf.publish(TFMessage(transforms=[stamped]))
 
     def _extrinsics(self, index: int, name: str) -> Any:
@@ -177,10 +180,8 @@ class NodeUnderTest:
         self.node.autostart()
 
         def spin() -> None:
-            try:
+            with contextlib.suppress(ExternalShutdownException):
                 self.executor.spin()
-            except ExternalShutdownException:
-                pass
 
         self.thread = threading.Thread(target=spin, name="node under test")
         self.thread.start()

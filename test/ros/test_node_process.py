@@ -40,7 +40,7 @@ def start_process() -> Iterator[Make]:
         flags = [word for parameter in parameters for word in ("-p", parameter)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
         process = subprocess.Popen(
-            [sys.executable, "-m", "flashocc_ros.ros.node", "--ros-args", *flags],
+            [sys.executable, "-m", "flashocc_ros.ros.main", "--ros-args", *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -92,13 +92,23 @@ def test_a_drive_through_two_processes_loses_nothing(make_feeder: Make, start_pr
     stop(process, signal.SIGINT)
 
 
-@pytest.mark.parametrize("signals", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)], ids=["SIGTERM", "SIGINT twice"])
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)], ids=["SIGTERM", "SIGINT twice"]
+)
 def test_an_active_node_stops_cleanly(make_feeder: Make, start_process: Make, signals: tuple[int, ...]):
     feeder = make_feeder()
     process = start_process(*SMALL)
     ready(feeder)
     feeder.send()  # stop while a set is on its way
     stop(process, *signals)
+
+
+def test_a_process_that_still_imports_stops_cleanly(start_process: Make):
+    process = start_process(*SMALL)
+    maps = Path(f"/proc/{process.pid}/maps")
+    while "_rclpy_pybind11" not in maps.read_text():
+        assert process.poll() is None
+    stop(process, signal.SIGINT)
 
 
 def test_a_node_that_is_still_loading_stops_cleanly(start_process: Make):
