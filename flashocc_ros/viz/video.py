@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,7 +38,7 @@ class VideoWriter:
         self.rate_hz, self.width = rate_hz, width
         self._size: tuple[int, int] | None = None
         self._gif: list[Image.Image] = []
-        self._stream = None
+        self._stream: Any = None
 
     def add(self, frame: UInt8) -> None:
         """Append a frame, (H, W, 3) uint8 RGB; all frames become as large as the first."""
@@ -53,7 +54,7 @@ class VideoWriter:
             self._stream = self._open_mp4(self._size)
         self._stream.send(np.ascontiguousarray(frame))
 
-    def _open_mp4(self, size: tuple[int, int]):  # type: ignore[no-untyped-def]  # a generator of imageio_ffmpeg
+    def _open_mp4(self, size: tuple[int, int]) -> Any:
         import imageio_ffmpeg
 
         stream = imageio_ffmpeg.write_frames(
@@ -74,7 +75,7 @@ class VideoWriter:
         """Finish the file; nothing is written when no frame was added."""
         if self._stream is not None:
             self._stream.close()
-            self._stream = None
+            self._stream: Any = None
         if self._gif:
             first, *rest = self._gif
             duration_ms = max(20, round(1000 / self.rate_hz))

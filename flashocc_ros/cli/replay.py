@@ -1,0 +1,53 @@
+"""``flashocc replay``: play a rosbag2 into DDS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(
+    epilog="Example: flashocc replay drive --rate 0.5 --loop, or, so that a slow machine skips nothing: "
+    "flashocc replay drive --lockstep occupancy"
+)
+def replay(
+    bag: Annotated[Path, typer.Argument(help="Recording: a rosbag2 folder (mcap or sqlite3) or its file.")],
+    rate: Annotated[float, typer.Option(min=0.001, max=1000.0, help="Speed; 1 is real time.")] = 1.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Start again at the end, until interrupted.")] = False,
+    start: Annotated[float, typer.Option(min=0.0, help="Begin this many seconds into the recording.")] = 0.0,
+    topics: Annotated[str, typer.Option(help="Only these topics, separated by commas.")] = "",
+    clock: Annotated[bool, typer.Option("--clock", help="Publish /clock, for nodes with use_sim_time.")] = False,
+    lockstep: Annotated[
+        str, typer.Option(metavar="TOPIC", help="Send the next camera set when this topic has answered the last.")
+    ] = "",
+    wait_for: Annotated[
+        str, typer.Option(help="Begin when each of these topics has a subscriber; 'cameras' stands for all of them.")
+    ] = "",
+    wait: Annotated[float, typer.Option(min=0.0, help="Wait at most this many seconds for subscribers.")] = 10.0,
+    report: Annotated[Path | None, typer.Option(help="Write what was sent, and when, to this JSON file.")] = None,
+) -> None:
+    """Play a recording into DDS, each topic with its recorded quality of service."""
+    from flashocc_ros.replay.run import Options, run
+
+    run(
+        Options(
+            bag=bag,
+            rate=rate,
+            loop=loop,
+            start_s=start,
+            topics=_split(topics),
+            clock=clock,
+            lockstep=lockstep,
+            wait_for=_split(wait_for),
+            wait_s=wait,
+            report=report,
+        )
+    )
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,1 @@
+"""Play recordings into DDS, in real time or one camera set per answer."""

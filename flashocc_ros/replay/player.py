@@ -1,0 +1,238 @@
+"""Publish a recording through rclpy as serialised bytes, with the recorded quality of service."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.interfaces import Qos
+from rosgraph_msgs.msg import Clock
+
+from flashocc_ros.bags import Topic
+from flashocc_ros.bags.camera_sets import header_stamp_ns
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.replay.schedule import Outgoing
+
+_LOG = logging.getLogger(__name__)
+
+LATE_NS = 20_000_000
+"""A message that leaves this much after its time counts as late."""
+CLOCK_STEP_S = 0.01
+QUEUE = 100
+FIRST_ANSWER_S = 120.0
+LEAST_ANSWER_S = 5.0
+"""No set is given up before this time, nor before five times the slowest answer so far."""
+
+
+@dataclass
+class Report:
+    """What a replay did.
+
+    Attributes:
+        messages: published messages.
+        late: of these, left more than 20 ms after their time (real-time replay only).
+        sets: camera sets sent in lockstep; ``answered`` of them came back, ``unanswered`` did not in time.
+        sent_ns: wall clock (``time.time_ns``) at which the last image of each set left, by the set's first stamp.
+        answer_s: seconds from the last image of each answered set to its answer.
+        left_out: topics that could not be replayed because their message type is not installed.
+    """
+
+    messages: int = 0
+    late: int = 0
+    sets: int = 0
+    answered: int = 0
+    unanswered: int = 0
+    sent_ns: dict[int, int] = field(default_factory=dict)
+    answer_s: list[float] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+class Player:
+    """Publishers for the topics of a recording. Needs an initialised rclpy; ``close`` it.
+
+    Args:
+        topics: what to publish.
+        clock: publish ``/clock`` along with the messages.
+        answer_topic: where the node under test answers each camera set, for ``play_lockstep``.
+    """
+
+    def __init__(self, topics: Iterable[Topic], clock: bool = False, answer_topic: str | None = None) -> None:
+        self.report = Report()
+        self.node = Node("flashocc_replay", use_global_arguments=False)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._publishers: dict[str, Publisher] = {}
+        for topic in topics:
+            try:
+                kind = message_class(topic.type)
+            except ConfigError as error:
+                self.report.left_out.append(topic.name)
+                _LOG.warning("%s is left out: %s", topic.name, error)
+                continue
+            self._publishers[topic.name] = self.node.create_publisher(kind, topic.name, to_profile(topic.qos))
+        self._clock = self.node.create_publisher(Clock, "/clock", 10) if clock else None
+        self._answer_topic = answer_topic
+        self._answer: Any = None
+        self._answered_ns = -1
+
+    def close(self, flush: bool = True) -> None:
+        """Leave the graph; with ``flush`` not before reliable messages have arrived, which may take seconds."""
+        for publisher in self._publishers.values() if flush else ():
+            publisher.wait_for_all_acked(Duration(seconds=5))
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    # --- readiness -----------------------------------------------------------------------------------------------
+
+    def wait_for_subscribers(self, topics: Collection[str], timeout_s: float, every: bool = True) -> bool:
+        """Wait until all (or, unless ``every``, any) of ``topics`` have a matched subscriber; False when time is up."""
+        waiting = [self._publishers[t] for t in topics if t in self._publishers]
+        combine = all if every else any
+        return self._until(lambda: combine(p.get_subscription_count() > 0 for p in waiting), timeout_s)
+
+    def without_subscriber(self, topics: Collection[str]) -> list[str]:
+        """Those of ``topics`` that nobody subscribes to."""
+        return [t for t in topics if t in self._publishers and self._publishers[t].get_subscription_count() == 0]
+
+    def wait_for_answer_topic(self, timeout_s: float) -> bool:
+        """Wait until somebody publishes the answer topic, and subscribe to it; False when time is up."""
+        if self._answer_topic is None:
+            raise ConfigError("a lockstep replay needs the topic that answers, for example occupancy")
+        name = self.node.resolve_topic_name(self._answer_topic)
+        found: list[str] = []
+
+        def announced() -> bool:
+            found[:] = [i.topic_type for i in self.node.get_publishers_info_by_topic(name)]
+            return bool(found)
+
+        if not self._until(announced, timeout_s):
+            return False
+        profile = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._answer = self.node.create_subscription(message_class(found[0]), name, self._on_answer, profile, raw=True)
+        publishers = self.node.count_publishers
+        return self._until(lambda: publishers(name) > 0 and self._matched(name), timeout_s)
+
+    def _matched(self, name: str) -> bool:
+        # Where rclpy tells (Jazzy and newer: the handle's publisher count), ask; elsewhere discovery was symmetric.
+        count = getattr(self._answer.handle, "get_publisher_count", None)
+        return True if count is None else count() > 0
+
+    def _on_answer(self, cdr: bytes) -> None:
+        self._answered_ns = max(self._answered_ns, header_stamp_ns(cdr))
+
+    def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        end = time.monotonic() + timeout_s
+        while not condition():
+            left = end - time.monotonic()
+            if left <= 0 or not rclpy.ok():
+                return condition()
+            # the graph changes without waking an executor on all versions, hence the short slices
+            self._executor.spin_once(timeout_sec=min(left, 0.02))
+        return True
+
+    # --- playing -------------------------------------------------------------------------------------------------
+
+    def play_timed(self, messages: Iterable[Outgoing], rate: float, progress: Callable[[int], None]) -> None:
+        """Publish each message at its time; ``rate`` 2 is twice as fast. ``progress`` gets the recorded time."""
+        begin_ns: int | None = None
+        start = 0
+        for message in messages:
+            if message.topic not in self._publishers:
+                continue
+            if begin_ns is None:
+                begin_ns, start = message.stamp_ns, time.monotonic_ns()
+            due = start + int((message.stamp_ns - begin_ns) / rate)
+            while (left_ns := due - time.monotonic_ns()) > 0:
+                if self._clock is not None:
+                    self._tick(message.stamp_ns - int(left_ns * rate))
+                self._executor.spin_once(timeout_sec=min(left_ns * 1e-9, CLOCK_STEP_S))
+                if not rclpy.ok():
+                    return
+            if time.monotonic_ns() - due > LATE_NS:
+                self.report.late += 1
+            self._send(message)
+            progress(message.stamp_ns)
+
+    def play_lockstep(
+        self, messages: Iterable[Outgoing], first_ns: tuple[int, ...], progress: Callable[[int], None]
+    ) -> None:
+        """Publish without pause, but after each complete camera set wait for its answer, within limits.
+
+        Args:
+            messages: from ``schedule.set_by_set``.
+            first_ns: earliest image stamp of each set; an answer with that stamp or a later one counts.
+            progress: gets the recorded time.
+        """
+        self._answered_ns = -1
+        for message in messages:
+            if message.topic not in self._publishers:
+                continue
+            self._send(message)
+            progress(message.stamp_ns)
+            if message.completes >= 0:
+                self._await_answer(first_ns[message.completes])
+
+    def _await_answer(self, first_ns: int) -> None:
+        report = self.report
+        report.sets += 1
+        report.sent_ns[first_ns] = time.time_ns()
+        limit_s = max(LEAST_ANSWER_S, 5 * max(report.answer_s)) if report.answer_s else FIRST_ANSWER_S
+        begin = time.monotonic()
+        if self._until(lambda: self._answered_ns >= first_ns, limit_s):
+            report.answered += 1
+            report.answer_s.append(time.monotonic() - begin)
+        else:
+            report.unanswered += 1
+
+    def _send(self, message: Outgoing) -> None:
+        if self._clock is not None:
+            self._tick(message.stamp_ns)
+        self._publishers[message.topic].publish(message.cdr)
+        self.report.messages += 1
+
+    def _tick(self, stamp_ns: int) -> None:
+        assert self._clock is not None
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(stamp_ns, 1_000_000_000)
+        self._clock.publish(message)
+
+
+def message_class(name: str) -> type:
+    """Python class of ``package/msg/Name``.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    package, _, kind = name.partition("/msg/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), kind)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"message type {name} is not installed; install or build the package {package}") from error
+
+
+def to_profile(qos: Qos) -> QoSProfile:
+    """The recorded quality of service for a publisher.
+
+    Deadline, lifespan and liveliness are left out: they describe the recorded system, not the replay. What the
+    recording does not know becomes reliable, volatile, keep last. Reliable queues are at least ``QUEUE`` deep: a
+    lockstep replay sends transforms in bursts.
+    """
+    reliable = qos.reliability.name != "BEST_EFFORT"
+    latched = qos.durability.name == "TRANSIENT_LOCAL"
+    depth = max(qos.depth, 1) if qos.history.name == "KEEP_LAST" else 10
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_ALL if qos.history.name == "KEEP_ALL" else HistoryPolicy.KEEP_LAST,
+        depth=max(depth, QUEUE) if reliable and not latched else depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )

@@ -1,0 +1,152 @@
+"""A whole replay: open the recording, wait for those who listen, play, and say how it went."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from flashocc_ros.bags import BagReader, camera_topics
+from flashocc_ros.errors import BagError, ConfigError
+from flashocc_ros.paths import share_directory
+from flashocc_ros.replay.schedule import CameraSets, Outgoing, find_camera_sets, in_time_order, set_by_set
+
+CAMERAS = "cameras"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of ``flashocc replay``; see its help."""
+
+    bag: Path
+    rate: float = 1.0
+    loop: bool = False
+    start_s: float = 0.0
+    topics: tuple[str, ...] = ()
+    clock: bool = False
+    lockstep: str = ""
+    wait_for: tuple[str, ...] = ()
+    wait_s: float = 10.0
+    report: Path | None = None
+
+
+def run(options: Options) -> None:
+    """Play a recording as ``options`` say.
+
+    Raises:
+        BagError: the recording is unreadable or lacks a wanted topic.
+        ConfigError: rclpy or a message package is missing, or nobody subscribed or answered in time.
+    """
+    with BagReader(options.bag) as bag:
+        topics = options.topics or tuple(t.name for t in bag.topics.values() if t.count)
+        bag.require(topics)
+        start_ns = bag.start_ns + int(options.start_s * 1e9)
+        if start_ns > bag.end_ns:
+            length_s = (bag.end_ns - bag.start_ns) * 1e-9
+            raise BagError(
+                f"--start {options.start_s:g} lies behind the end of {bag.path}, which lasts {length_s:.3f} s"
+            )
+        sets = find_camera_sets(bag, topics, start_ns) if options.lockstep else None
+        _play(bag, topics, start_ns, sets, options)
+
+
+def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSets | None, options: Options) -> None:
+    try:
+        import rclpy
+        from rclpy.signals import SignalHandlerOptions
+    except ImportError as error:
+        raise ConfigError(f"a replay needs rclpy ({error}); source a ROS 2 or run `make setup`") from error
+    from flashocc_ros.replay.player import Player
+
+    console = Console(stderr=True)
+    use_large_shared_memory()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    player = Player((bag.topics[t] for t in topics), clock=options.clock, answer_topic=options.lockstep or None)
+    interrupted = False
+    try:
+        _wait(player, bag, topics, sets, options, console)
+        with _progress_bar(console, bag, start_ns) as progress:
+            while True:
+                if sets is None:
+                    player.play_timed(in_time_order(bag, topics, start_ns), options.rate, progress)
+                else:
+                    ordered: Iterator[Outgoing] = set_by_set(bag, topics, start_ns, sets)
+                    player.play_lockstep(ordered, sets.first_ns, progress)
+                if not options.loop:
+                    break
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        report = player.report
+        player.close(flush=sets is None and not interrupted)  # whoever answered has received
+        rclpy.try_shutdown()
+    if options.report is not None:
+        options.report.write_text(json.dumps(dataclasses.asdict(report), indent=1))
+    console.print(_summary(report, options, interrupted), highlight=False)
+    if interrupted and not options.loop:
+        raise KeyboardInterrupt
+
+
+def use_large_shared_memory() -> None:
+    """Give this process room for a burst of images: Fast DDS's own segment of 512 kB loses most of six JPEGs.
+
+    Does nothing where the user chose a profile or has another middleware. Must run before the first node is made.
+    """
+    older = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE" if older else "FASTDDS_DEFAULT_PROFILES_FILE"
+    os.environ.setdefault(name, str(share_directory() / "config" / "fastdds_shm.xml"))
+
+
+def _wait(player, bag, topics, sets, options, console) -> None:  # type: ignore[no-untyped-def]
+    wanted = [t for t in options.wait_for if t != CAMERAS]
+    if CAMERAS in options.wait_for or (sets is not None and not wanted):
+        wanted += [t for pair in camera_topics(bag.topics).values() for t in pair]
+        wanted += ["/tf", "/tf_static"]
+    wanted = [t for t in dict.fromkeys(wanted) if t in topics]
+    if wanted:
+        if not player.wait_for_subscribers(wanted, options.wait_s):
+            missing = ", ".join(player.without_subscriber(wanted))
+            raise ConfigError(
+                f"nobody subscribed to {missing} within {options.wait_s:g} s; start the node first or raise --wait"
+            )
+    elif not player.wait_for_subscribers(topics, options.wait_s, every=False):
+        console.print(f"nobody subscribed to any topic within {options.wait_s:g} s; playing anyway")
+    if sets is not None and not player.wait_for_answer_topic(options.wait_s):
+        raise ConfigError(
+            f"nobody publishes {options.lockstep} within {options.wait_s:g} s; start the node first or raise --wait"
+        )
+
+
+@contextmanager
+def _progress_bar(console: Console, bag: BagReader, start_ns: int) -> Iterator[Callable[[int], None]]:
+    length_s = max((bag.end_ns - start_ns) * 1e-9, 1e-3)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.1f} of {task.total:.1f} s"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(bag.path.name, total=length_s)
+        yield lambda stamp_ns: bar.update(task, completed=max((stamp_ns - start_ns) * 1e-9, 0.0))
+
+
+def _summary(report, options: Options, interrupted: bool) -> str:  # type: ignore[no-untyped-def]
+    parts = [f"{report.messages} messages replayed" + (", interrupted" if interrupted else "")]
+    if options.lockstep:
+        parts.append(f"{report.sets} camera sets, {report.answered} answered, {report.unanswered} not")
+        if report.answer_s:
+            parts.append(f"median answer after {statistics.median(report.answer_s) * 1e3:.0f} ms")
+    else:
+        parts.append(f"{report.late} late")
+    if report.left_out:
+        parts.append(f"left out: {', '.join(report.left_out)}")
+    return "; ".join(parts)
