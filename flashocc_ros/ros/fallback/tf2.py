@@ -66,17 +66,18 @@ class _Frame:
         if self.static:
             self.stamps, self.samples = [stamp_ns], [sample]
             return True
-        if self.stamps and stamp_ns < self.stamps[-1] - cache_ns:
-            return False
+        if self.stamps:
+            oldest_ns = self.stamps[-1] - cache_ns
+            outdated = bisect.bisect_left(self.stamps, oldest_ns)
+            del self.stamps[:outdated], self.samples[:outdated]
+            if stamp_ns < oldest_ns:
+                return False
         index = bisect.bisect_right(self.stamps, stamp_ns)
         if index and self.stamps[index - 1] == stamp_ns:
             self.samples[index - 1] = sample
             return True
         self.stamps.insert(index, stamp_ns)
         self.samples.insert(index, sample)
-        outdated = bisect.bisect_left(self.stamps, self.stamps[-1] - cache_ns)
-        if outdated > 64:  # in blocks, because deleting at the front moves the rest
-            del self.stamps[:outdated], self.samples[:outdated]
         return True
 
     def at(self, stamp_ns: int, name: str) -> tuple[str, Float64]:
