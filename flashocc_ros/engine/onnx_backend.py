@@ -80,6 +80,15 @@ class OnnxBackend(Backend):
     def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
         """``bev_head``: outputs by name, labels (200, 200, 16), and logits (200, 200, 16, 18) when asked for."""
 
+    def kept(self, array: Any) -> Any:
+        """A copy that later runs do not overwrite, where the engine computes."""
+        return array.copy()
+
+    def fetched(self, array: Any) -> npt.NDArray[Any]:
+        """A copy for the caller, in the host's memory."""
+        result: npt.NDArray[Any] = array.copy()
+        return result
+
     def encode(
         self, pixels: Any, camera_params: Float32 | None = None, stereo: tuple[Any, Float32] | None = None
     ) -> Encoded:
@@ -90,13 +99,13 @@ class OnnxBackend(Backend):
             feature, grid = _required(stereo, f"{self.variant.name} needs the previous frame's stereo feature and grid")
             inputs |= {"previous_feature": feature, "stereo_grid": grid}
         outputs = self._observed("image_encoder", inputs)
-        feature = outputs["stereo_feature"].copy() if self.variant.stereo else None
+        feature = self.kept(outputs["stereo_feature"]) if self.variant.stereo else None
         return Encoded(outputs["depth"], outputs["context"], feature)
 
     def stereo_feature(self, pixels: Any) -> Any:
         if not self.variant.stereo:
             return super().stereo_feature(pixels)
-        return self._observed("stereo_feature", {"images": pixels})["stereo_feature"].copy()
+        return self.kept(self._observed("stereo_feature", {"images": pixels})["stereo_feature"])
 
     def pool(self, encoded: Encoded, table: LiftTable) -> Float32:
         if encoded.depth.shape != table.frustum_shape:
@@ -115,15 +124,15 @@ class OnnxBackend(Backend):
                 raise InputError(f"{self.variant.name} needs {count} past maps and their grids, got {len(history)}")
             maps = list(history)
             if any(past is None for past in maps):
-                own = self._observed("bev_key", {"bev": bev})["bev_key"].copy()
+                own = self.kept(self._observed("bev_key", {"bev": bev})["bev_key"])
                 maps = [own if past is None else past for past in maps]
             inputs["grids"] = np.ascontiguousarray(grids, np.float32)
             inputs |= {f"history_{age}": past for age, past in enumerate(maps, 1)}
         if self.observer is not None:
             self.observer("bev_head", inputs)
         outputs, labels, logits = self.run_head(inputs, with_logits)
-        centers = {name: outputs[name][0].copy() if name in outputs else None for name in CENTER_OUTPUTS}
-        key = outputs["bev_key"].copy() if self.variant.num_history else None
+        centers = {name: self.fetched(outputs[name])[0] if name in outputs else None for name in CENTER_OUTPUTS}
+        key = self.kept(outputs["bev_key"]) if self.variant.num_history else None
         return HeadOutput(labels, key, logits=logits, **centers)
 
     def _observed(self, graph: str, inputs: Arrays) -> Arrays:

@@ -1,0 +1,226 @@
+"""TensorRT on NVIDIA GPUs: pictures go up as uint8, everything happens on one stream, 640 kB of labels come back.
+
+The steady state replays CUDA graphs: one for the image encoder, one for the BEV head. Between them the pooling kernel
+runs, whose index table changes with the calibration. Nothing waits for the GPU until the labels are fetched.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.engine.backend import Encoded, Float32
+from flashocc_ros.engine.cache import CacheKey, cached
+from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
+from flashocc_ros.errors import InputError
+from flashocc_ros.preprocess import ImageTransform
+
+if TYPE_CHECKING:
+    import torch
+
+    from flashocc_ros.engine.tensorrt_runtime import TensorRtEngine
+    from flashocc_ros.geometry.lift import LiftTable
+    from flashocc_ros.model.variants import Variant
+
+logger = logging.getLogger(__name__)
+
+PER_CAMERA_GRAPHS = ("image_encoder", "stereo_feature")
+
+
+class TensorRTBackend(OnnxBackend):
+    """See ``OnnxBackend``; arrays between the stages are torch tensors on ``device``.
+
+    Args:
+        variant, checkpoint, options: as ``OnnxBackend``.
+        device: None is the current CUDA device.
+        tensorrt: the module to use; None imports ``tensorrt``.
+
+    Raises:
+        EngineError: TensorRT or a GPU is missing, the driver is too old, or an engine cannot be built.
+    """
+
+    name = "tensorrt"
+    precisions = ("fp32", "fp16", "int8")
+
+    def __init__(
+        self,
+        variant: Variant,
+        checkpoint: Path | None = None,
+        *,
+        device: str | None = None,
+        tensorrt: ModuleType | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(variant, checkpoint, **options)
+        import torch
+
+        from flashocc_ros.engine.device_preprocess import DevicePreprocessor
+        from flashocc_ros.engine.stream import DeviceStream
+        from flashocc_ros.engine.tensorrt_build import import_tensorrt
+
+        self._trt = tensorrt or import_tensorrt()
+        self.device = torch.device(device or "cuda")
+        self._stream = DeviceStream(self.device)
+        self._preprocessor = DevicePreprocessor(self.device)
+        self._engines: dict[tuple[str, int], tuple[TensorRtEngine, Callable[[], None]]] = {}
+        self._table: tuple[LiftTable, Any] | None = None
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        for module, remedy in (("tensorrt", "install TensorRT 10 or 11"), ("torch", "install PyTorch with CUDA")):
+            if importlib.util.find_spec(module) is None:
+                return f"engine tensorrt needs the Python module {module}: {remedy}, or choose engine openvino"
+        import torch
+
+        if not torch.cuda.is_available():
+            return (
+                "engine tensorrt found no usable NVIDIA GPU (torch.cuda.is_available() is False): check `nvidia-smi`, "
+                "update the driver if it is older than the CUDA of PyTorch, or choose engine openvino"
+            )
+        return None
+
+    def describe(self) -> str:
+        import torch
+
+        where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
+        return f"TensorRT {self._trt.__version__} on {where}, {self.precision}"
+
+    def close(self) -> None:
+        self._stream.synchronize()
+        for engine, _ in self._engines.values():
+            engine.close()
+        self._engines.clear()
+        self._table = None
+
+    def prepare(self, cameras: int) -> None:
+        for graph in self.meta.graphs:
+            if graph != "fused":
+                self._engine(graph, cameras)
+
+    def preprocess(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[ImageTransform]) -> Any:
+        with self._stream():
+            return self._preprocessor(images, transforms)
+
+    def run(self, graph: str, inputs: Arrays) -> Arrays:
+        part = "bev_head" if graph == "bev_key" else graph
+        engine, replay = self._engine(part, len(inputs["images"]) if part in PER_CAMERA_GRAPHS else 0)
+        import torch
+
+        with self._stream():
+            for name, value in inputs.items():
+                buffer = engine.inputs[name]
+                given = torch.as_tensor(value)
+                if given.shape != buffer.shape:
+                    raise InputError(f"{part}: {name} has shape {tuple(given.shape)}, needs {tuple(buffer.shape)}")
+                buffer.copy_(given, non_blocking=True)
+        replay()
+        outputs: Arrays = engine.outputs  # type: ignore[assignment]
+        return outputs
+
+    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
+        if with_logits:
+            raise InputError("engine tensorrt returns labels only; compare logits with engine openvino or torch")
+        outputs = self.run("bev_head", inputs)
+        return outputs, self.fetched(outputs["labels"]), None
+
+    def pool(self, encoded: Encoded, table: LiftTable) -> Any:
+        if tuple(encoded.depth.shape) != table.frustum_shape:
+            raise InputError(
+                f"the lift table is for (N, D, fH, fW) = {table.frustum_shape}, the encoder gave "
+                f"{tuple(encoded.depth.shape)}"
+            )
+        pooler = _pooler(self.device.type)
+        with self._stream():
+            if self._table is None or self._table[0] is not table:
+                self._table = (table, pooler.to_device(table, self.device))
+            depth, context = encoded.depth.float(), encoded.context.float()
+            return pooler.pool(depth, context, self._table[1], volumetric=self.variant.volumetric)
+
+    def kept(self, array: Any) -> torch.Tensor:
+        with self._stream():
+            result: torch.Tensor = array.clone()
+        return result
+
+    def fetched(self, array: Any) -> npt.NDArray[Any]:
+        # Copies of the stream end before the array is read; the copy also frees the buffer for the next frame.
+        with self._stream():
+            host = array.to("cpu", copy=True)
+        self._stream.synchronize()
+        result: npt.NDArray[Any] = (host.float() if host.is_floating_point() else host).numpy()
+        return result
+
+    def engine_only_ms(self, cameras: int, repeats: int = 50) -> dict[str, float]:
+        """Median GPU time of each engine alone, by CUDA events, with whatever lies in its buffers."""
+        import torch
+
+        result = {}
+        for graph in self.meta.graphs:
+            if graph == "fused":
+                continue
+            _, replay = self._engine(graph, cameras)
+            times = []
+            for _ in range(repeats):
+                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                with self._stream():
+                    begin.record()
+                    replay()
+                    end.record()
+                end.synchronize()
+                times.append(begin.elapsed_time(end))
+            result[graph] = float(np.median(times))
+        return result
+
+    def _engine(self, graph: str, cameras: int) -> tuple[TensorRtEngine, Callable[[], None]]:
+        key = (graph, cameras if graph in PER_CAMERA_GRAPHS else 0)
+        if key not in self._engines:
+            from flashocc_ros.engine.tensorrt_runtime import TensorRtEngine
+
+            shapes = self._shapes(graph, key[1])
+            engine = TensorRtEngine(self._serialized(graph, shapes), self._trt, self.device, shapes)
+            self._engines[key] = engine, self._stream.captured(lambda: engine.run(self._stream.handle))
+        return self._engines[key]
+
+    def _shapes(self, graph: str, cameras: int) -> dict[str, tuple[int, ...]]:
+        return {
+            tensor.name: tuple(cameras if isinstance(size, str) else size for size in tensor.shape)
+            for tensor in self.meta.graphs[graph].inputs
+        }
+
+    def _serialized(self, graph: str, shapes: dict[str, tuple[int, ...]]) -> bytes:
+        """The engine out of the cache; built and kept when it is not there for this GPU and TensorRT."""
+        from flashocc_ros.engine.tensorrt_build import build_engine
+
+        source = self.meta.graphs[graph]
+        parts = {
+            "graph": graph,
+            "onnx": source.sha256,
+            "version": self._trt.__version__,
+            "device": self.describe().partition(" on ")[2],
+            "precision": self.precision,
+            "shapes": str(sorted(shapes.items())),
+        }
+
+        def build(folder: Path) -> None:
+            logger.info("building the TensorRT engine of %s %s; this takes minutes once", self.variant.name, graph)
+            (folder / "engine.plan").write_bytes(build_engine(self.folder / source.file, self._trt, shapes))
+
+        entry = cached(self.cache_dir, CacheKey("tensorrt", self.variant.name, parts), build)
+        return (entry / "engine.plan").read_bytes()
+
+
+def _pooler(device_type: str) -> ModuleType:
+    """The Triton kernel on a GPU that has Triton, else torch's own operators."""
+    if device_type == "cuda" and importlib.util.find_spec("triton") is not None:
+        from flashocc_ros.engine.poolers import triton_pooler
+
+        return triton_pooler
+    from flashocc_ros.engine.poolers import torch_pooler
+
+    return torch_pooler

@@ -1,0 +1,124 @@
+"""The TensorRT backend on the API of releases 10 and 11 with onnxruntime underneath: equal to onnxruntime itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from engine_helpers import rig_table, ring_rig
+from tensorrt_stand_in import make_tensorrt
+
+from flashocc_ros.engine.export import export
+from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
+from flashocc_ros.engine.select import open_backend
+from flashocc_ros.engine.tensorrt_backend import TensorRTBackend
+from flashocc_ros.errors import EngineError, InputError
+from flashocc_ros.geometry.ego_motion import bev_warp_grid
+from flashocc_ros.model.variants import get_variant
+from flashocc_ros.preprocess import image_transform
+
+VARIANT = get_variant("synthetic-tiny-4d")
+CAMERAS = 2
+
+
+class WithoutGpu(TensorRTBackend):
+    """The backend where there is no GPU to ask for."""
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    export(VARIANT, None, folder)
+    return folder
+
+
+@pytest.fixture(params=[10, 11])
+def backend(request: pytest.FixtureRequest, exported: Path, tmp_path: Path) -> Any:
+    trt = make_tensorrt(request.param)
+    return WithoutGpu(VARIANT, export_dir=exported, cache_dir=tmp_path, device="cpu", tensorrt=trt)
+
+
+def scene() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    rig = ring_rig(CAMERAS)
+    moved = np.eye(4)
+    moved[0, 3] = 1.5
+    return {
+        "images": [rng.integers(0, 256, (180, 320, 3), dtype=np.uint8) for _ in range(CAMERAS)],
+        "params": rng.standard_normal((CAMERAS, 27)).astype(np.float32),
+        "table": rig_table(VARIANT, rig),
+        "grids": bev_warp_grid(moved, np.eye(3))[None],
+    }
+
+
+def two_frames(backend: Any) -> list[Any]:
+    """Outputs of a key frame without a past and of the next one."""
+    given = scene()
+    transforms = [image_transform(image.shape[:2], VARIANT) for image in given["images"]]
+    pixels = backend.preprocess(given["images"], transforms)
+    identity = bev_warp_grid(np.eye(4), np.eye(3))[None]
+    bev = backend.pool(backend.encode(pixels, given["params"]), given["table"])
+    first = backend.head(bev, [None], identity)
+    bev = backend.pool(backend.encode(pixels * 0.5, given["params"]), given["table"])
+    return [first, backend.head(bev, [first.bev_key], given["grids"])]
+
+
+def test_equal_to_onnxruntime_over_two_frames(backend: Any, exported: Path, tmp_path: Path) -> None:
+    expected = two_frames(OnnxRuntimeBackend(VARIANT, export_dir=exported, cache_dir=tmp_path))
+    for ours, theirs in zip(two_frames(backend), expected, strict=True):
+        assert (ours.labels == theirs.labels).mean() > 0.9999
+        np.testing.assert_allclose(ours.heatmap, theirs.heatmap, atol=5e-3)
+
+
+def test_cached_map_survives_the_next_frame(backend: Any) -> None:
+    first, second = two_frames(backend)
+    assert isinstance(first.bev_key, torch.Tensor)
+    assert first.bev_key.data_ptr() != second.bev_key.data_ptr()
+    assert not torch.equal(first.bev_key, second.bev_key)
+
+
+def test_engines_come_from_the_cache_the_second_time(backend: Any, exported: Path, tmp_path: Path) -> None:
+    backend.prepare(CAMERAS)
+    trt = make_tensorrt(int(backend.describe().split()[1].split(".")[0]))
+    WithoutGpu(VARIANT, export_dir=exported, cache_dir=tmp_path, device="cpu", tensorrt=trt).prepare(CAMERAS)
+    assert not [call for call in trt.calls if call[0] == "create_network"]
+
+
+def test_engine_of_another_release_is_built_again(exported: Path, tmp_path: Path) -> None:
+    for major in (10, 11):
+        trt = make_tensorrt(major)
+        WithoutGpu(VARIANT, export_dir=exported, cache_dir=tmp_path, device="cpu", tensorrt=trt).prepare(CAMERAS)
+        assert [call for call in trt.calls if call[0] == "create_network"]
+
+
+def test_wrong_shape_is_refused(backend: Any) -> None:
+    pixels = torch.zeros(CAMERAS, 3, *VARIANT.input_size)
+    with pytest.raises(InputError, match=r"camera_params has shape \(2, 5\)"):
+        backend.encode(pixels, np.zeros((CAMERAS, 5), np.float32))
+
+
+def test_logits_are_refused(backend: Any) -> None:
+    given = scene()
+    bev = torch.zeros(1, VARIANT.map_channels, 200, 200)
+    with pytest.raises(InputError, match="labels only"):
+        backend.head(bev, [None], given["grids"], with_logits=True)
+
+
+def test_closed_backend_holds_no_buffers(backend: Any) -> None:
+    backend.prepare(CAMERAS)
+    engines = [engine for engine, _ in backend._engines.values()]
+    backend.close()
+    assert all(not engine.inputs and not engine.outputs for engine in engines)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_machine_without_tensorrt_or_gpu_says_so() -> None:
+    with pytest.raises(EngineError, match=r"tensorrt.*(install|GPU)"):
+        open_backend("flashocc-r50-M0", engine="tensorrt")
