@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.preprocess import ImageTransform, image_transform
 from flashocc_ros.structures import CameraRig, Instance, Occupancy
 from flashocc_ros.tracking import Tracker
+
+logger = logging.getLogger(__name__)
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -103,7 +106,11 @@ class Predictor:
             )
         self.backend = backend or open_backend(self.variant, checkpoint, engine, precision, cache_dir)
         weights = "" if self.trained else ", UNTRAINED weights"
-        self.description = f"{self.variant.name} with {self.backend.describe()}{weights}"
+        self.description = f"{self.variant.name}, {self.backend.describe()}{weights}"
+        if not self.trained:
+            logger.warning(
+                "%s runs with untrained weights: give a checkpoint for a meaningful result", self.variant.name
+            )
         self._lock = threading.Lock()
         self._table: tuple[tuple[npt.NDArray[Any], ...], LiftTable] | None = None
 

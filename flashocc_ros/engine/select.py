@@ -38,11 +38,16 @@ def backend_class(engine: str) -> type[Backend]:
 
     Raises:
         ConfigError: an unknown name.
+        EngineError: a library that all of its kind need is missing.
     """
     if engine not in _BACKENDS:
         raise ConfigError(f"unknown engine {engine!r}; choose auto, {', '.join(ENGINES)}")
     entry = _BACKENDS[engine]
-    backend: type[Backend] = getattr(importlib.import_module(entry.module), entry.name)
+    try:
+        module = importlib.import_module(entry.module)
+    except ImportError as error:
+        raise EngineError(f"engine {engine} cannot be loaded: {error}; pip install 'flashocc_ros[{engine}]'") from error
+    backend: type[Backend] = getattr(module, entry.name)
     return backend
 
 

@@ -1,0 +1,82 @@
+"""Choosing an engine: asked ones are opened or refused with the remedy, auto takes the first that works."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from flashocc_ros.engine import select
+from flashocc_ros.engine.backend import Backend
+from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
+from flashocc_ros.model.variants import get_variant
+
+TINY = "synthetic-tiny"
+
+
+def make_unavailable(monkeypatch: pytest.MonkeyPatch, *engines: str) -> None:
+    for engine in engines:
+        monkeypatch.setattr(select.backend_class(engine), "unavailable", classmethod(lambda cls: "not on this machine"))
+
+
+def test_torch_opens_when_asked_for() -> None:
+    backend = select.open_backend(TINY, engine="torch")
+    assert backend.name == "torch"
+    assert backend.variant == get_variant(TINY)
+    assert "torch" in backend.describe()
+
+
+@pytest.mark.parametrize("engine", select.ENGINES)
+def test_every_engine_module_imports_without_its_library_and_names_itself(engine: str) -> None:
+    cls = select.backend_class(engine)
+    assert issubclass(cls, Backend)
+    assert cls.name == engine
+    assert set(cls.precisions) <= set(select.PRECISIONS)
+
+
+def test_auto_takes_the_next_engine_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_unavailable(monkeypatch, "tensorrt", "openvino", "onnxruntime")
+    with caplog.at_level(logging.INFO, logger="flashocc_ros.engine.select"):
+        assert select.open_backend(TINY).name == "torch"
+    assert "tensorrt: not on this machine" in caplog.text
+
+
+def test_auto_without_any_engine_lists_the_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_unavailable(monkeypatch, *select.ENGINES)
+    with pytest.raises(EngineError, match=r"no engine can run synthetic-tiny in fp32 here: tensorrt: .*torch: not on"):
+        select.open_backend(TINY)
+
+
+def test_an_asked_engine_that_is_missing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_unavailable(monkeypatch, "torch")
+    with pytest.raises(EngineError, match="not on this machine"):
+        select.open_backend(TINY, engine="torch")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"engine": "tpu"}, ConfigError, "unknown engine 'tpu'; choose auto, tensorrt"),
+        ({"precision": "fp8"}, ConfigError, "unknown precision 'fp8'; choose fp32"),
+        ({"engine": "torch", "precision": "int8"}, EngineError, "engine torch has no precision 'int8'; it has fp32"),
+        ({"checkpoint": "/nowhere/x.pth"}, CheckpointError, r"/nowhere/x\.pth does not exist"),
+    ],
+)
+def test_bad_choices_are_refused(options: dict[str, str], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        select.open_backend(TINY, **options)  # type: ignore[arg-type]
+
+
+def test_unknown_variants_are_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown variant"):
+        select.open_backend("flashocc-M9")
+
+
+def test_a_given_checkpoint_comes_before_the_shipped_one(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.safetensors"
+    mine.touch()
+    assert select.find_checkpoint(TINY, mine) == mine
+    assert select.find_checkpoint("flashocc-r50-M0", None) is None

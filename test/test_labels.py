@@ -1,0 +1,24 @@
+"""The class tables are the published ones, and the corrected mapping goes by name."""
+
+from __future__ import annotations
+
+from flashocc_ros import labels
+
+
+def test_classes_and_colours_match() -> None:
+    assert labels.NUM_CLASSES == 18
+    assert labels.CLASS_NAMES.index("car") == 4
+    assert labels.CLASS_NAMES[labels.FREE] == "free"
+    assert labels.FREE == 17
+    assert labels.COLORS_RGB.shape == (18, 3)
+    assert tuple(labels.COLORS_RGB[7]) == (0, 0, 230)
+    assert len({tuple(c) for c in labels.COLORS_RGB.tolist()}) == 18
+
+
+def test_detections_map_to_the_class_of_their_name() -> None:
+    assert labels.OCC_FROM_DETECTION == (4, 10, 5, 3, 9, 1, 6, 2, 7, 8)
+
+
+def test_things_and_ground_are_the_benchmark_lists() -> None:
+    assert set(labels.THING_CLASSES) == {2, 3, 4, 5, 6, 7, 9, 10}
+    assert labels.FLAT_CLASSES == (11, 12, 13, 14)

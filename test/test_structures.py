@@ -1,0 +1,72 @@
+"""Rig and grid check what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flashocc_ros.errors import FlashOccError, InputError
+from flashocc_ros.structures import OCC3D_GRID, CameraRig
+
+K = np.array([[1266.0, 0, 816], [0, 1266.0, 491], [0, 0, 1]])
+
+
+def rig(**changes: Any) -> CameraRig:
+    given: dict[str, Any] = {"names": ["a", "b"], "intrinsics": [K, K], "base_from_camera": [np.eye(4), np.eye(4)]}
+    return CameraRig(**{**given, **changes})
+
+
+def broken(matrix: np.ndarray, index: tuple[int, ...], value: float) -> np.ndarray:
+    matrix = matrix.copy()
+    matrix[index] = value
+    return matrix
+
+
+def test_lists_become_read_only_float64() -> None:
+    made = rig(intrinsics=[K.tolist(), K.astype(np.float32)])
+    assert made.num_cameras == 2
+    assert made.names == ("a", "b")
+    assert made.intrinsics.dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        made.intrinsics[0, 0, 0] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"names": []}, "at least one"),
+        ({"names": ["a", "a"]}, "distinct"),
+        ({"intrinsics": [K]}, r"intrinsics has shape \(1, 3, 3\), needs \(2, 3, 3\)"),
+        ({"intrinsics": [K, np.zeros((3, 3))]}, "camera b: focal lengths 0, 0 px must be positive"),
+        ({"intrinsics": [K, broken(K, (0, 2), np.nan)]}, "camera b: K holds a value that is not finite"),
+        ({"base_from_camera": [np.eye(4)]}, r"base_from_camera has shape \(1, 4, 4\)"),
+        ({"base_from_camera": [np.eye(4), 2 * np.eye(4)]}, "camera b: base_from_camera is not a rigid transform"),
+        (
+            {"base_from_camera": [broken(np.eye(4), (0, 3), np.inf), np.eye(4)]},
+            "camera a: base_from_camera is not a rigid",
+        ),
+    ],
+)
+def test_an_impossible_calibration_is_one_sentence(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        rig(**changes)
+    assert isinstance(caught.value, FlashOccError)
+
+
+def test_same_as_sees_every_number_and_name() -> None:
+    assert rig().same_as(rig())
+    assert not rig().same_as(rig(names=["a", "c"]))
+    assert not rig().same_as(rig(intrinsics=[K, broken(K, (1, 1), 1266.01)]))
+    assert not rig().same_as(rig(base_from_camera=[np.eye(4), broken(np.eye(4), (2, 3), 1e-3)]))
+    assert rig().same_as(rig(base_from_camera=[np.eye(4), broken(np.eye(4), (2, 3), 1e-3)]), tolerance=1e-2)
+
+
+def test_same_as_is_false_for_another_number_of_cameras() -> None:
+    assert not rig().same_as(CameraRig(["a"], [K], [np.eye(4)]))
+
+
+def test_voxel_centres_lie_half_a_voxel_inside() -> None:
+    corners = OCC3D_GRID.centers_m(np.array([[0, 0, 0], [199, 199, 15], [100, 100, 2]]))
+    np.testing.assert_allclose(corners, [[-39.8, -39.8, -0.8], [39.8, 39.8, 5.2], [0.2, 0.2, 0.0]], atol=1e-12)
