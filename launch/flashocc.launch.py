@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from flashocc_ros.model.variants import VARIANTS
-from launch import LaunchContext, LaunchDescription
+from flashocc_ros.paths import share_directory
 
-SHARE = Path(get_package_share_directory("flashocc_ros"))
+SHARE = share_directory()
 FROM_FILE = ""  # an argument left empty leaves the parameter to the params file
 BOOLEAN = ["true", "false"]
 
@@ -31,7 +29,7 @@ def start_node(context: LaunchContext) -> list[Node]:
             name="flashocc_node",
             namespace=context.launch_configurations["namespace"],
             parameters=[*(path for path in files if path), overrides],
-            arguments=["--ros-args", "--log-level", context.launch_configurations["log_level"]],
+            ros_arguments=["--log-level", context.launch_configurations["log_level"]],
             output="screen",
             emulate_tty=True,
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -16,18 +14,19 @@ from launch.actions import (
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.substitutions import FindPackagePrefix
 
-from launch import LaunchContext, LaunchDescription
+from flashocc_ros.paths import share_directory
 
-SHARE = Path(get_package_share_directory("flashocc_ros"))
-FLASHOCC = Path(get_package_prefix("flashocc_ros")) / "lib" / "flashocc_ros" / "flashocc"
+SHARE = share_directory()
+FLASHOCC = PathJoinSubstitution([FindPackagePrefix("flashocc_ros"), "lib", "flashocc_ros", "flashocc"])
 
 
 def start_replay(context: LaunchContext) -> list[ExecuteProcess | RegisterEventHandler]:
     """The player; when it has played everything, all stops."""
     arguments = context.launch_configurations
-    command = [str(FLASHOCC), "replay", arguments["bag"], "--clock", "--rate", arguments["rate"]]
+    command = [FLASHOCC, "replay", arguments["bag"], "--clock", "--rate", arguments["rate"], "--wait-for", "cameras"]
     if arguments["loop"] == "true":
         command.append("--loop")
     player = ExecuteProcess(cmd=command, output="screen", emulate_tty=True)
