@@ -1,8 +1,12 @@
-"""The part of ``sensor_msgs_py.point_cloud2`` this package and its users need, for machines without it."""
+"""The part of ``sensor_msgs_py.point_cloud2`` this package and its users need, for machines without it.
+
+Wrong arguments raise AssertionError, as there.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections import namedtuple
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -41,25 +45,30 @@ def dtype_from_fields(fields: Iterable[PointField], point_step: int | None = Non
 
 
 def create_cloud(
-    header: Header,
-    fields: Iterable[PointField],
-    points: Iterable[Any],
-    step: int | None = None,
-    point_step: int | None = None,
+    header: Header, fields: Sequence[PointField], points: Iterable[Any], point_step: int | None = None
 ) -> PointCloud2:
-    """PointCloud2 of points given as a structured array, an (M, F) array or rows of F values."""
-    fields = list(fields)
-    dtype = dtype_from_fields(fields, point_step=point_step)
-    if isinstance(points, np.ndarray) and points.dtype.names is not None:
-        cloud = points if points.dtype == dtype else _repack(points, dtype)
-    elif isinstance(points, np.ndarray):
+    """PointCloud2 of points given as a structured array, an (M, F) array or rows of F values.
+
+    A structured array of two dimensions makes an organised cloud of shape (width, height), as in ``sensor_msgs_py``.
+
+    Raises:
+        AssertionError: the array's fields are not those described.
+    """
+    dtype = dtype_from_fields(fields, point_step)
+    if not isinstance(points, np.ndarray):
+        cloud = np.array([tuple(point) for point in points], dtype)
+    elif points.dtype.names is not None:
+        if points.dtype != dtype:
+            raise AssertionError(f"points have the layout {points.dtype}, the fields describe {dtype}")
+        cloud = points
+    else:
+        if len({described.datatype for described in fields}) > 1:
+            raise AssertionError("fields of several types need a structured array")
         cloud = np.zeros(points.shape[:-1], dtype)
         for column, name in enumerate(dtype.names or ()):
             cloud[name] = points[..., column]
-    else:
-        cloud = np.array([tuple(point) for point in points], dtype)
-    height, width = (1, len(cloud)) if cloud.ndim <= 1 else cloud.shape
-    message = PointCloud2(header=header, height=height, width=width, fields=fields, is_dense=False)
+    width, height = (cloud.shape[0], 1) if cloud.ndim == 1 else cloud.shape
+    message = PointCloud2(header=header, height=height, width=width, fields=list(fields), is_dense=False)
     message.is_bigendian = sys.byteorder != "little"
     message.point_step = dtype.itemsize
     message.row_step = dtype.itemsize * width
@@ -88,45 +97,61 @@ def read_points(
     Args:
         cloud: the message.
         field_names: only these fields.
-        skip_nans: leave out points with a NaN in one of the fields.
-        uvs: only the points of these indices, or (column, row) pairs of an organised cloud.
+        skip_nans: leave out points with a NaN in one of the fields, unless the cloud is dense.
+        uvs: only the points at these positions.
         reshape_organized_cloud: give an organised cloud as (width, height).
+
+    Raises:
+        AssertionError: a field that is not in the cloud.
     """
-    dtype = dtype_from_fields(cloud.fields, point_step=cloud.point_step)
+    dtype = dtype_from_fields(cloud.fields, cloud.point_step)
     points: npt.NDArray[Any] = np.ndarray((cloud.width * cloud.height,), dtype, buffer=cloud.data)
     if field_names is not None:
-        if not set(field_names) <= set(dtype.names or ()):
-            raise ValueError("Requests field is not in the fields of the PointCloud!")
+        unknown = set(field_names) - set(dtype.names or ())
+        if unknown:
+            raise AssertionError(
+                f"the cloud has no field {', '.join(sorted(unknown))}, only {', '.join(dtype.names or ())}"
+            )
         points = points[list(field_names)]
     if bool(sys.byteorder != "little") != bool(cloud.is_bigendian):
         points = points.byteswap()
-    if skip_nans:
+    if skip_nans and not cloud.is_dense:
         keep = np.ones(len(points), bool)
         for name in points.dtype.names or ():
             keep &= ~np.isnan(points[name])
         points = points[keep]
     if uvs is not None:
-        indices = np.asarray(uvs)
-        points = points[indices if indices.ndim == 1 else indices[:, 0] + indices[:, 1] * cloud.width]
+        points = points[np.asarray(uvs, int)]
     if reshape_organized_cloud and cloud.height > 1:
         points = points.reshape(cloud.width, cloud.height)
     return points
 
 
 def read_points_numpy(
-    cloud: PointCloud2, field_names: Sequence[str] | None = None, skip_nans: bool = False
+    cloud: PointCloud2,
+    field_names: Sequence[str] | None = None,
+    skip_nans: bool = False,
+    uvs: npt.ArrayLike | None = None,
+    reshape_organized_cloud: bool = False,
 ) -> npt.NDArray[Any]:
-    """(M, F) array of fields that have one datatype."""
-    if len({described.datatype for described in cloud.fields if not field_names or described.name in field_names}) > 1:
-        raise ValueError("All fields need to have the same datatype. Use `read_points()` otherwise.")
-    points = read_points(cloud, field_names, skip_nans)
+    """(M, F) array of fields that have one datatype; arguments as `read_points`.
+
+    Raises:
+        AssertionError: the fields have several datatypes, or one is not in the cloud.
+    """
+    if len({each.datatype for each in cloud.fields if field_names is None or each.name in field_names}) > 1:
+        raise AssertionError("fields of several types; use read_points")
+    points = read_points(cloud, field_names, skip_nans, uvs, reshape_organized_cloud)
     return np.stack([points[name] for name in points.dtype.names or ()], axis=-1)
 
 
-def _repack(points: npt.NDArray[Any], dtype: np.dtype) -> npt.NDArray[Any]:
-    if points.dtype.names != dtype.names:
-        raise ValueError(f"points have fields {points.dtype.names}, the cloud {dtype.names}")
-    packed = np.zeros(points.shape, dtype)
-    for name in dtype.names or ():
-        packed[name] = points[name]
-    return packed
+def read_points_list(
+    cloud: PointCloud2,
+    field_names: Sequence[str] | None = None,
+    skip_nans: bool = False,
+    uvs: npt.ArrayLike | None = None,
+) -> list[Any]:
+    """The points as a list of named tuples; arguments as `read_points`."""
+    points = read_points(cloud, field_names, skip_nans, uvs)
+    point = namedtuple("Point", points.dtype.names or ())  # type: ignore[misc]
+    return [point._make(values) for values in points]
