@@ -11,7 +11,7 @@ import numpy as np
 
 from flashocc_ros.data.synthetic.materials import LEAVES, MESH
 from flashocc_ros.data.synthetic.shapes import ELLIPSOID, enter_exit
-from flashocc_ros.data.synthetic.street import street_at
+from flashocc_ros.data.synthetic.street import base_height, street_at
 
 NEAR_M = 0.15
 FAR_M = 160.0
@@ -139,25 +139,28 @@ def draw_solids(solids, origin, world_from_camera, k, depth, index):  # type: ig
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def ground_hit(ground, ox, oy, oz, dx, dy, dz, limit):  # type: ignore[no-untyped-def]
-    """Ray parameter at which a ray meets the ground, or -1 beyond ``limit``."""
-    if dz > -1e-4:
-        return -1.0
-    below = street_at(ground, ox, oy)[3]
-    t = (below - oz) / dz
-    if t > 4.0 * limit:
-        return -1.0
-    step = 0.0
-    for _ in range(12):
-        h = street_at(ground, ox + t * dx, oy + t * dy)[3]
-        step = (h - (oz + t * dz)) / dz
-        # Half steps keep hills from throwing grazing rays back and forth.
-        t = min(max(t + (step if abs(step) < 0.5 else 0.8 * step), 0.0), 5.0 * limit)
-        if abs(step) < 0.004:
+def ground_hit(ground, ox, oy, oz, dx, dy, dz, guess, limit):  # type: ignore[no-untyped-def]
+    """Where a ray meets the ground: (t, edge, s, d, paved, side) with t = -1 beyond ``limit``, rest as ``street_at``.
+
+    Newton steps on the hills from ``guess`` (the neighbour's solution), then one for the kerb.
+    """
+    t = guess
+    top = 1.3 * limit + 1.0
+    for _ in range(8):
+        step = (base_height(ground, ox + t * dx, oy + t * dy) - (oz + t * dz)) / dz
+        t = min(max(t + step, 0.0), top)
+        if abs(step) < 0.01:
             break
-    if t <= 0 or t > limit:
-        return -1.0
-    return t
+    if t >= top or t <= 0:
+        return -1.0, 0.0, 0.0, 0.0, False, -1
+    edge, s, d, height, paved, side = street_at(ground, ox + t * dx, oy + t * dy)
+    lift = height - (oz + t * dz)
+    if lift > 0.01:
+        t += lift / dz
+        edge, s, d, height, paved, side = street_at(ground, ox + t * dx, oy + t * dy)
+    if t > limit:
+        return -1.0, edge, s, d, paved, side
+    return t, edge, s, d, paved, side
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

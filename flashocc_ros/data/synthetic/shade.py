@@ -22,7 +22,7 @@ from flashocc_ros.data.synthetic.materials import (
 )
 from flashocc_ros.data.synthetic.raster import FAR_M, ground_hit, hash32, hash_cell, sunlit
 from flashocc_ros.data.synthetic.shapes import unit_normal
-from flashocc_ros.data.synthetic.street import DRIVEABLE, SIDEWALK, TERRAIN, ground_class, street_at
+from flashocc_ros.data.synthetic.street import DRIVEABLE, SIDEWALK, TERRAIN, base_height, ground_class
 from flashocc_ros.labels import FREE
 
 _GAMMA = (255.0 * np.clip(1.0 - np.exp(-1.5 * np.arange(4097) / 1024.0), 0, 1) ** (1 / 2.2)).astype(np.float32)
@@ -201,7 +201,9 @@ def shade_camera(
     """
     height, width = depth.shape
     sun = light.sun
+    below = origin[2] - base_height(ground, origin[0], origin[1])
     for v in range(height):
+        last = -1.0
         y_n = (v - k[1, 2]) / k[1, 1]
         for u in range(width):
             x_n = (u - k[0, 2]) / k[0, 0]
@@ -210,7 +212,14 @@ def shade_camera(
             dz = world_from_camera[2, 0] * x_n + world_from_camera[2, 1] * y_n + world_from_camera[2, 2]
             z = depth[v, u]
             i = index[v, u]
-            t = ground_hit(ground, origin[0], origin[1], origin[2], dx, dy, dz, min(z, FAR_M))
+            t, edge, s, d, paved, side = -1.0, 0.0, 0.0, 0.0, False, -1
+            limit = min(z, FAR_M)
+            if dz < -1e-4 and -0.3 * below / dz < limit:
+                guess = last if last > 0 else min(-below / dz, FAR_M)
+                t, edge, s, d, paved, side = ground_hit(
+                    ground, origin[0], origin[1], origin[2], dx, dy, dz, guess, limit
+                )
+            last = t
             length = np.sqrt(dx * dx + dy * dy + dz * dz)
             r, g, b, shine, glass, glow = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
             nx, ny, nz = 0.0, 0.0, 1.0
@@ -219,7 +228,6 @@ def shade_camera(
             if t > 0 and t < z:
                 z = t
                 px, py, pz = origin[0] + t * dx, origin[1] + t * dy, origin[2] + t * dz
-                edge, s, d, _, paved, side = street_at(ground, px, py)
                 r, g, b, shine, cls = _ground_color(ground, px, py, edge, s, d, paved, side, t, k[0, 0], seed)
                 label[v, u] = cls
                 instance[v, u] = 0

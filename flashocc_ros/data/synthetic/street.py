@@ -21,7 +21,7 @@ DRIVEABLE, OTHER_FLAT, SIDEWALK, TERRAIN = (
     CLASS_NAMES.index(n) for n in ("driveable_surface", "other_flat", "sidewalk", "terrain")
 )
 Float64 = npt.NDArray[np.float64]
-RASTER_M = 1.0
+RASTER_M = 2.0
 STEP_M = 0.5
 KERB_M = 0.13
 MARGIN_M = 110.0

@@ -103,8 +103,9 @@ def camera_mask(semantics: Uint8, rig: CameraRig, image_size: tuple[int, int]) -
     """
     mask = np.zeros(semantics.shape, np.uint8)
     origin = np.array(OCC3D_GRID.origin_m)
+    columns = _columns(semantics)
     for intrinsics, base_from_camera in zip(rig.intrinsics, rig.base_from_camera, strict=True):
-        _see(semantics, intrinsics, base_from_camera, image_size, origin, OCC3D_GRID.resolution_m, mask)
+        _see(semantics, columns, intrinsics, base_from_camera, image_size, origin, OCC3D_GRID.resolution_m, mask)
     return mask
 
 
@@ -122,83 +123,142 @@ def _in_picture(k, pose, size, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _clear(semantics, fx, fy, fz, gx, gy, gz, sx, sy, sz, ground_blocks):  # type: ignore[no-untyped-def]
-    """Whether nothing lies between a point f in voxel (sx, sy, sz) and a point g; both in voxel units."""
-    dx, dy, dz = gx - fx, gy - fy, gz - fz
-    ex, ey, ez = int(np.floor(gx)), int(np.floor(gy)), int(np.floor(gz))
-    step_x, step_y, step_z = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
-    ix, iy, iz = sx, sy, sz
-    delta_x, delta_y, delta_z = 1 / max(abs(dx), 1e-9), 1 / max(abs(dy), 1e-9), 1 / max(abs(dz), 1e-9)
-    tx = ((ix + 1 - fx) if dx > 0 else (fx - ix)) * delta_x
-    ty = ((iy + 1 - fy) if dy > 0 else (fy - iy)) * delta_y
-    tz = ((iz + 1 - fz) if dz > 0 else (fz - iz)) * delta_z
-    for _ in range(700):
-        found = semantics[ix, iy, iz]
-        if found != FREE and (ground_blocks or found < FLAT[0] or found > FLAT[-1]):
-            return False
-        if ix == ex and iy == ey and iz == ez:
-            return True
-        if tx < ty and tx < tz:
-            if tx > 1:
-                return True
-            ix += step_x
-            tx += delta_x
-        elif ty < tz:
-            if ty > 1:
-                return True
-            iy += step_y
-            ty += delta_y
-        else:
-            if tz > 1:
-                return True
-            iz += step_z
-            tz += delta_z
-        if (
-            ix < 0
-            or iy < 0
-            or iz < 0
-            or ix >= semantics.shape[0]
-            or iy >= semantics.shape[1]
-            or iz >= semantics.shape[2]
-        ):
-            return True
-    return True
+def _column_outside(k, pose, size, x, y, low, height):  # type: ignore[no-untyped-def]
+    """Whether a vertical line lies wholly beyond one side of the view (half a metre of slack for side faces)."""
+    x -= pose[0, 3]
+    y -= pose[1, 3]
+    slack = 0.5 * k[0, 0]
+    behind, left, right, above, under = 0, 0, 0, 0, 0
+    for end in range(2):
+        z = low + end * height - pose[2, 3]
+        cx = pose[0, 0] * x + pose[1, 0] * y + pose[2, 0] * z
+        cy = pose[0, 1] * x + pose[1, 1] * y + pose[2, 1] * z
+        cz = pose[0, 2] * x + pose[1, 2] * y + pose[2, 2] * z
+        behind += cz < -0.5
+        left += k[0, 0] * cx + k[0, 2] * cz < -slack - 0.5 * size[1]
+        right += k[0, 0] * cx + (k[0, 2] - size[1]) * cz > slack + 0.5 * size[1]
+        above += k[1, 1] * cy + k[1, 2] * cz < -slack - 0.5 * size[0]
+        under += k[1, 1] * cy + (k[1, 2] - size[0]) * cz > slack + 0.5 * size[0]
+    return behind == 2 or left == 2 or right == 2 or above == 2 or under == 2
+
+
+@numba.njit(cache=True, nogil=True)
+def _columns(semantics):  # type: ignore[no-untyped-def]
+    """Bit k of (X, Y) int64: voxel k of the column is occupied [0], is occupied by more than ground [1]."""
+    out = np.zeros((2, semantics.shape[0], semantics.shape[1]), np.int64)
+    for ix in range(semantics.shape[0]):
+        for iy in range(semantics.shape[1]):
+            for iz in range(semantics.shape[2]):
+                found = semantics[ix, iy, iz]
+                if found != FREE:
+                    out[0, ix, iy] |= 1 << iz
+                    if found < FLAT[0] or found > FLAT[1]:
+                        out[1, ix, iy] |= 1 << iz
+    return out
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _see(semantics, k, pose, size, origin, cell, mask):  # type: ignore[no-untyped-def]
+def _clear(columns, fx, fy, start_x, start_y, heights, layers, gx, gy, gz, alive):  # type: ignore[no-untyped-def]
+    """Which of several points above one another see a point g: the ``alive`` bits that are left.
+
+    Point k lies at (fx, fy, heights[k]) in voxel units and is hidden by ``columns[layers[k]]``; as all share one line
+    from above, one walk over the columns from (start_x, start_y) to g serves them all.
+    """
+    dx, dy = gx - fx, gy - fy
+    end_x, end_y = int(np.floor(gx)), int(np.floor(gy))
+    step_x, step_y = (1 if dx > 0 else -1), (1 if dy > 0 else -1)
+    delta_x, delta_y = 1 / max(abs(dx), 1e-9), 1 / max(abs(dy), 1e-9)
+    ix, iy = start_x, start_y
+    tx = ((ix + 1 - fx) if dx > 0 else (fx - ix)) * delta_x
+    ty = ((iy + 1 - fy) if dy > 0 else (fy - iy)) * delta_y
+    t = 0.0
+    lowest = 0
+    while alive and 0 <= ix < columns.shape[1] and 0 <= iy < columns.shape[2]:
+        last = ix == end_x and iy == end_y
+        leave = 1.0 if last else min(min(tx, ty), 1.0)
+        while not alive >> lowest & 1:
+            lowest += 1
+        # All lines meet in g, so the lowest stays the lowest: over empty columns nothing needs a closer look.
+        a = heights[lowest] + t * (gz - heights[lowest])
+        b = heights[lowest] + leave * (gz - heights[lowest])
+        if columns[0, ix, iy] >> max(int(np.floor(min(a, b))), 0):
+            for k in range(lowest, heights.shape[0]):
+                if alive >> k & 1:
+                    a = heights[k] + t * (gz - heights[k])
+                    b = heights[k] + leave * (gz - heights[k])
+                    low, high = int(np.floor(min(a, b))), int(np.floor(max(a, b)))
+                    if high < 0:
+                        continue
+                    bits = (2 << min(high, 60)) - (1 << min(max(low, 0), 60))
+                    if columns[layers[k], ix, iy] & bits:
+                        alive &= ~(1 << k)
+        if last or leave >= 1.0:
+            break
+        if tx < ty:
+            ix += step_x
+            t = tx
+            tx += delta_x
+        else:
+            iy += step_y
+            t = ty
+            ty += delta_y
+    return alive
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _see(semantics, columns, k, pose, size, origin, cell, mask):  # type: ignore[no-untyped-def]
     nx, ny, nz = semantics.shape
     gx, gy, gz = (pose[0, 3] - origin[0]) / cell, (pose[1, 3] - origin[1]) / cell, (pose[2, 3] - origin[2]) / cell
+    heights = np.empty(nz)
+    layers = np.empty(nz, np.int64)
     for ix in range(nx):
         for iy in range(ny):
-            # A whole column behind the camera is skipped at once.
-            cx, cy = origin[0] + (ix + 0.5) * cell - pose[0, 3], origin[1] + (iy + 0.5) * cell - pose[1, 3]
-            if pose[0, 2] * cx + pose[1, 2] * cy + abs(pose[2, 2]) * 8.0 + cell < 0:
+            fx, fy = ix + 0.5, iy + 0.5
+            if _column_outside(k, pose, size, origin[0] + fx * cell, origin[1] + fy * cell, origin[2], nz * cell):
                 continue
+            # Centres of free voxels, upper or lower faces of occupied ones.
+            alive = 0
             for iz in range(nz):
+                heights[iz], layers[iz] = iz + 0.5, 0
                 if mask[ix, iy, iz]:
                     continue
-                fx, fy, fz = ix + 0.5, iy + 0.5, iz + 0.5
-                if semantics[ix, iy, iz] == FREE:
-                    if _in_picture(k, pose, size, origin[0] + fx * cell, origin[1] + fy * cell, origin[2] + fz * cell):
-                        mask[ix, iy, iz] = _clear(semantics, fx, fy, fz, gx, gy, gz, ix, iy, iz, True)
+                if semantics[ix, iy, iz] != FREE:
+                    way = 1 if gz > iz + 0.5 else -1
+                    if not 0 <= iz + way < nz or semantics[ix, iy, iz + way] != FREE or abs(gz - iz - 0.5) < 0.5:
+                        continue
+                    heights[iz] += 0.501 * way
+                    layers[iz] = 1
+                x, y, z = origin[0] + fx * cell, origin[1] + fy * cell, origin[2] + heights[iz] * cell
+                if _in_picture(k, pose, size, x, y, z):
+                    alive |= 1 << iz
+            alive = _clear(columns, fx, fy, ix, iy, heights, layers, gx, gy, gz, alive)
+            for iz in range(nz):
+                if alive >> iz & 1:
+                    mask[ix, iy, iz] = 1
+            if not columns[0, ix, iy]:
+                continue
+            # Side faces of occupied voxels.
+            for axis in range(2):
+                toward = gx - fx if axis == 0 else gy - fy
+                if abs(toward) < 0.5:
                     continue
-                for axis in range(3):
-                    toward = gx - fx if axis == 0 else gy - fy if axis == 1 else gz - fz
-                    if abs(toward) < 0.5:
+                way = 1 if toward > 0 else -1
+                jx, jy = ix + way * (axis == 0), iy + way * (axis == 1)
+                if jx < 0 or jy < 0 or jx >= nx or jy >= ny:
+                    continue
+                px, py = fx + 0.501 * (jx - ix), fy + 0.501 * (jy - iy)
+                alive = 0
+                for iz in range(nz):
+                    heights[iz], layers[iz] = iz + 0.5, 1
+                    if mask[ix, iy, iz] or semantics[ix, iy, iz] == FREE or semantics[jx, jy, iz] != FREE:
                         continue
-                    way = 1 if toward > 0 else -1
-                    jx, jy, jz = ix + way * (axis == 0), iy + way * (axis == 1), iz + way * (axis == 2)
-                    if jx < 0 or jy < 0 or jz < 0 or jx >= nx or jy >= ny or jz >= nz:
-                        continue
-                    if semantics[jx, jy, jz] != FREE:
-                        continue
-                    px, py, pz = fx + 0.501 * (jx - ix), fy + 0.501 * (jy - iy), fz + 0.501 * (jz - iz)
-                    if _in_picture(
-                        k, pose, size, origin[0] + px * cell, origin[1] + py * cell, origin[2] + pz * cell
-                    ) and _clear(semantics, px, py, pz, gx, gy, gz, jx, jy, jz, False):
+                    x, y, z = origin[0] + px * cell, origin[1] + py * cell, origin[2] + heights[iz] * cell
+                    if _in_picture(k, pose, size, x, y, z):
+                        alive |= 1 << iz
+                alive = _clear(columns, px, py, jx, jy, heights, layers, gx, gy, gz, alive)
+                for iz in range(nz):
+                    if alive >> iz & 1:
                         mask[ix, iy, iz] = 1
-                        break
 
 
 def lidar_mask(semantics: Uint8) -> Uint8:

@@ -60,7 +60,7 @@ class World:
         speed = rng.uniform(3.0, 11.0)
         self._make_ego(rng, speed, duration_s)
         self.street = make_street(rng, float(self._ego_s[-1]) + 2 * LEAD_M)
-        self.light = make_light(rng)
+        self.light = make_light(np.random.default_rng([seed, 7]))
         profile = self.street.ground.profile
         lane = profile[2] + 0.5 * profile[3] + (profile[4] - 1) * profile[3] * (rng.random() < 0.6)
         self.ego_d_m = -float(lane) + rng.uniform(-0.25, 0.25)

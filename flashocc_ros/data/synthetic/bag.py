@@ -1,0 +1,204 @@
+"""A drive as a rosbag2 recording that any ROS 2 tool replays: pictures, calibration, tf, odometry and the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from scipy.spatial.transform import Rotation
+
+from flashocc_ros.bags import LATCHED, RELIABLE, SENSOR_DATA, BagWriter
+from flashocc_ros.data.synthetic.drive import Drive, Pictures, Truth
+from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION, FIRST_INSTANCE_ID
+from flashocc_ros.structures import OCC3D_GRID
+
+TRUTH_TOPIC = "/ground_truth/occupancy"
+ODOM_FRAME, BASE_FRAME = "odom", "base_link"
+JPEG_QUALITY = 90
+_POSE_PERIOD_S = 0.02
+
+
+def write_bag(
+    path: str | Path,
+    drive: Drive,
+    rate_hz: float = 12.0,
+    truth_every: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write a drive to a new rosbag2 folder (mcap) and return the number of camera sets.
+
+    Topics: ``/<CAMERA>/image_rect_compressed`` and ``/<CAMERA>/camera_info`` at ``rate_hz``, ``/tf_static``, ``/tf`` and
+    ``/odom`` at 50 Hz, ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames.
+    The same drive gives the same bytes.
+
+    Args:
+        rate_hz: camera sets per second, 0.5 to 30.
+        truth_every: ground truth with every n-th set; default so that key frames are 0.5 s apart or wider.
+        progress: called with sets done and sets in all.
+
+    Raises:
+        ConfigError: the rate is out of range, or the drive is too short for one set.
+        BagError: the folder exists.
+    """
+    if not 0.5 <= rate_hz <= 30:
+        raise ConfigError(f"rate {rate_hz:g} Hz must lie within 0.5 and 30 Hz")
+    sets = round(drive.duration_s * rate_hz)
+    if sets < 1:
+        raise ConfigError(f"{drive.duration_s:g} s at {rate_hz:g} Hz hold no camera set; make the drive longer")
+    every = truth_every or max(1, round(rate_hz * drive.interval_s))
+    cameras = drive.rig.cameras
+    with BagWriter(path, compress=True) as bag:
+        bag.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", LATCHED)
+        bag.add_topic("/tf", "tf2_msgs/msg/TFMessage", RELIABLE)
+        bag.add_topic("/odom", "nav_msgs/msg/Odometry", RELIABLE)
+        bag.add_topic(TRUTH_TOPIC, "flashocc_ros/msg/OccupancyTruth", RELIABLE)
+        for name in cameras.names:
+            bag.add_topic(f"/{name}/image_rect_compressed", "sensor_msgs/msg/CompressedImage", SENSOR_DATA)
+            bag.add_topic(f"/{name}/camera_info", "sensor_msgs/msg/CameraInfo", SENSOR_DATA)
+        messages = _Messages(bag, drive)
+        start_ns = drive.stamp_ns(-0.1)
+        bag.write("/tf_static", start_ns, messages.static_transforms(start_ns))
+        pose_at = -0.1
+        for number in range(sets):
+            t = number / rate_hz
+            # Poses go ahead of the pictures they belong to, as a localisation at 50 Hz would deliver them in time.
+            until = t + 1 / rate_hz if number + 1 < sets else drive.duration_s + 0.2
+            while pose_at <= until:
+                messages.write_pose(pose_at)
+                pose_at = round(pose_at + _POSE_PERIOD_S, 6)
+            messages.write_pictures(drive.pictures(t, noise_seed=number))
+            if number % every == 0:
+                messages.write_truth(drive.truth(t), drive.stamp_ns(drive.key_time(t)))
+            if progress is not None:
+                progress(number + 1, sets)
+    return sets
+
+
+class _Messages:
+    """Builds and writes the messages of one drive."""
+
+    def __init__(self, bag: BagWriter, drive: Drive) -> None:
+        self.bag, self.drive = bag, drive
+        self.infos = [self._camera_info(i) for i in range(drive.rig.cameras.num_cameras)]
+
+    def header(self, stamp_ns: int, frame: str) -> Any:
+        seconds, rest = divmod(stamp_ns, 1_000_000_000)
+        stamp = self.bag.message("builtin_interfaces/msg/Time", sec=seconds, nanosec=rest)
+        return self.bag.message("std_msgs/msg/Header", stamp=stamp, frame_id=frame)
+
+    def _transform(self, stamp_ns: int, parent: str, child: str, pose: npt.NDArray[np.float64]) -> Any:
+        m = self.bag.message
+        x, y, z, w = (float(v) for v in Rotation.from_matrix(pose[:3, :3]).as_quat())
+        px, py, pz = (float(v) for v in pose[:3, 3])
+        return m(
+            "geometry_msgs/msg/TransformStamped",
+            header=self.header(stamp_ns, parent),
+            child_frame_id=child,
+            transform=m(
+                "geometry_msgs/msg/Transform",
+                translation=m("geometry_msgs/msg/Vector3", x=px, y=py, z=pz),
+                rotation=m("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w),
+            ),
+        )
+
+    def static_transforms(self, stamp_ns: int) -> Any:
+        cameras = self.drive.rig.cameras
+        transforms = [
+            self._transform(stamp_ns, BASE_FRAME, name, pose)
+            for name, pose in zip(cameras.names, cameras.base_from_camera, strict=True)
+        ]
+        return self.bag.message("tf2_msgs/msg/TFMessage", transforms=transforms)
+
+    def write_pose(self, t: float) -> None:
+        m, world = self.bag.message, self.drive.world
+        stamp_ns, pose = self.drive.stamp_ns(t), world.ego_pose(t)
+        transform = self._transform(stamp_ns, ODOM_FRAME, BASE_FRAME, pose)
+        self.bag.write("/tf", stamp_ns, m("tf2_msgs/msg/TFMessage", transforms=[transform]))
+        later = world.ego_pose(t + 0.02)
+        linear = pose[:3, :3].T @ (later[:3, 3] - pose[:3, 3]) / 0.02
+        angular = Rotation.from_matrix(pose[:3, :3].T @ later[:3, :3]).as_rotvec() / 0.02
+        twist = m(
+            "geometry_msgs/msg/Twist",
+            linear=m("geometry_msgs/msg/Vector3", **dict(zip("xyz", map(float, linear), strict=True))),
+            angular=m("geometry_msgs/msg/Vector3", **dict(zip("xyz", map(float, angular), strict=True))),
+        )
+        moved, zeros = transform.transform, np.zeros(36)
+        position = m("geometry_msgs/msg/Point", x=moved.translation.x, y=moved.translation.y, z=moved.translation.z)
+        odometry = m(
+            "nav_msgs/msg/Odometry",
+            header=transform.header,
+            child_frame_id=BASE_FRAME,
+            pose=m(
+                "geometry_msgs/msg/PoseWithCovariance",
+                pose=m("geometry_msgs/msg/Pose", position=position, orientation=moved.rotation),
+                covariance=zeros,
+            ),
+            twist=m("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=zeros),
+        )
+        self.bag.write("/odom", stamp_ns, odometry)
+
+    def _camera_info(self, camera: int) -> dict[str, Any]:
+        height, width = self.drive.rig.image_size
+        k = self.drive.rig.cameras.intrinsics[camera]
+        return {
+            "height": height,
+            "width": width,
+            "distortion_model": "plumb_bob",
+            "d": np.zeros(5),
+            "k": k.ravel(),
+            "r": np.eye(3).ravel(),
+            "p": np.concatenate([k, np.zeros((3, 1))], 1).ravel(),
+            "binning_x": 0,
+            "binning_y": 0,
+            "roi": self.bag.message(
+                "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+            ),
+        }
+
+    def write_pictures(self, pictures: Pictures) -> None:
+        m, names = self.bag.message, self.drive.rig.cameras.names
+        for camera in np.argsort(pictures.stamps_ns, kind="stable"):
+            name, stamp_ns = names[camera], pictures.stamps_ns[camera]
+            header = self.header(stamp_ns, name)
+            jpeg = simplejpeg.encode_jpeg(pictures.images[camera], quality=JPEG_QUALITY, colorspace="RGB")
+            image = m(
+                "sensor_msgs/msg/CompressedImage",
+                header=header,
+                format="rgb8; jpeg compressed bgr8",
+                data=np.frombuffer(jpeg, np.uint8),
+            )
+            self.bag.write(f"/{name}/image_rect_compressed", stamp_ns, image)
+            info = m("sensor_msgs/msg/CameraInfo", header=header, **self.infos[camera])
+            self.bag.write(f"/{name}/camera_info", stamp_ns, info)
+
+    def write_truth(self, truth: Truth, stamp_ns: int) -> None:
+        m, grid = self.bag.message, OCC3D_GRID
+        # Ids below 18 repeat the class, as in predictions.
+        instances = np.where(truth.instances > 0, truth.instances + FIRST_INSTANCE_ID, truth.semantics)
+        occupancy = m(
+            "flashocc_ros/msg/Occupancy3D",
+            header=self.header(stamp_ns, BASE_FRAME),
+            resolution=grid.resolution_m,
+            origin=m("geometry_msgs/msg/Point", **dict(zip("xyz", grid.origin_m, strict=True))),
+            size_x=grid.size[0],
+            size_y=grid.size[1],
+            size_z=grid.size[2],
+            labels=truth.semantics.ravel(),
+            instances=instances.astype(np.uint16).ravel(),
+            class_table=CLASS_TABLE_NAME,
+            class_table_version=CLASS_TABLE_VERSION,
+        )
+        message = m(
+            "flashocc_ros/msg/OccupancyTruth",
+            occupancy=occupancy,
+            mask_camera=truth.mask_camera.ravel(),
+            mask_lidar=truth.mask_lidar.ravel(),
+            lidar_origin=m("geometry_msgs/msg/Point", **dict(zip("xyz", LIDAR_MOUNT_M, strict=True))),
+        )
+        self.bag.write(TRUTH_TOPIC, stamp_ns, message)
