@@ -164,7 +164,7 @@ class Buffer:
         if timeout is not None and timeout.nanoseconds > 0:
             self.can_transform(target_frame, source_frame, time, timeout)
         with self._changed:
-            pose, stamp_ns = self._lookup(target_frame, source_frame, time.nanoseconds)
+            pose, stamp_ns = self._lookup(target_frame, source_frame, _ns(time))
         return _message(pose, stamp_ns, target_frame, source_frame)
 
     def lookup_transform_full(
@@ -181,8 +181,8 @@ class Buffer:
         with self._changed:
             while True:
                 try:
-                    fixed_from_source, _ = self._lookup(fixed_frame, source_frame, source_time.nanoseconds)
-                    target_from_fixed, stamp_ns = self._lookup(target_frame, fixed_frame, target_time.nanoseconds)
+                    fixed_from_source, _ = self._lookup(fixed_frame, source_frame, _ns(source_time))
+                    target_from_fixed, stamp_ns = self._lookup(target_frame, fixed_frame, _ns(target_time))
                 except TransformException:
                     if not self._changed.wait(deadline - steady.monotonic()):
                         raise
@@ -202,7 +202,7 @@ class Buffer:
         with self._changed:
             while True:
                 try:
-                    self._lookup(target_frame, source_frame, time.nanoseconds)
+                    self._lookup(target_frame, source_frame, _ns(time))
                 except TransformException as error:
                     remaining = deadline - steady.monotonic()
                     if remaining > 0 and self._changed.wait(remaining):
@@ -227,7 +227,7 @@ class Buffer:
         if not np.isfinite(position).all() or not abs(quaternion @ quaternion - 1) < UNIT_TOLERANCE:
             logger.error("ignoring %s -> %s from %s: not finite or no unit quaternion", parent, child, authority)
             return
-        stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        stamp_ns = _ns(message.header.stamp)
         with self._changed:
             frame = self._frames.get(child)
             if frame is None or frame.static != static:
@@ -355,6 +355,11 @@ class TransformListener:
         """Takes a ``tf2_msgs/TFMessage`` of static transforms."""
         for transform in data.transforms:
             self.buffer.set_transform_static(transform, "default_authority")
+
+
+def _ns(time: Any) -> int:
+    """Nanoseconds of an ``rclpy.time.Time`` or a ``builtin_interfaces/Time``."""
+    return time.nanoseconds if hasattr(time, "nanoseconds") else time.sec * 1_000_000_000 + time.nanosec
 
 
 def _matrix(translation: Float64, rotation: Rotation) -> Float64:
