@@ -1,0 +1,84 @@
+"""``flashocc eval``: mIoU, RayIoU and RayPQ of a checkpoint or an exported engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(
+    epilog="Examples: flashocc eval --variant synthetic-tiny --seeds 1000:1010. "
+    "flashocc eval --variant flashocc-r50-M0 --checkpoint M0.pth --nuscenes data/nuscenes --engine torch. "
+    "flashocc eval --bag drive_1000"
+)
+def evaluate(
+    variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "synthetic-tiny",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights, or the folder of an export; default: shipped.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    seeds: Annotated[str | None, typer.Option(help="Synthetic drives FIRST:STOP; 1000 and up are held out.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Key frames per synthetic drive.")] = 8,
+    bag: Annotated[list[Path] | None, typer.Option(help="Recording with ground truth; may be repeated.")] = None,
+    nuscenes: Annotated[Path | None, typer.Option(help="nuScenes folder with gts/ of Occ3D beside samples/.")] = None,
+    version: Annotated[str, typer.Option(help="nuScenes version.")] = "v1.0-trainval",
+    split: Annotated[str, typer.Option(help="nuScenes split or comma-separated scene names.")] = "val",
+    mask: Annotated[str, typer.Option(help="Voxels that count for mIoU: camera, lidar or none.")] = "camera",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the sequences.")] = 1,
+    output: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
+) -> None:
+    """Measure a network against ground truth; prints the tables of the reference."""
+    from rich.progress import Progress
+
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.evaluation.frames import BagFrames, EvalData, SyntheticFrames
+    from flashocc_ros.evaluation.run import PredictorSettings, format_tables
+    from flashocc_ros.evaluation.run import evaluate as run
+    from flashocc_ros.model.variants import get_variant
+
+    if mask not in ("camera", "lidar", "none"):
+        raise ConfigError(f"--mask {mask} must be camera, lidar or none")
+    if sum(choice is not None for choice in (seeds, bag or None, nuscenes)) > 1:
+        raise ConfigError("choose one of --seeds, --bag and --nuscenes")
+    data: EvalData
+    if nuscenes is not None:
+        from flashocc_ros.data.nuscenes import NuScenesFrames
+
+        data = NuScenesFrames(nuscenes, version, tuple(split.split(",")) if "," in split else split)
+    elif bag:
+        data = BagFrames(tuple(bag))
+    else:
+        data = SyntheticFrames(_seed_range(seeds or "1000:1005"), frames)
+    settings = PredictorSettings(get_variant(variant).name, str(checkpoint) if checkpoint else None, engine, precision)
+    with Progress(transient=True) as bar:
+        task = bar.add_task("evaluating", total=None)
+        scores = run(
+            data,
+            settings,
+            None if mask == "none" else mask,  # type: ignore[arg-type]
+            processes,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    result = {"variant": settings.variant, "engine": engine, "precision": precision, **scores.result()}
+    typer.echo(format_tables(result))
+    if output is not None:
+        output.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _seed_range(text: str) -> tuple[int, ...]:
+    from flashocc_ros.errors import ConfigError
+
+    first, _, stop = text.partition(":")
+    try:
+        seeds = range(int(first), int(stop) if stop else int(first) + 1)
+    except ValueError as error:
+        raise ConfigError(f"--seeds {text} must be a number or FIRST:STOP, e.g. 1000:1010") from error
+    if not seeds or seeds.start < 0:
+        raise ConfigError(f"--seeds {text} holds no seed; e.g. 1000:1010")
+    return tuple(seeds)

@@ -1,0 +1,159 @@
+"""Frames with ground truth, sequence by sequence, from the synthetic world, a recording or nuScenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.errors import BagError
+from flashocc_ros.labels import FIRST_INSTANCE_ID
+from flashocc_ros.structures import CameraRig
+
+LIDAR_ORIGIN_M = (0.9858, 0.0, 1.8402)
+"""Where the benchmark places the lidar on the vehicle."""
+TRUTH_TYPE = "flashocc_ros/msg/OccupancyTruth"
+
+
+@dataclass(frozen=True, eq=False)
+class EvalFrame:
+    """One camera set and what should come out.
+
+    Attributes:
+        images: N uint8 (H, W, 3) RGB.
+        rig: intrinsics of these images and mounting.
+        odom_from_base: (N, 4, 4) vehicle pose at each shutter.
+        stamp_ns: key stamp.
+        semantics: (200, 200, 16) uint8; mask_camera, mask_lidar: the same shape, bool.
+        instances: (200, 200, 16) int32, 0 = none; None where the truth has no instances.
+        origins: (T, 3) lidar origins of the sequence in this frame's base frame, metres.
+    """
+
+    images: list[npt.NDArray[np.uint8]]
+    rig: CameraRig
+    odom_from_base: npt.NDArray[np.float64]
+    stamp_ns: int
+    semantics: npt.NDArray[np.uint8]
+    mask_camera: npt.NDArray[np.bool_]
+    mask_lidar: npt.NDArray[np.bool_]
+    instances: npt.NDArray[np.int32] | None
+    origins: npt.NDArray[np.float64]
+
+
+class EvalData(Protocol):
+    """A data set cut into sequences that do not depend on each other; must survive pickling to other processes."""
+
+    def sequences(self) -> list[Any]: ...
+
+    def frames(self, sequence: Any) -> Iterator[EvalFrame]: ...
+
+
+def lidar_origins(
+    odom_from_base: npt.NDArray[np.float64], index: int, mount_m: npt.ArrayLike = LIDAR_ORIGIN_M
+) -> npt.NDArray[np.float64]:
+    """Lidar origins of all key frames (T, 4, 4) seen from key frame ``index``, (T, 3) metres."""
+    mount = np.append(np.asarray(mount_m, np.float64), 1.0)
+    return np.asarray((np.linalg.inv(odom_from_base[index]) @ odom_from_base @ mount)[:, :3])
+
+
+@dataclass(frozen=True)
+class SyntheticFrames:
+    """Key frames of drives through the synthetic world, drawn as they are needed; 1000 and up were never trained on."""
+
+    seeds: tuple[int, ...]
+    frames_per_seed: int = 8
+
+    def sequences(self) -> list[int]:
+        return list(self.seeds)
+
+    def frames(self, sequence: int) -> Iterator[EvalFrame]:
+        from flashocc_ros.data.synthetic import Drive
+        from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
+
+        drive = Drive(sequence, 0.5 * self.frames_per_seed + 0.5, threads=1)
+        times = [k * drive.interval_s for k in range(self.frames_per_seed)]
+        poses = np.stack([drive.world.ego_pose(drive.key_time(t)) for t in times])
+        for index in range(self.frames_per_seed):
+            sample = drive.sample(index)
+            yield EvalFrame(
+                sample.images,
+                sample.rig,
+                sample.odom_from_base,
+                sample.stamp_ns,
+                sample.semantics,
+                sample.mask_camera > 0,
+                sample.mask_lidar > 0,
+                sample.instances,
+                lidar_origins(poses, index, LIDAR_MOUNT_M),
+            )
+
+
+@dataclass(frozen=True)
+class BagFrames:
+    """Camera sets of recordings that carry ground truth at the key stamp; one recording is one sequence."""
+
+    bags: tuple[Path, ...]
+
+    def sequences(self) -> list[Path]:
+        return list(self.bags)
+
+    def frames(self, sequence: Path) -> Iterator[EvalFrame]:
+        from flashocc_ros.bags import read_sets
+
+        truths = read_truth(sequence)
+        used = [s for s in read_sets(sequence, decode=False) if s.stamp_ns in truths]
+        if not used:
+            raise BagError(f"{sequence}: no camera set has ground truth at its key stamp; record both together")
+        poses = np.stack([s.odom_from_base[0] for s in used])
+        index = 0
+        for camera_set in read_sets(sequence):
+            truth = truths.get(camera_set.stamp_ns)
+            if truth is None:
+                continue
+            yield EvalFrame(
+                list(camera_set.images),
+                camera_set.rig,
+                camera_set.odom_from_base,
+                camera_set.stamp_ns,
+                truth["semantics"],
+                truth["mask_camera"],
+                truth["mask_lidar"],
+                truth["instances"],
+                lidar_origins(poses, index, truth["lidar_origin"]),
+            )
+            index += 1
+
+
+def read_truth(bag: Path) -> dict[int, dict[str, Any]]:
+    """Ground truth of a recording by stamp: semantics, instances, mask_camera, mask_lidar, lidar_origin.
+
+    Raises:
+        BagError: the recording has no topic of type ``OccupancyTruth``.
+    """
+    from flashocc_ros.bags import BagReader
+
+    with BagReader(bag) as reader:
+        topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE]
+        if not topics:
+            raise BagError(f"{bag} has no ground truth ({TRUTH_TYPE}); `flashocc synth` writes recordings with it")
+        result = {}
+        for topic, _, cdr in reader.messages(topics[:1]):
+            message = reader.deserialize(cdr, topic.type)
+            grid, stamp = message.occupancy, message.occupancy.header.stamp
+            shape = (grid.size_x, grid.size_y, grid.size_z)
+            instances = None
+            if len(grid.instances):
+                ids = np.asarray(grid.instances, np.int32).reshape(shape)
+                instances = np.where(ids >= FIRST_INSTANCE_ID, ids, 0)
+            result[stamp.sec * 1_000_000_000 + stamp.nanosec] = {
+                "semantics": np.asarray(grid.labels, np.uint8).reshape(shape),
+                "instances": instances,
+                "mask_camera": np.asarray(message.mask_camera, np.uint8).reshape(shape) > 0,
+                "mask_lidar": np.asarray(message.mask_lidar, np.uint8).reshape(shape) > 0,
+                "lidar_origin": (message.lidar_origin.x, message.lidar_origin.y, message.lidar_origin.z),
+            }
+        return result

@@ -1,0 +1,198 @@
+"""Run a predictor over a data set and measure it, on several processes if wanted."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from flashocc_ros.evaluation.frames import EvalData
+from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU
+from flashocc_ros.evaluation.ray_iou import THRESHOLDS_M, RayIoU
+from flashocc_ros.evaluation.ray_pq import RayPQ
+from flashocc_ros.evaluation.rays import select_origins
+from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
+
+
+@dataclass(frozen=True)
+class PredictorSettings:
+    """How every process opens its predictor; see ``Predictor``."""
+
+    variant: str
+    checkpoint: str | None = None
+    engine: str = "auto"
+    precision: str = "fp32"
+
+
+@dataclass
+class Scores:
+    """Metrics of some sequences; adding them up is exact.
+
+    Attributes:
+        voxels: mIoU over masked voxels; rays: RayIoU; panoptic: RayPQ.
+        above_ground: hits and union of occupied voxels three or more above the lowest, masked.
+        frames: samples counted; panoptic_frames: those with instances on both sides.
+        predict_s: seconds spent in the predictor.
+    """
+
+    voxels: MeanIoU
+    rays: RayIoU = field(default_factory=RayIoU)
+    panoptic: RayPQ = field(default_factory=RayPQ)
+    above_ground: Any = field(default_factory=lambda: np.zeros(2, np.int64))
+    frames: int = 0
+    panoptic_frames: int = 0
+    predict_s: float = 0.0
+
+    def merge(self, other: Scores) -> None:
+        """Add other sequences."""
+        self.voxels.merge(other.voxels)
+        self.rays.merge(other.rays)
+        self.panoptic.merge(other.panoptic)
+        self.above_ground += other.above_ground
+        self.frames += other.frames
+        self.panoptic_frames += other.panoptic_frames
+        self.predict_s += other.predict_s
+
+    def result(self) -> dict[str, Any]:
+        """All numbers, ready for JSON; NaN becomes None."""
+        voxels, rays = self.voxels.compute(), self.rays.compute()
+        hits, union = self.above_ground
+        out: dict[str, Any] = {
+            "frames": self.frames,
+            "mask": self.voxels.mask,
+            "mIoU": _plain(voxels["mIoU"]),
+            "above_ground_occupied_IoU": _plain(hits / union if union else float("nan")),
+            "IoU": dict(zip(CLASS_NAMES, map(_plain, voxels["per_class"]), strict=True)),
+            "RayIoU_per_class": _table(rays),
+            **{name: _plain(value) for name, value in rays.items() if name != "per_class"},
+            "predict_ms": round(1000 * self.predict_s / max(1, self.frames), 2),
+        }
+        if self.panoptic_frames:
+            quality = self.panoptic.compute()
+            out.update({name: _plain(quality[name]) for name in quality if name.startswith("RayPQ")})
+            out["RayPQ_per_class"] = _table(quality)
+        return out
+
+
+def evaluate(
+    data: EvalData,
+    settings: PredictorSettings,
+    mask: Mask | None = "camera",
+    processes: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Scores:
+    """Scores over all sequences of ``data``; the temporal memory is cleared between sequences.
+
+    Args:
+        processes: workers that share the sequences; the result does not depend on their number.
+        progress: called with sequences done and their number.
+    """
+    sequences = data.sequences()
+    total = Scores(MeanIoU(mask))
+    if processes <= 1 or len(sequences) <= 1:
+        predictor = _open(settings)
+        for done, sequence in enumerate(sequences, 1):
+            total.merge(score_sequence(data, sequence, predictor, mask))
+            if progress is not None:
+                progress(done, len(sequences))
+        return total
+    context = multiprocessing.get_context("spawn")
+    parts: dict[int, Scores] = {}
+    with ProcessPoolExecutor(min(processes, len(sequences)), context, initializer=_start, initargs=(settings,)) as pool:
+        futures = {pool.submit(_score, data, sequence, mask): i for i, sequence in enumerate(sequences)}
+        for done, future in enumerate(as_completed(futures), 1):
+            parts[futures[future]] = future.result()
+            if progress is not None:
+                progress(done, len(sequences))
+    # In the order of one process, so that sums of floating-point numbers agree to the last bit.
+    for index in sorted(parts):
+        total.merge(parts[index])
+    return total
+
+
+def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | None) -> Scores:
+    """Scores of one sequence from its start."""
+    scores = Scores(MeanIoU(mask))
+    predictor.reset()
+    for frame in data.frames(sequence):
+        started = time.perf_counter()
+        occupancy = predictor(frame.images, frame.rig, frame.odom_from_base, frame.stamp_ns)
+        scores.predict_s += time.perf_counter() - started
+        scores.frames += 1
+        voxel_mask = {"camera": frame.mask_camera, "lidar": frame.mask_lidar, None: None}[mask]
+        scores.voxels.update(occupancy.semantics, frame.semantics, voxel_mask)
+        counted = np.ones(frame.semantics.shape, bool) if voxel_mask is None else voxel_mask
+        pred = (occupancy.semantics != FREE) & counted
+        truth = (frame.semantics != FREE) & counted
+        scores.above_ground += (int((pred & truth)[..., 3:].sum()), int((pred | truth)[..., 3:].sum()))
+        origins = select_origins(frame.origins)
+        scores.rays.update(occupancy.semantics, frame.semantics, origins)
+        if occupancy.instances is not None and frame.instances is not None:
+            scores.panoptic.update(occupancy.semantics, occupancy.instances, frame.semantics, frame.instances, origins)
+            scores.panoptic_frames += 1
+    return scores
+
+
+_PREDICTOR: Any = None
+
+
+def _open(settings: PredictorSettings) -> Any:
+    from flashocc_ros.predictor import Predictor
+
+    return Predictor(settings.variant, settings.checkpoint, settings.engine, settings.precision)
+
+
+def _start(settings: PredictorSettings) -> None:
+    global _PREDICTOR
+    _PREDICTOR = _open(settings)
+
+
+def _score(data: EvalData, sequence: Any, mask: Mask | None) -> Scores:
+    return score_sequence(data, sequence, _PREDICTOR, mask)
+
+
+def _plain(value: Any) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
+
+
+def _table(result: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    rows = result["per_class"]
+    return {
+        CLASS_NAMES[c]: {f"@{t:g}": _plain(rows[i, c]) for i, t in enumerate(THRESHOLDS_M)}
+        for c in range(min(rows.shape[1], NUM_CLASSES - 1))
+    }
+
+
+def format_tables(result: dict[str, Any]) -> str:
+    """The reference's print-out: IoU per class and mIoU, then the table over distance thresholds, in percent."""
+    frames = result["frames"]
+    lines = [f"===> per class IoU of {frames} samples:"]
+    lines += [f"===> {name} - IoU = {_percent(result['IoU'][name])}" for name in CLASS_NAMES[:-1]]
+    lines.append(f"===> mIoU of {frames} samples: {_percent(result['mIoU'])}")
+    for kind, column in (("RayIoU", "IoU"), ("RayPQ", "PQ")):
+        if kind not in result:
+            continue
+        names = [f"{column}@{t:g}" for t in THRESHOLDS_M]
+        rows = [[name, *(_percent(v) for v in values.values())] for name, values in result[f"{kind}_per_class"].items()]
+        rows.append(["MEAN", *(_percent(result[f"{kind}@{t:g}"]) for t in THRESHOLDS_M)])
+        lines += ["", *_grid(["Class Names", *names], rows), f"{kind}: {_percent(result[kind])}"]
+    return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "nan" if value is None else f"{100 * value:.2f}"
+
+
+def _grid(header: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    rule = "+" + "+".join("-" * (w + 2) for w in widths) + "+"
+
+    def text(row: list[str]) -> str:
+        return "|" + "|".join(f" {cell:^{w}} " for cell, w in zip(row, widths, strict=True)) + "|"
+
+    return [rule, text(header), rule, *map(text, rows[:-1]), rule, text(rows[-1]), rule]
