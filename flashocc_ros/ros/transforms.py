@@ -16,7 +16,6 @@ import numpy.typing as npt
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.time import Time
-from scipy.spatial.transform import Rotation
 
 from flashocc_ros.ros.fallback import (
     Buffer,
@@ -226,10 +225,17 @@ class TfListener(TransformListener):
 def matrix_of(message: TransformStamped) -> Float64:
     """(4, 4) float64 of a transform message: ``frame_id`` from ``child_frame_id``."""
     translation, rotation = message.transform.translation, message.transform.rotation
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_quat([rotation.x, rotation.y, rotation.z, rotation.w]).as_matrix()
-    pose[:3, 3] = translation.x, translation.y, translation.z
-    return pose
+    x, y, z, w = rotation.x, rotation.y, rotation.z, rotation.w
+    scale = 2.0 / (x * x + y * y + z * z + w * w)
+    xs, ys, zs = x * scale, y * scale, z * scale
+    return np.array(
+        [
+            [1 - y * ys - z * zs, x * ys - w * zs, x * zs + w * ys, translation.x],
+            [x * ys + w * zs, 1 - x * xs - z * zs, y * zs - w * xs, translation.y],
+            [x * zs - w * ys, y * zs + w * xs, 1 - x * xs - y * ys, translation.z],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )
 
 
 def frames_by_camera(cameras: Sequence[str], frames: Mapping[str, str]) -> tuple[str, ...]:

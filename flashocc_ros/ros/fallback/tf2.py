@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import bisect
 import logging
+import math
 import threading
 import time as steady
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from geometry_msgs.msg import TransformStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import JumpThreshold
@@ -23,11 +22,10 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
 from rclpy.time import Time
-from scipy.spatial.transform import Rotation, Slerp
+
+from flashocc_ros.ros.fallback.rigid import IDENTITY, Pose, compose, interpolate, inverse, normalized
 
 logger = logging.getLogger(__name__)
-
-Float64 = npt.NDArray[np.float64]
 
 DEFAULT_CACHE_S = 10.0
 MAX_DEPTH = 1000
@@ -60,9 +58,9 @@ class _Frame:
     def __init__(self, static: bool) -> None:
         self.static = static
         self.stamps: list[int] = []
-        self.samples: list[tuple[str, Float64, Float64]] = []  # parent, translation (3,), quaternion x y z w (4,)
+        self.samples: list[tuple[str, Pose]] = []  # parent and parent_from_frame
 
-    def insert(self, stamp_ns: int, sample: tuple[str, Float64, Float64], cache_ns: int) -> bool:
+    def insert(self, stamp_ns: int, sample: tuple[str, Pose], cache_ns: int) -> bool:
         if self.static:
             self.stamps, self.samples = [stamp_ns], [sample]
             return True
@@ -80,43 +78,33 @@ class _Frame:
         self.samples.insert(index, sample)
         return True
 
-    def at(self, stamp_ns: int, name: str) -> tuple[str, Float64]:
-        """Parent and ``parent_from_frame`` (4, 4).
+    def at(self, stamp_ns: int, name: str) -> tuple[str, Pose]:
+        """Parent and ``parent_from_frame``.
 
         Raises:
             ExtrapolationException: outside of the samples.
         """
         if self.static:
-            parent, translation, quaternion = self.samples[0]
-            return parent, _matrix(translation, Rotation.from_quat(quaternion))
+            return self.samples[0]
         if not self.stamps:
             raise ExtrapolationException(f"no data for frame {name} in the buffer")
         index = bisect.bisect_right(self.stamps, stamp_ns)
         if index and self.stamps[index - 1] == stamp_ns:
-            parent, translation, quaternion = self.samples[index - 1]
-            return parent, _matrix(translation, Rotation.from_quat(quaternion))
+            return self.samples[index - 1]
+        if 0 < index < len(self.stamps):
+            (parent, start), (next_parent, end) = self.samples[index - 1], self.samples[index]
+            if parent != next_parent:
+                return parent, start
+            ratio = (stamp_ns - self.stamps[index - 1]) / (self.stamps[index] - self.stamps[index - 1])
+            return parent, interpolate(start, end, ratio)
         asked, first, last = (f"{value / 1e9:.6f}" for value in (stamp_ns, self.stamps[0], self.stamps[-1]))
         if len(self.stamps) == 1:
-            raise ExtrapolationException(
-                f"Lookup would require extrapolation at time {asked}, but only time {first} is in the buffer, "
-                f"when looking up frame {name}"
-            )
-        if index == len(self.stamps):
-            raise ExtrapolationException(
-                f"Lookup would require extrapolation into the future. Requested time {asked} but the latest data is at "
-                f"time {last}, when looking up frame {name}"
-            )
-        if index == 0:
-            raise ExtrapolationException(
-                f"Lookup would require extrapolation into the past. Requested time {asked} but the earliest data is at "
-                f"time {first}, when looking up frame {name}"
-            )
-        (parent, start, start_q), (next_parent, end, end_q) = self.samples[index - 1], self.samples[index]
-        if parent != next_parent:
-            return parent, _matrix(start, Rotation.from_quat(start_q))
-        ratio = (stamp_ns - self.stamps[index - 1]) / (self.stamps[index] - self.stamps[index - 1])
-        rotation = Slerp([0.0, 1.0], Rotation.from_quat([start_q, end_q]))(ratio)
-        return parent, _matrix(start + ratio * (end - start), rotation)
+            what = f"at time {asked}, but only time {first} is in the buffer"
+        elif index == 0:
+            what = f"into the past. Requested time {asked} but the earliest data is at time {first}"
+        else:
+            what = f"into the future. Requested time {asked} but the latest data is at time {last}"
+        raise ExtrapolationException(f"Lookup would require extrapolation {what}, when looking up frame {name}")
 
 
 class Buffer:
@@ -187,7 +175,7 @@ class Buffer:
                     if not self._changed.wait(deadline - steady.monotonic()):
                         raise
                 else:
-                    return _message(target_from_fixed @ fixed_from_source, stamp_ns, target_frame, source_frame)
+                    return _message(compose(target_from_fixed, fixed_from_source), stamp_ns, target_frame, source_frame)
 
     def can_transform(
         self,
@@ -219,12 +207,13 @@ class Buffer:
     def _insert(self, message: TransformStamped, authority: str, static: bool) -> None:
         child, parent = message.child_frame_id.lstrip("/"), message.header.frame_id.lstrip("/")
         translation, rotation = message.transform.translation, message.transform.rotation
-        position = np.array([translation.x, translation.y, translation.z])
-        quaternion = np.array([rotation.x, rotation.y, rotation.z, rotation.w])
+        position = (translation.x, translation.y, translation.z)
+        quaternion = (rotation.x, rotation.y, rotation.z, rotation.w)
         if not child or not parent or child == parent:
             logger.error("ignoring a transform from %r to %r from %s", parent, child, authority)
             return
-        if not np.isfinite(position).all() or not abs(quaternion @ quaternion - 1) < UNIT_TOLERANCE:
+        unit = abs(sum(value * value for value in quaternion) - 1) < UNIT_TOLERANCE
+        if not unit or not all(math.isfinite(value) for value in position):
             logger.error("ignoring %s -> %s from %s: not finite or no unit quaternion", parent, child, authority)
             return
         stamp_ns = _ns(message.header.stamp)
@@ -232,7 +221,7 @@ class Buffer:
             frame = self._frames.get(child)
             if frame is None or frame.static != static:
                 frame = self._frames[child] = _Frame(static)
-            if not frame.insert(stamp_ns, (parent, position, quaternion), self._cache_ns):
+            if not frame.insert(stamp_ns, (parent, (position, normalized(quaternion))), self._cache_ns):
                 logger.warning("ignoring data from the past for frame %s", child)
                 return
             self._known.update((child, parent))
@@ -245,17 +234,17 @@ class Buffer:
             if frame not in self._known:
                 raise LookupException(f'"{frame}" passed to lookupTransform does not exist.')
 
-    def _lookup(self, target: str, source: str, stamp_ns: int) -> tuple[Float64, int]:
+    def _lookup(self, target: str, source: str, stamp_ns: int) -> tuple[Pose, int]:
         self._validate(target, source)
         if target == source:
-            return np.eye(4), stamp_ns
+            return IDENTITY, stamp_ns
         if stamp_ns == 0:
             stamp_ns = self._latest_common_ns(target, source)
         from_source, source_error = self._climb(source, stamp_ns)
         from_target, target_error = self._climb(target, stamp_ns)
         for frame, ancestor_from_source in from_source.items():
             if frame in from_target:
-                return np.linalg.inv(from_target[frame]) @ ancestor_from_source, stamp_ns
+                return compose(inverse(from_target[frame]), ancestor_from_source), stamp_ns
         error = source_error or target_error
         if error is not None:
             raise error
@@ -264,9 +253,9 @@ class Buffer:
             "tree. Tf has two or more unconnected trees."
         )
 
-    def _climb(self, frame: str, stamp_ns: int) -> tuple[dict[str, Float64], ExtrapolationException | None]:
+    def _climb(self, frame: str, stamp_ns: int) -> tuple[dict[str, Pose], ExtrapolationException | None]:
         """Pose of ``frame`` in itself and each of its ancestors, and the error that ended the climb before the root."""
-        poses = {frame: np.eye(4)}
+        poses = {frame: IDENTITY}
         ancestor = frame
         while ancestor in self._frames:
             try:
@@ -275,7 +264,7 @@ class Buffer:
                 return poses, error
             if parent in poses or len(poses) > MAX_DEPTH:
                 raise LookupException(f"The tf tree is invalid because it contains a loop through {parent}.")
-            poses[parent] = parent_from_ancestor @ poses[ancestor]
+            poses[parent] = compose(parent_from_ancestor, poses[ancestor])
             ancestor = parent
         return poses, None
 
@@ -362,18 +351,11 @@ def _ns(time: Any) -> int:
     return time.nanoseconds if hasattr(time, "nanoseconds") else time.sec * 1_000_000_000 + time.nanosec
 
 
-def _matrix(translation: Float64, rotation: Rotation) -> Float64:
-    pose = np.eye(4)
-    pose[:3, :3] = rotation.as_matrix()
-    pose[:3, 3] = translation
-    return pose
-
-
-def _message(pose: Float64, stamp_ns: int, target_frame: str, source_frame: str) -> TransformStamped:
+def _message(pose: Pose, stamp_ns: int, target_frame: str, source_frame: str) -> TransformStamped:
     message = TransformStamped(child_frame_id=source_frame)
     message.header.frame_id = target_frame
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
     vector, rotation = message.transform.translation, message.transform.rotation
-    vector.x, vector.y, vector.z = pose[:3, 3].tolist()
-    rotation.x, rotation.y, rotation.z, rotation.w = Rotation.from_matrix(pose[:3, :3]).as_quat().tolist()
+    vector.x, vector.y, vector.z = pose[0]
+    rotation.x, rotation.y, rotation.z, rotation.w = pose[1]
     return message

@@ -1,0 +1,61 @@
+"""Pose arithmetic of the transform buffer against scipy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from scipy.spatial.transform import Rotation, Slerp
+
+from flashocc_ros.ros.fallback.rigid import IDENTITY, Pose, compose, interpolate, inverse
+from flashocc_ros.ros.transforms import matrix_of
+
+pytestmark = pytest.mark.ros
+
+
+def random_pose(rng: np.random.Generator) -> Pose:
+    a, b, c = rng.normal(0, 10, 3).tolist()
+    x, y, z, w = Rotation.random(rng=rng).as_quat().tolist()
+    return (a, b, c), (x, y, z, w)
+
+
+def matrix(pose: Pose) -> np.ndarray:
+    out = np.eye(4)
+    out[:3, :3] = Rotation.from_quat(pose[1]).as_matrix()
+    out[:3, 3] = pose[0]
+    return out
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_compose_and_inverse(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = random_pose(rng), random_pose(rng)
+    np.testing.assert_allclose(matrix(compose(first, second)), matrix(first) @ matrix(second), atol=1e-12)
+    np.testing.assert_allclose(matrix(compose(first, inverse(first))), np.eye(4), atol=1e-12)
+    np.testing.assert_array_equal(matrix(IDENTITY), np.eye(4))
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("ratio", [0.0, 0.3, 1.0])
+def test_interpolation_takes_the_shorter_arc(seed: int, ratio: float) -> None:
+    rng = np.random.default_rng(seed)
+    start, end = random_pose(rng), random_pose(rng)
+    got = matrix(interpolate(start, end, ratio))
+    expected = Slerp([0, 1], Rotation.from_quat([start[1], end[1]]))(ratio)
+    np.testing.assert_allclose(got[:3, :3], expected.as_matrix(), atol=1e-9)
+    np.testing.assert_allclose(got[:3, 3], (1 - ratio) * np.array(start[0]) + ratio * np.array(end[0]), atol=1e-12)
+
+
+def test_interpolation_between_equal_rotations() -> None:
+    pose = random_pose(np.random.default_rng(0))
+    np.testing.assert_allclose(matrix(interpolate(pose, pose, 0.5)), matrix(pose), atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_matrix_of_a_message(seed: int) -> None:
+    pose = random_pose(np.random.default_rng(seed))
+    message = TransformStamped()
+    vector, quaternion = message.transform.translation, message.transform.rotation
+    vector.x, vector.y, vector.z = pose[0]
+    quaternion.x, quaternion.y, quaternion.z, quaternion.w = pose[1]
+    np.testing.assert_allclose(matrix_of(message), matrix(pose), atol=1e-12)
