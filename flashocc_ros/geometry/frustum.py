@@ -40,7 +40,7 @@ def _linspace(stop: int, count: int) -> Float32:
 
 
 def _depths(bins: DepthBins) -> Float32:
-    """Bin depths in metres; the exponents of log-spaced bins are rounded to float32 step by step, as in the reference."""
+    """Bin depths in metres; exponents of log-spaced bins are rounded to float32 step by step, as in the reference."""
     if not bins.sid:
         return np.asarray(bins.values(), np.float32)
     span = np.log(np.float32((bins.stop_m - 1) / bins.start_m))

@@ -68,8 +68,13 @@ class Mismatch:
     extra: tuple[str, ...]
     misshaped: tuple[str, ...]
 
+    @property
+    def size(self) -> int:
+        """Number of keys that differ."""
+        return len(self.missing) + len(self.extra) + len(self.misshaped)
+
     def __bool__(self) -> bool:
-        return bool(self.missing or self.extra or self.misshaped)
+        return self.size > 0
 
     def __str__(self) -> str:
         parts = (("missing", self.missing), ("extra", self.extra), ("misshaped", self.misshaped))

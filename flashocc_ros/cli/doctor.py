@@ -1,0 +1,41 @@
+"""``flashocc doctor``: is the installation sound, and what is this file?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flashocc_ros.cli import doctor_environment, doctor_files
+from flashocc_ros.cli.doctor_findings import Finding
+from flashocc_ros.errors import InputError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+EPILOG = "Examples: flashocc doctor | flashocc doctor weights.pth | flashocc doctor drive/ | flashocc doctor export/"
+
+
+@app.command(epilog=EPILOG)
+def doctor(
+    target: Annotated[
+        Path | None, typer.Argument(help="A checkpoint, a recording or an export; without it, this machine.")
+    ] = None,
+) -> None:
+    """Check the installation, a checkpoint, a bag or an export."""
+    if target is None:
+        findings = doctor_environment.check()
+    elif not target.exists():
+        raise InputError(f"there is nothing at {target}; give a checkpoint, a recording or the folder of an export")
+    else:
+        findings = doctor_files.check(target)
+    _show(findings)
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(findings: list[Finding]) -> None:
+    width = max(len(finding.topic) for finding in findings)
+    for finding in findings:
+        mark = {"ok": "ok     ", "info": "       ", "warn": "warning", "error": "ERROR  "}[finding.level]
+        typer.echo(f"{mark} {finding.topic:<{width}}  {finding.text}")

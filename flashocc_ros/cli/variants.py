@@ -1,0 +1,78 @@
+"""``flashocc variants``: the table of networks."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from flashocc_ros.model.variants import VARIANTS, Variant
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+EPILOG = "Example: flashocc variants --json | jq '.[] | select(.panoptic) | .name'"
+
+
+@app.command(epilog=EPILOG)
+def variants(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array with all columns.")] = False,
+) -> None:
+    """List every network with size, cost and published accuracy."""
+    rows = [describe(variant) for variant in VARIANTS.values()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("variant", "input", "frames", "depths", "stereo", "panoptic", "M params", "GMAC", "mIoU/RayIoU/RayPQ")
+    for row in rows:
+        accuracy = "/".join("-" if row[key] is None else f"{row[key]:g}" for key in ("miou", "rayiou", "raypq"))
+        table.add_row(
+            row["name"],
+            "x".join(map(str, row["input_size"])),
+            str(row["frames"]),
+            str(row["depth_bins"]) + (" log" if row["sid"] else ""),
+            "yes" if row["stereo"] else "-",
+            "yes" if row["panoptic"] else "-",
+            f"{row['params_m']:.4f}",
+            "-" if row["gmacs"] is None else f"{row['gmacs']:.4f}",
+            accuracy,
+        )
+    # The table must stay whole when piped into a file or a pager.
+    Console(width=None if Console().is_terminal else 160).print(table)
+    typer.echo(
+        "GMAC as the reference counts: six pictures for every model. Accuracy as published, nuScenes validation."
+    )
+
+
+def describe(variant: Variant) -> dict[str, Any]:
+    """One row for machines: plain numbers, strings and None."""
+    return {
+        "name": variant.name,
+        "family": variant.family,
+        "stands_for": variant.stands_for,
+        "description": variant.description,
+        "params_m": variant.params_m,
+        "gmacs": variant.gmacs,
+        "gmacs_per_frame": variant.gmacs_per_frame,
+        "frames": variant.num_frames,
+        "input_frames": variant.num_input_frames,
+        "depth_bins": variant.depth.count,
+        "sid": variant.depth.sid,
+        "input_size": list(variant.input_size),
+        "backbone": variant.backbone,
+        "stereo": variant.stereo,
+        "panoptic": variant.panoptic,
+        "memory_mb": round(variant.memory_mb, 1),
+        "trained_on": variant.trained_on,
+        "miou": variant.published.miou,
+        "rayiou": variant.published.rayiou,
+        "raypq": variant.published.raypq,
+        "published": {
+            "mIoU": variant.published.miou,
+            "RayIoU": variant.published.rayiou,
+            "RayPQ": variant.published.raypq,
+        },
+    }
