@@ -7,14 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import simplejpeg
 
 from flashocc_ros.bags.poses import PoseLog
 from flashocc_ros.bags.reader import BagReader
-from flashocc_ros.errors import BagError, InputError
+from flashocc_ros.errors import BagError
 from flashocc_ros.structures import CameraRig
 
 _LOG = logging.getLogger(__name__)
@@ -89,6 +87,7 @@ def read_sets(
     Raises:
         BagError: the recording is unreadable, a camera, its calibration or its static transform is missing, or it
             holds no complete set.
+        InputError: an image or a calibration cannot be used.
     """
     with BagReader(path) as bag:
         known = camera_topics(bag.topics)
@@ -103,7 +102,7 @@ def read_sets(
         infos, poses, stamps = _scan(bag, topics)
         rig = _rig(bag, names, infos, poses, base_frame)
         groups = match_stamps([stamps[t.image] for t in topics])
-        odom = poses.moving_root(base_frame)
+        odom = poses.moving_parent(base_frame)
         odom_from_base, usable = _base_poses(poses, odom, base_frame, groups)
         skipped = len(stamps[topics[0].image]) - int(usable.sum())
         if skipped:
@@ -115,7 +114,7 @@ def read_sets(
             )
         if not usable.any():
             raise BagError(f"{path} holds no complete set of {len(names)} cameras with odometry at their stamps")
-        prepare = _Preparation(list(infos.values())) if decode else None
+        prepare = _Preparation(names, topics, list(infos.values())) if decode else None
         wanted = groups[usable]
         images = _images_by_set(bag, topics, wanted)
         for index, messages in images:
@@ -225,45 +224,21 @@ def _images_by_set(
 
 
 class _Preparation:
-    """Decode and undistort the messages of a set."""
+    """Decodes and undistorts the messages of a set, as the node does."""
 
-    def __init__(self, infos: Sequence[Any]) -> None:
-        self._infos = infos
+    def __init__(self, names: Sequence[str], topics: Sequence[CameraTopics], infos: Sequence[Any]) -> None:
+        from flashocc_ros.ros.images import ImageDecoder, Rectifier
+
+        self._decoders = [ImageDecoder(name) for name in names]
+        # by convention image_rect* is free of distortion already, whatever the raw image's D says
+        self._rectifiers = [Rectifier(n, rectified="image_rect" in t.image) for n, t in zip(names, topics, strict=True)]
+        for rectifier, info in zip(self._rectifiers, infos, strict=True):
+            rectifier.update(info)
 
     def __call__(self, messages: list[Any], rig: CameraRig) -> tuple[list[npt.NDArray[np.uint8]], CameraRig]:
-        intrinsics = rig.intrinsics.copy()
-        images = []
-        for camera, (message, info) in enumerate(zip(messages, self._infos, strict=True)):
-            image = decode_image(message)
-            height, width = image.shape[:2]
-            if info.width and (info.width, info.height) != (width, height):
-                intrinsics[camera] = np.diag([width / info.width, height / info.height, 1.0]) @ intrinsics[camera]
-            if np.any(info.d):
-                image = cv2.undistort(image, intrinsics[camera], np.asarray(info.d, np.float64)).astype(np.uint8)
+        images, intrinsics = [], []
+        for decoder, rectifier, message in zip(self._decoders, self._rectifiers, messages, strict=True):
+            image, matrix = rectifier(decoder.decode(message))
             images.append(image)
-        return images, CameraRig(rig.names, intrinsics, rig.base_from_camera)
-
-
-def decode_image(message: Any) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a CompressedImage (JPEG, PNG) or of an rgb8 or bgr8 Image.
-
-    Raises:
-        InputError: damaged data or another encoding.
-    """
-    data = np.asarray(message.data, np.uint8)
-    if hasattr(message, "format"):
-        if data[:2].tobytes() == b"\xff\xd8":
-            try:
-                return simplejpeg.decode_jpeg(data.tobytes(), colorspace="RGB", fastdct=False)
-            except ValueError as error:
-                raise InputError(f"an image cannot be decoded as JPEG: {error}") from error
-        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        if decoded is None:
-            raise InputError(f"a compressed image of format {message.format!r} cannot be decoded; use JPEG or PNG")
-        return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
-    if message.encoding not in ("rgb8", "bgr8") or len(data) != message.height * message.step:
-        raise InputError(
-            f"image encoding {message.encoding!r} of {len(data)} bytes cannot be read; use rgb8, bgr8 or JPEG"
-        )
-    rows = data.reshape(message.height, message.step)[:, : message.width * 3].reshape(message.height, message.width, 3)
-    return np.ascontiguousarray(rows if message.encoding == "rgb8" else rows[..., ::-1])
+            intrinsics.append(matrix)
+        return images, CameraRig(rig.names, np.stack(intrinsics), rig.base_from_camera)

@@ -43,13 +43,13 @@ class PoseLog:
                 self._samples.setdefault(child, {})[stamp.sec * 1_000_000_000 + stamp.nanosec] = values
                 self._cached.pop(child, None)
 
-    def moving_root(self, frame: str) -> str | None:
-        """The outermost frame above ``frame`` when something on the way moves, else None."""
-        moves = False
+    def moving_parent(self, frame: str) -> str | None:
+        """The nearest frame that ``frame`` moves in, usually odom; None when nothing above it moves."""
         while frame in self._parent:
-            moves |= frame in self._samples
+            if frame in self._samples:
+                return self._parent[frame]
             frame = self._parent[frame]
-        return frame if moves else None
+        return None
 
     def static(self, target: str, source: str) -> Float64:
         """target_from_source, (4, 4) float64, over static transforms only.

@@ -42,7 +42,7 @@ class Report:
         messages: published messages.
         late: of these, left more than 20 ms after their time (real-time replay only).
         sets: camera sets sent in lockstep; ``answered`` of them came back, ``unanswered`` did not in time.
-        sent_ns: wall clock (``time.time_ns``) at which the last image of each set left, by the set's first stamp.
+        sent_ns: wall clock (``time.time_ns``) at which each image of the anchor camera left, by its stamp.
         answer_s: seconds from the last image of each answered set to its answer.
         left_out: topics that could not be replayed because their message type is not installed.
     """
@@ -64,9 +64,16 @@ class Player:
         topics: what to publish.
         clock: publish ``/clock`` along with the messages.
         answer_topic: where the node under test answers each camera set, for ``play_lockstep``.
+        anchor_topic: image topic whose departures are noted in the report.
     """
 
-    def __init__(self, topics: Iterable[Topic], clock: bool = False, answer_topic: str | None = None) -> None:
+    def __init__(
+        self,
+        topics: Iterable[Topic],
+        clock: bool = False,
+        answer_topic: str | None = None,
+        anchor_topic: str | None = None,
+    ) -> None:
         self.report = Report()
         self.node = Node("flashocc_replay", use_global_arguments=False)
         self._executor = SingleThreadedExecutor()
@@ -81,7 +88,7 @@ class Player:
                 continue
             self._publishers[topic.name] = self.node.create_publisher(kind, topic.name, to_profile(topic.qos))
         self._clock = self.node.create_publisher(Clock, "/clock", 10) if clock else None
-        self._answer_topic = answer_topic
+        self._answer_topic, self._anchor_topic = answer_topic, anchor_topic
         self._answer: Any = None
         self._answered_ns = -1
 
@@ -185,7 +192,6 @@ class Player:
     def _await_answer(self, first_ns: int) -> None:
         report = self.report
         report.sets += 1
-        report.sent_ns[first_ns] = time.time_ns()
         limit_s = max(LEAST_ANSWER_S, 5 * max(report.answer_s)) if report.answer_s else FIRST_ANSWER_S
         begin = time.monotonic()
         if self._until(lambda: self._answered_ns >= first_ns, limit_s):
@@ -197,6 +203,8 @@ class Player:
     def _send(self, message: Outgoing) -> None:
         if self._clock is not None:
             self._tick(message.stamp_ns)
+        if message.topic == self._anchor_topic:
+            self.report.sent_ns[header_stamp_ns(message.cdr)] = time.time_ns()
         self._publishers[message.topic].publish(message.cdr)
         self.report.messages += 1
 

@@ -69,7 +69,9 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
     console = Console(stderr=True)
     use_large_shared_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    player = Player((bag.topics[t] for t in topics), clock=options.clock, answer_topic=options.lockstep or None)
+    anchor = next((pair.image for pair in camera_topics(bag.topics).values() if pair.image in topics), None)
+    replayed = [bag.topics[t] for t in topics]
+    player = Player(replayed, options.clock, answer_topic=options.lockstep or None, anchor_topic=anchor)
     interrupted = False
     try:
         _wait(player, bag, topics, sets, options, console)

@@ -41,12 +41,12 @@ class VideoWriter:
         self._stream: Any = None
 
     def add(self, frame: UInt8) -> None:
-        """Append a frame, (H, W, 3) uint8 RGB; all frames become as large as the first."""
+        """Append a frame, (H, W, 3) uint8 RGB; those of another shape are fitted into that of the first."""
         if self._size is None:
             width = frame.shape[1] if self.width is None else self.width
             self._size = (width // 2 * 2, round(frame.shape[0] * width / frame.shape[1]) // 2 * 2)
         if frame.shape[1::-1] != self._size:
-            frame = np.asarray(cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+            frame = _fit(frame, self._size)
         if self.path.suffix == ".gif":
             self._gif.append(Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE))
             return
@@ -75,7 +75,7 @@ class VideoWriter:
         """Finish the file; nothing is written when no frame was added."""
         if self._stream is not None:
             self._stream.close()
-            self._stream: Any = None
+            self._stream = None
         if self._gif:
             first, *rest = self._gif
             duration_ms = max(20, round(1000 / self.rate_hz))
@@ -89,6 +89,16 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _fit(frame: UInt8, size: tuple[int, int]) -> UInt8:
+    """Scale to fit into (width, height); what stays free repeats the last row and column."""
+    scale = min(size[0] / frame.shape[1], size[1] / frame.shape[0])
+    inner = (max(round(frame.shape[1] * scale), 1), max(round(frame.shape[0] * scale), 1))
+    scaled = cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
+    scaled = scaled[: size[1], : size[0]]
+    free = (size[1] - scaled.shape[0], size[0] - scaled.shape[1])
+    return np.asarray(np.pad(scaled, ((0, free[0]), (0, free[1]), (0, 0)), "edge"), np.uint8)
 
 
 def can_write_mp4() -> bool:

@@ -1,0 +1,48 @@
+"""``flashocc demo``: a drive through the node over DDS, and pictures of what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+GENERATED_VARIANT, RECORDED_VARIANT = "synthetic-tiny", "flashocc-r50-M0"
+
+
+@app.command(
+    epilog="Example: flashocc demo, or: flashocc demo --bag drive --variant flashocc-r50-M0 --checkpoint m0.pth"
+)
+def demo(
+    bag: Annotated[Path | None, typer.Option(help="Recording to show; default: a drive is generated.")] = None,
+    variant: Annotated[
+        str,
+        typer.Option(help=f"Network; default: {GENERATED_VARIANT}, or {RECORDED_VARIANT} for a recording."),
+    ] = "",
+    checkpoint: Annotated[str, typer.Option(help="Weights; default: the shipped ones, if any.")] = "",
+    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    rate: Annotated[
+        float, typer.Option(min=0.0, max=100.0, help="Speed of the replay; 1 is real time, 0 waits for every answer.")
+    ] = 0.0,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out"),
+    seed: Annotated[int, typer.Option(min=0, help="Which drive is generated.")] = 1000,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600.0, help="Length of the generated drive.")] = 6.0,
+    pictures: Annotated[bool, typer.Option(help="Draw pictures and a video.")] = True,
+) -> None:
+    """Start the node, replay a drive, record the results, draw them, and print a table."""
+    from flashocc_ros.demo.inputs import GeneratedDrive
+    from flashocc_ros.demo.run import Options, run
+    from flashocc_ros.demo.settings import Network
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.model.variants import VARIANTS
+
+    variant = variant or (GENERATED_VARIANT if bag is None else RECORDED_VARIANT)
+    if variant not in VARIANTS:
+        raise ConfigError(f"--variant {variant!r} is unknown; choose one of {', '.join(VARIANTS)}")
+    if checkpoint and not Path(checkpoint).is_file():
+        raise ConfigError(f"--checkpoint {checkpoint} does not exist; give a .pth or .safetensors file")
+    network = Network(variant, checkpoint, engine, precision)
+    run(Options(bag, network, rate, out, GeneratedDrive(seed, seconds), pictures))

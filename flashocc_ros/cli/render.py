@@ -1,0 +1,52 @@
+"""``flashocc render``: pictures and a video of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(
+    epilog="Example: flashocc render out/result --out pictures --video mp4. An NPZ holds semantics (X, Y, Z) and, if "
+    "you like, instances, truth and truth_instances of the same shape."
+)
+def render(
+    source: Annotated[Path, typer.Argument(metavar="BAG|NPZ", help="A result recording, or arrays.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out/pictures"),
+    video: Annotated[str, typer.Option(help="mp4, gif or none; recordings only.")] = "none",
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, max=60.0, help="Frames per second of the video; default: as recorded.")
+    ] = None,
+    width: Annotated[int, typer.Option(min=320, max=7680, help="Width of the pictures in pixels.")] = 1920,
+    limit: Annotated[int | None, typer.Option(min=1, help="Draw at most this many frames.")] = None,
+) -> None:
+    """Draw cameras with projected voxels, the scene in 3D, a map and the ground truth, without a display."""
+    from rich.progress import Progress
+
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.viz.album import write_album
+    from flashocc_ros.viz.arrays import draw_arrays
+    from flashocc_ros.viz.result_bag import count_results
+
+    if video not in ("mp4", "gif", "none"):
+        raise ConfigError(f"--video is {video!r}; choose mp4, gif or none")
+    if source.suffix == ".npz":
+        typer.echo(draw_arrays(source, out, width))
+        return
+    total = count_results(source)
+    with Progress(transient=True) as bar:
+        task = bar.add_task("drawing", total=min(total, limit or total) or None)
+        album = write_album(
+            source,
+            out,
+            None if video == "none" else out / f"video.{video}",
+            rate_hz=rate,
+            width=width,
+            limit=limit,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    typer.echo(f"{out}: {len(album.pictures)} pictures" + (f" and {album.video.name}" if album.video else ""))

@@ -1,0 +1,93 @@
+"""Listens to the node: writes its results to a recording and keeps its latest report on itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message
+
+from flashocc_ros.bags import LATCHED, RELIABLE, BagWriter
+from flashocc_ros.bags.camera_sets import header_stamp_ns
+from flashocc_ros.msg import ClassTable, Occupancy3D, PanopticInstanceArray
+
+OCCUPANCY, INSTANCES, CLASS_TABLE, DIAGNOSTICS = "/occupancy", "/instances", "/class_table", "/diagnostics"
+PIPELINE = ": pipeline"
+
+
+class Recorder:
+    """Subscribes to the results. Needs an initialised rclpy; ``spin_once`` it and ``close`` it.
+
+    Attributes:
+        ready: the node is active: its latched class table came.
+        arrived_ns: wall clock (``time.time_ns``) at which the result of each key stamp came.
+        status: key and value of the latest pipeline report.
+        problem: why the node cannot be configured, empty while it can.
+        reports: number of pipeline reports so far.
+    """
+
+    def __init__(self, writer: BagWriter, node_name: str) -> None:
+        self.ready = False
+        self.arrived_ns: dict[int, int] = {}
+        self.status: dict[str, str] = {}
+        self.problem = ""
+        self.reports = 0
+        self._writer = writer
+        self._node_name = node_name
+        self._last_report = b""
+        self._class_table = b""
+        self._newest_ns = 0
+        writer.add_topic(OCCUPANCY, "flashocc_ros/msg/Occupancy3D", RELIABLE)
+        writer.add_topic(INSTANCES, "flashocc_ros/msg/PanopticInstanceArray", RELIABLE)
+        writer.add_topic(CLASS_TABLE, "flashocc_ros/msg/ClassTable", LATCHED)
+        writer.add_topic(DIAGNOSTICS, "diagnostic_msgs/msg/DiagnosticArray", RELIABLE)
+        self._node = Node("flashocc_demo", use_global_arguments=False)
+        reliable = QoSProfile(depth=20)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        subscribe = self._node.create_subscription
+        self._subscriptions: list[Any] = [
+            subscribe(Occupancy3D, OCCUPANCY, self._on_occupancy, reliable, raw=True),
+            subscribe(PanopticInstanceArray, INSTANCES, self._on_instances, reliable, raw=True),
+            subscribe(ClassTable, CLASS_TABLE, self._on_class_table, latched, raw=True),
+            subscribe(DiagnosticArray, DIAGNOSTICS, self._on_diagnostics, reliable, raw=True),
+        ]
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+
+    def spin_once(self, timeout_s: float) -> None:
+        """Take what has come, waiting at most ``timeout_s`` for it."""
+        self._executor.spin_once(timeout_sec=timeout_s)
+
+    def close(self) -> None:
+        """Write what is known at the end and leave the graph."""
+        for topic, cdr in ((CLASS_TABLE, self._class_table), (DIAGNOSTICS, self._last_report)):
+            if cdr and self._newest_ns:
+                self._writer.write(topic, self._newest_ns, cdr)
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    def _on_occupancy(self, cdr: bytes) -> None:
+        stamp_ns = header_stamp_ns(cdr)
+        self.arrived_ns.setdefault(stamp_ns, time.time_ns())
+        self._newest_ns = max(self._newest_ns, stamp_ns)
+        self._writer.write(OCCUPANCY, stamp_ns, cdr)
+
+    def _on_instances(self, cdr: bytes) -> None:
+        self._writer.write(INSTANCES, header_stamp_ns(cdr), cdr)
+
+    def _on_class_table(self, cdr: bytes) -> None:
+        self._class_table = cdr
+        self.ready = True
+
+    def _on_diagnostics(self, cdr: bytes) -> None:
+        for status in deserialize_message(cdr, DiagnosticArray).status:
+            if status.name == self._node_name + PIPELINE:
+                self.status = {value.key: value.value for value in status.values}
+                failed = status.level == DiagnosticStatus.ERROR and self.status.get("state") == "unconfigured"
+                self.problem = status.message if failed else ""
+                self._last_report = cdr
+                self.reports += 1

@@ -1,0 +1,104 @@
+"""The demo from the drive to the pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from flashocc_ros.bags import read_sets
+from flashocc_ros.demo.inputs import GeneratedDrive
+from flashocc_ros.demo.session import run_session
+from flashocc_ros.demo.settings import Network
+from flashocc_ros.demo.summary import summarise, table
+from flashocc_ros.errors import ConfigError, EngineError
+from flashocc_ros.replay.run import use_large_shared_memory
+from flashocc_ros.viz.album import write_album
+from flashocc_ros.viz.video import can_write_mp4
+
+OWN_FILES = ("drive", "result", "pictures", "node.yaml", "node.log", "replay.log", "replay.json", "summary.json")
+VIDEOS = ("demo.mp4", "demo.gif")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of ``flashocc demo``; see its help."""
+
+    bag: Path | None
+    network: Network
+    rate: float
+    out: Path
+    drive: GeneratedDrive
+    pictures: bool = True
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Run the demo and return its summary, which is also in ``out/summary.json``.
+
+    Raises:
+        BagError, ConfigError: the input or the settings cannot be used.
+        EngineError: the node failed or published nothing.
+    """
+    console = Console(highlight=False)
+    begin = time.monotonic()
+    clean(options.out)
+    use_large_shared_memory()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        bag = options.bag or _draw(options, bar)
+        sets = sum(1 for _ in read_sets(bag, decode=False))
+        task = bar.add_task("starting the node", total=sets)
+        session = run_session(
+            bag,
+            options.out,
+            options.network,
+            options.rate,
+            lambda what, done: bar.update(task, description=what, completed=done),
+        )
+        if not session.arrived_ns:
+            reasons = {k: v for k, v in session.status.items() if k.startswith("sets_dropped_") and v != "0"}
+            raise EngineError(
+                f"the node published nothing: {reasons or 'no set arrived'}; see {options.out / 'node.log'}"
+            )
+        bar.update(task, description="measuring", completed=len(session.arrived_ns))
+        summary = summarise(session, bag, options.network, options.rate, generated=options.bag is None)
+        if options.pictures:
+            _draw_pictures(options, session.result, len(session.arrived_ns), bar, task)
+    files = [n for n in (*OWN_FILES, *VIDEOS) if (options.out / n).exists()]
+    summary |= {"files": [*files, "summary.json"], "seconds": round(time.monotonic() - begin, 1)}
+    (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    console.print(table(summary))
+    console.print(f"written to {options.out}: {', '.join(summary['files'])}")
+    return summary
+
+
+def clean(out: Path) -> None:
+    """Make the folder and remove what an earlier demo left in it, nothing else."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file; give a folder")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (*OWN_FILES, *VIDEOS):
+        path = out / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _draw(options: Options, bar: Progress) -> Path:
+    task = bar.add_task("drawing a drive", total=None)
+    path = options.drive.write(options.out / "drive", lambda done, total: bar.update(task, completed=done, total=total))
+    bar.remove_task(task)
+    return path
+
+
+def _draw_pictures(options: Options, result: Path, count: int, bar: Progress, task: TaskID) -> None:
+    video = options.out / ("demo.mp4" if can_write_mp4() else "demo.gif")
+    bar.update(task, description="drawing pictures", completed=0, total=count)
+    write_album(result, options.out / "pictures", video, progress=lambda done: bar.update(task, completed=done))

@@ -1,0 +1,161 @@
+"""Node and replay as two processes, and the recording of what the node made of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flashocc_ros.bags import BagReader, BagWriter, camera_topics
+from flashocc_ros.demo.processes import Child
+from flashocc_ros.demo.settings import Network, node_parameters, write_parameters
+from flashocc_ros.errors import ConfigError, EngineError
+
+NODE_NAME = "flashocc_node"
+READY_S = 900.0
+"""Exporting and compiling a large network for the first time takes minutes on a small machine."""
+SETTLE_S = 30.0
+POLL_S = 0.05
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What happened.
+
+    Attributes:
+        result: the result recording.
+        arrived_ns: wall clock at which the result of each key stamp came.
+        status: the node's last report on itself.
+        replay: the replay's report.
+        exit_code: of the node.
+        ready_s: from its start until it was active.
+    """
+
+    result: Path
+    arrived_ns: dict[int, int]
+    status: dict[str, str]
+    replay: dict[str, Any]
+    exit_code: int
+    ready_s: float
+
+
+def run_session(bag: Path, out: Path, network: Network, rate: float, progress: Progress) -> Session:
+    """Replay ``bag`` through the node and record its results into ``out/result``.
+
+    Args:
+        out: an existing folder; takes ``result``, ``node.yaml``, ``node.log``, ``replay.log``.
+        rate: speed of the replay; 0 is lockstep: each camera set waits for the answer to the last.
+        progress: gets what is going on and the number of results so far.
+
+    Raises:
+        BagError: the recording cannot be used.
+        ConfigError: the node cannot be configured as wished, or rclpy is missing.
+        EngineError: the node or the replay ended before its time.
+    """
+    try:
+        import rclpy
+        from rclpy.signals import SignalHandlerOptions
+
+        from flashocc_ros.demo.recorder import Recorder
+    except ImportError as error:
+        raise ConfigError(f"the demo needs rclpy and the built messages ({error}); run `make setup`") from error
+
+    with BagReader(bag) as reader:
+        write_parameters(out / "node.yaml", node_parameters(reader, network))
+        replay_arguments = _replay_arguments(reader, out, rate)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    with BagWriter(out / "result", compress=True) as writer:
+        recorder = Recorder(writer, NODE_NAME)
+        try:
+            begin = time.monotonic()
+            arguments = ["--ros-args", "--params-file", str(out / "node.yaml")]
+            with (
+                Child("flashocc_ros.ros.main", arguments, out / "node.log") as node,
+                Child("flashocc_ros.cli.main", replay_arguments, out / "replay.log") as replay,
+            ):
+                _until_ready(recorder, node, replay, progress)
+                ready_s = time.monotonic() - begin
+                while replay.exit_code is None:
+                    recorder.spin_once(POLL_S)
+                    progress("replaying", len(recorder.arrived_ns))
+                    _check_alive(node)
+                if replay.exit_code != 0:
+                    raise EngineError(f"the replay failed: {replay.last_words()} (see {replay.log})")
+                _settle(recorder)
+                exit_code = node.stop()
+        finally:
+            recorder.close()
+            rclpy.try_shutdown()
+        with BagReader(bag) as reader:
+            copy_inputs(reader, writer)
+    report = json.loads((out / "replay.json").read_text())
+    return Session(out / "result", recorder.arrived_ns, recorder.status, report, exit_code, ready_s)
+
+
+def _replay_arguments(bag: BagReader, out: Path, rate: float) -> list[str]:
+    topics = [t for pair in camera_topics(bag.topics).values() for t in pair]
+    topics += [t for t in ("/tf", "/tf_static", "/odom") if t in bag.topics and bag.topics[t].count]
+    how = ["--rate", str(rate)] if rate > 0 else ["--lockstep", "/occupancy"]
+    listened = [t for t in topics if t != "/odom"]
+    return [
+        *("replay", str(bag.path.resolve()), *how),
+        *("--topics", ",".join(topics), "--wait-for", ",".join(listened), "--wait", str(READY_S)),
+        *("--report", str(out / "replay.json")),
+    ]
+
+
+def _until_ready(recorder: Any, node: Child, replay: Child, progress: Progress) -> None:
+    end = time.monotonic() + READY_S
+    while not recorder.ready:
+        recorder.spin_once(POLL_S)
+        progress("loading the network", 0)
+        _check_alive(node)
+        if recorder.problem:
+            raise ConfigError(f"the node cannot be configured: {recorder.problem}")
+        if replay.exit_code is not None:
+            raise EngineError(f"the replay ended before the node was ready: {replay.last_words()} (see {replay.log})")
+        if time.monotonic() > end:
+            raise EngineError(f"the node was not ready after {READY_S:g} s: {node.last_words()} (see {node.log})")
+
+
+def _check_alive(node: Child) -> None:
+    if node.exit_code is not None:
+        raise EngineError(f"the node ended with code {node.exit_code}: {node.last_words()} (see {node.log})")
+
+
+def _settle(recorder: Any) -> None:
+    """Wait until the node has nothing left to do: every set it got is accounted for, and two reports agree."""
+    end = time.monotonic() + SETTLE_S
+    before: tuple[int, ...] | None = None
+    seen = recorder.reports
+    while time.monotonic() < end:
+        recorder.spin_once(POLL_S)
+        if recorder.reports == seen:
+            continue
+        seen = recorder.reports
+        received, published, skipped, dropped, incomplete = (
+            int(recorder.status.get(f"sets_{key}", 0))
+            for key in ("received", "published", "skipped", "dropped", "dropped_incomplete")
+        )
+        now = (received, published, skipped, dropped)
+        done = published + skipped + dropped - incomplete >= received and published <= len(recorder.arrived_ns)
+        if done and now == before:
+            return
+        before = now
+
+
+def copy_inputs(bag: BagReader, writer: BagWriter) -> None:
+    """Take cameras, transforms, odometry and ground truth over into the result recording."""
+    truths = [t.name for t in bag.topics.values() if t.type == "flashocc_ros/msg/OccupancyTruth" and t.count]
+    topics = [t for pair in camera_topics(bag.topics).values() for t in pair] + truths
+    topics += [t for t in ("/tf", "/tf_static", "/odom") if t in bag.topics and bag.topics[t].count]
+    for name in topics:
+        if name not in writer:
+            writer.add_topic(name, bag.topics[name].type, bag.topics[name].qos)
+    for topic, stamp_ns, cdr in bag.messages(topics):
+        writer.write(topic.name, stamp_ns, cdr)

@@ -1,0 +1,72 @@
+"""Parameters of the node for the cameras of a given recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flashocc_ros.bags import BagReader, camera_topics
+from flashocc_ros.bags.camera_sets import BASE_FRAME
+from flashocc_ros.bags.poses import PoseLog
+from flashocc_ros.errors import BagError
+
+REPORT_PERIOD_S = 0.25
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the node is to run; empty strings leave the choice to the node."""
+
+    variant: str
+    checkpoint: str = ""
+    engine: str = "auto"
+    precision: str = "fp32"
+
+
+def node_parameters(bag: BagReader, network: Network) -> dict[str, Any]:
+    """ROS parameters of ``flashocc_node`` that fit the cameras, topics and frames of ``bag``.
+
+    Raises:
+        BagError: the recording holds no camera, or compressed and raw ones.
+    """
+    cameras = camera_topics(bag.topics)
+    if not cameras:
+        raise BagError(f"{bag.path} holds no camera: an image topic and a camera_info in one namespace")
+    kinds = {bag.topics[pair.image].type for pair in cameras.values()}
+    if len(kinds) > 1:
+        raise BagError(f"{bag.path} holds compressed and raw cameras; the node takes one kind at a time")
+    names = [name.replace("/", "_") for name in cameras]
+    rig: dict[str, Any] = {
+        "names": names,
+        "transport": "compressed" if "Compressed" in kinds.pop() else "raw",
+        "rectified": all("image_rect" in pair.image for pair in cameras.values()),
+    }
+    for name, pair in zip(names, cameras.values(), strict=True):
+        rig[name] = {"image_topic": pair.image, "info_topic": pair.info}
+    return {
+        "variant": network.variant,
+        "checkpoint": network.checkpoint and str(Path(network.checkpoint).resolve()),
+        "engine": network.engine,
+        "precision": network.precision,
+        "odom_frame": odometry_frame(bag),
+        "cameras": rig,
+        "outputs": {"depth": 20},
+        "diagnostics": {"period_s": REPORT_PERIOD_S},
+    }
+
+
+def odometry_frame(bag: BagReader) -> str:
+    """Name of the frame the vehicle moves in, empty when the recording has none."""
+    poses = PoseLog()
+    topics = [t for t in ("/tf", "/tf_static") if t in bag.topics and bag.topics[t].count]
+    for topic, _, cdr in bag.messages(topics) if topics else ():
+        poses.add(bag.deserialize(cdr, topic.type), static=topic.name == "/tf_static")
+    return poses.moving_parent(BASE_FRAME) or ""
+
+
+def write_parameters(path: Path, parameters: dict[str, Any]) -> None:
+    """Write a parameter file that ``--params-file`` takes."""
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}, sort_keys=False))

@@ -1,0 +1,115 @@
+"""What a demo run amounts to, as numbers for programs and as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from flashocc_ros.bags import read_sets
+from flashocc_ros.demo.session import Session
+from flashocc_ros.demo.settings import Network
+from flashocc_ros.viz.album import UNTRAINED_MARK
+from flashocc_ros.viz.result_bag import read_results
+
+STAGES = ("images", "preprocess", "encoder", "pooling", "head", "decode", "publish", "total")
+QUANTILES = ("p50", "p95", "max")
+
+
+def summarise(session: Session, bag: Path, network: Network, rate: float, generated: bool) -> dict[str, Any]:
+    """Everything ``summary.json`` holds; times in milliseconds, memory in MB."""
+    status = session.status
+    prefix = "sets_dropped_"
+    reasons = {key.removeprefix(prefix): int(n) for key, n in status.items() if key.startswith(prefix) and int(n)}
+    description = status.get("network", "")
+    sent = {int(stamp): int(at) for stamp, at in session.replay["sent_ns"].items()}
+    latencies = [(at - sent[stamp]) / 1e6 for stamp, at in session.arrived_ns.items() if stamp in sent]
+    return {
+        "published": len(session.arrived_ns),
+        "skipped": int(status.get("sets_skipped", 0)),
+        "dropped": int(status.get("sets_dropped", 0)),
+        "dropped_reasons": reasons,
+        "sets_in_bag": sum(1 for _ in read_sets(bag, decode=False)),
+        "unanswered": session.replay["unanswered"],
+        "late_messages": session.replay["late"],
+        "trained": bool(description) and UNTRAINED_MARK not in description,
+        "variant": network.variant,
+        "engine": engine_name(description) or network.engine,
+        "precision": network.precision,
+        "network": description,
+        "checkpoint": network.checkpoint or None,
+        "bag": str(bag),
+        "generated_drive": generated,
+        "replay": "lockstep" if rate <= 0 else f"{rate:g} x real time",
+        "stages_ms": {s: times for s in STAGES if (times := _reported(status, f"stage_{s}"))},
+        "latency_ms": quantiles(latencies),
+        "sync_spread_ms": _reported(status, "sync_spread"),
+        "node_peak_memory_mb": float(status.get("memory_peak_mb", 0)),
+        "node_ready_s": round(session.ready_s, 2),
+        "node_exit_code": session.exit_code,
+        "truth": accuracy(session.result),
+    }
+
+
+def engine_name(description: str) -> str:
+    """The engine in the node's description of its network, which reads ``variant, engine ..., ...``."""
+    return description.split(",")[1].split()[0].lower() if "," in description else ""
+
+
+def quantiles(values: Iterable[float]) -> dict[str, float]:
+    """p50, p95 and max, rounded; empty without values."""
+    series = list(values)
+    if not series:
+        return {}
+    p50, p95 = np.percentile(series, (50, 95))
+    return {"p50": round(float(p50), 2), "p95": round(float(p95), 2), "max": round(max(series), 2)}
+
+
+def _reported(status: dict[str, str], key: str) -> dict[str, float]:
+    found = {q: status.get(f"{key}_ms_{q}") for q in QUANTILES}
+    return {q: round(float(v), 2) for q, v in found.items() if v is not None}
+
+
+def accuracy(result: Path) -> dict[str, Any] | None:
+    """mIoU over camera-visible voxels and RayIoU of a result recording; None when it holds no ground truth."""
+    from flashocc_ros.evaluation import MeanIoU, RayIoU
+
+    mean_iou, ray_iou, frames = MeanIoU(mask="camera"), RayIoU(), 0
+    for frame in read_results(result):
+        if frame.truth is not None:
+            mean_iou.update(frame.semantics, frame.truth.semantics, frame.truth.mask_camera)
+            ray_iou.update(frame.semantics, frame.truth.semantics, [frame.truth.lidar_origin_m])
+            frames += 1
+    if frames == 0:
+        return None
+    return {
+        "frames": frames,
+        "mIoU": round(float(mean_iou.compute()["mIoU"]), 4),
+        "RayIoU": round(float(ray_iou.compute()["RayIoU"]), 4),
+    }
+
+
+def table(summary: dict[str, Any]) -> Table:
+    """The summary for a terminal."""
+    grid = Table(show_header=False, box=None, pad_edge=False)
+    grid.add_column(style="dim")
+    grid.add_column()
+    why = ", ".join(f"{n} {reason}" for reason, n in summary["dropped_reasons"].items())
+    grid.add_row("camera sets", f"{summary['sets_in_bag']} in the recording, replayed in {summary['replay']}")
+    counts = f"{summary['published']} published, {summary['skipped']} skipped, {summary['dropped']} dropped"
+    grid.add_row("results", counts + (f" ({why})" if why else ""))
+    grid.add_row("network", summary["network"] or summary["variant"])
+    grid.add_row("weights", "trained" if summary["trained"] else "[bold yellow]untrained: the result means nothing")
+    for stage, times in {"stamp to publish": summary["latency_ms"], **summary["stages_ms"]}.items():
+        if times:
+            grid.add_row(stage, f"p50 {times['p50']:.1f} ms   p95 {times['p95']:.1f} ms   max {times['max']:.1f} ms")
+    grid.add_row("peak memory", f"{summary['node_peak_memory_mb']:.0f} MB in the node")
+    if summary["truth"]:
+        truth = summary["truth"]
+        grid.add_row(
+            "accuracy", f"mIoU {truth['mIoU']:.3f}, RayIoU {truth['RayIoU']:.3f} over {truth['frames']} frames"
+        )
+    return grid

@@ -1,0 +1,104 @@
+"""Pictures and a video of a whole result recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashocc_ros.viz.render import WIDTH, Frame, render_frame
+from flashocc_ros.viz.result_bag import ResultFrame, network_description, read_results, rig_at_key
+from flashocc_ros.viz.video import VideoWriter, write_png
+
+VIDEO_WIDTH = 1280
+UNTRAINED_MARK = "UNTRAINED"
+
+
+@dataclass(frozen=True)
+class Album:
+    """What was written: one PNG per key frame and at most one video."""
+
+    pictures: tuple[Path, ...]
+    video: Path | None
+
+
+def write_album(
+    bag: str | Path,
+    out: Path,
+    video: Path | None,
+    *,
+    rate_hz: float | None = None,
+    width: int = WIDTH,
+    limit: int | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Album:
+    """Draw every prediction of a result recording.
+
+    Args:
+        bag: result recording; see ``read_results``.
+        out: folder for ``frame_0000.png`` and so on; is made.
+        video: file to write, ``.mp4`` or ``.gif``; None for no video.
+        rate_hz: frames per second of the video; None plays it as fast as it was recorded.
+        width: of the pictures in pixels.
+        limit: draw at most this many.
+        progress: called with the number of pictures done.
+
+    Raises:
+        BagError: the recording cannot be drawn.
+        InputError: the video format is not known.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    network = network_description(bag)
+    stamps: list[int] = []
+    pictures: list[Path] = []
+    writer = None
+    waiting = None  # the first frame waits for the second, which tells the frame rate
+    for number, result in enumerate(read_results(bag)):
+        if limit is not None and number >= limit:
+            break
+        picture = render_frame(to_frame(result, network, number), width)
+        pictures.append(out / f"frame_{number:04d}.png")
+        write_png(pictures[-1], picture)
+        stamps.append(result.stamp_ns)
+        if video is not None:
+            if writer is None and (rate_hz is not None or len(stamps) == 2):
+                writer = VideoWriter(video, rate_hz or recorded_rate_hz(stamps), min(VIDEO_WIDTH, width))
+                if waiting is not None:
+                    writer.add(waiting)
+            if writer is None:
+                waiting = picture
+            else:
+                writer.add(picture)
+        progress(number + 1)
+    if writer is None and waiting is not None and video is not None:
+        writer = VideoWriter(video, 1.0, min(VIDEO_WIDTH, width))
+        writer.add(waiting)
+    if writer is not None:
+        writer.close()
+    return Album(tuple(pictures), video if writer is not None else None)
+
+
+def to_frame(result: ResultFrame, network: str, number: int) -> Frame:
+    """A result as ``render_frame`` takes it; ``network`` is the node's description of itself."""
+    cameras = result.cameras
+    parts = [part.strip() for part in network.split(",")]
+    details = [part for part in parts[1:] if part and UNTRAINED_MARK not in part]
+    details += [f"frame {number + 1}", f"{result.stamp_ns / 1e9:.3f} s"]
+    return Frame(
+        result.semantics,
+        result.instances,
+        truth=None if result.truth is None else result.truth.semantics,
+        truth_instances=None if result.truth is None or result.instances is None else result.truth.instances,
+        images=() if cameras is None else cameras.images,
+        rig=None if cameras is None else rig_at_key(cameras),
+        title="   ".join(filter(None, ("FlashOcc", parts[0]))),
+        note="untrained weights: the prediction means nothing" if UNTRAINED_MARK in network else "",
+        details=details,
+        grid=result.grid,
+    )
+
+
+def recorded_rate_hz(stamps_ns: list[int]) -> float:
+    """Frames per second from the first two stamps, within what players take."""
+    period_s = max((stamps_ns[1] - stamps_ns[0]) * 1e-9, 1e-3)
+    return min(max(1.0 / period_s, 0.5), 60.0)

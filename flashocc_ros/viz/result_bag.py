@@ -1,0 +1,147 @@
+"""The frames of a result recording: occupancy messages with the pictures and the truth of the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.bags import BagReader, CameraSet, camera_topics, read_sets
+from flashocc_ros.bags.camera_sets import header_stamp_ns
+from flashocc_ros.errors import BagError
+from flashocc_ros.structures import CameraRig, VoxelGrid
+
+OCCUPANCY_TYPE = "flashocc_ros/msg/Occupancy3D"
+TRUTH_TYPE = "flashocc_ros/msg/OccupancyTruth"
+DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
+
+Volume = npt.NDArray[Any]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Ground truth of one moment.
+
+    All volumes are (X, Y, Z): uint8 classes, uint16 ids or None, uint8 masks that are 1 where seen. The lidar's
+    position is in metres, base frame.
+    """
+
+    semantics: Volume
+    instances: Volume | None
+    mask_camera: Volume
+    mask_lidar: Volume
+    lidar_origin_m: tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class ResultFrame:
+    """One prediction of a result recording.
+
+    Attributes:
+        stamp_ns: key stamp.
+        semantics: (X, Y, Z) uint8 classes; ``instances`` the same shape, uint16, or None.
+        cameras: the pictures it was made from, if recorded.
+        truth: if recorded.
+    """
+
+    stamp_ns: int
+    semantics: Volume
+    instances: Volume | None
+    grid: VoxelGrid
+    cameras: CameraSet | None
+    truth: Truth | None
+
+
+def read_results(path: str | Path) -> Iterator[ResultFrame]:
+    """Every occupancy message of a recording in time order, with what else is known of its moment.
+
+    Raises:
+        BagError: the recording is unreadable or holds no occupancy.
+    """
+    with BagReader(path) as bag:
+        topics = [t.name for t in bag.topics.values() if t.type == OCCUPANCY_TYPE and t.count]
+        truths = [t.name for t in bag.topics.values() if t.type == TRUTH_TYPE and t.count]
+        if not topics:
+            raise BagError(
+                f"{path} holds no {OCCUPANCY_TYPE}; record the node's occupancy topic, or run `flashocc demo`"
+            )
+        has_cameras = bool(camera_topics(bag.topics))
+        sets = _Follower(read_sets(path) if has_cameras else iter(()), lambda s: s.stamp_ns)
+        truth = _Follower(_truths(bag, truths), lambda pair: pair[0])
+        for topic, _, cdr in bag.messages(topics[:1]):
+            stamp_ns = header_stamp_ns(cdr)
+            semantics, instances, grid = to_volumes(bag.deserialize(cdr, topic.type))
+            true = truth.at(stamp_ns)
+            yield ResultFrame(
+                stamp_ns, semantics, instances, grid, sets.at(stamp_ns), None if true is None else true[1]
+            )
+
+
+def count_results(path: str | Path) -> int:
+    """Number of occupancy messages in a recording."""
+    with BagReader(path) as bag:
+        return next((t.count for t in bag.topics.values() if t.type == OCCUPANCY_TYPE and t.count), 0)
+
+
+def network_description(path: str | Path) -> str:
+    """What the node said of its network in the recorded diagnostics; empty when there are none."""
+    description = ""
+    with BagReader(path) as bag:
+        topics = [t.name for t in bag.topics.values() if t.type == DIAGNOSTICS_TYPE and t.count]
+        for topic, _, cdr in bag.messages(topics) if topics else ():
+            for status in bag.deserialize(cdr, topic.type).status:
+                description = next((v.value for v in status.values if v.key == "network"), "") or description
+    return description
+
+
+def rig_at_key(cameras: CameraSet) -> CameraRig:
+    """The rig with each camera where it was at its own shutter, in the base frame at the key stamp."""
+    key_from_odom = np.linalg.inv(cameras.odom_from_base[0])
+    moved = key_from_odom @ cameras.odom_from_base @ cameras.rig.base_from_camera
+    return CameraRig(cameras.rig.names, cameras.rig.intrinsics, moved)
+
+
+def to_volumes(message: Any) -> tuple[Volume, Volume | None, VoxelGrid]:
+    """Classes, instance ids (or None) and grid of an Occupancy3D message.
+
+    Raises:
+        BagError: its arrays do not have the announced size.
+    """
+    shape = (message.size_x, message.size_y, message.size_z)
+    origin = (message.origin.x, message.origin.y, message.origin.z)
+    grid = VoxelGrid(round(float(message.resolution), 6), origin, shape)
+    try:
+        semantics = np.asarray(message.labels, np.uint8).reshape(shape)
+        instances = np.asarray(message.instances, np.uint16).reshape(shape) if len(message.instances) else None
+    except ValueError as error:
+        raise BagError(f"an Occupancy3D message announces {shape} voxels but holds {len(message.labels)}") from error
+    return semantics, instances, grid
+
+
+def _truths(bag: BagReader, topics: list[str]) -> Iterator[tuple[int, Truth]]:
+    for topic, _, cdr in bag.messages(topics) if topics else ():
+        message = bag.deserialize(cdr, topic.type)
+        semantics, instances, _ = to_volumes(message.occupancy)
+        masks = [np.asarray(m, np.uint8).reshape(semantics.shape) for m in (message.mask_camera, message.mask_lidar)]
+        lidar = message.lidar_origin
+        yield header_stamp_ns(cdr), Truth(semantics, instances, masks[0], masks[1], (lidar.x, lidar.y, lidar.z))
+
+
+class _Follower(Generic[Item]):
+    """Walks along a stream in time order and gives the item of a moment, holding one item at a time."""
+
+    def __init__(self, items: Iterator[Item], stamp_ns: Callable[[Item], int]) -> None:
+        self._items, self._stamp_ns = items, stamp_ns
+        self._current: Item | None = next(items, None)
+
+    def at(self, stamp_ns: int) -> Item | None:
+        while self._current is not None and self._stamp_ns(self._current) < stamp_ns:
+            self._current = next(self._items, None)
+        if self._current is not None and self._stamp_ns(self._current) == stamp_ns:
+            return self._current
+        return None
