@@ -7,17 +7,12 @@ from typing import Any
 
 
 def drop_outputs(model: Any, names: Iterable[str]) -> None:
-    """Take tensors off the list of outputs; they keep their names inside the graph."""
-    kept = [output for output in model.graph.output if output.name not in set(names)]
+    """Take tensors off the list of outputs; they keep name and shape inside the graph."""
+    dropped = set(names)
+    outputs = list(model.graph.output)
     del model.graph.output[:]
-    model.graph.output.extend(kept)
-
-
-def add_output(model: Any, name: str) -> None:
-    """Make an inner tensor an output as well."""
-    import onnx
-
-    model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    for output in outputs:
+        (model.graph.value_info if output.name in dropped else model.graph.output).append(output)
 
 
 def fold_identities(model: Any) -> None:

@@ -1,0 +1,75 @@
+"""``flashocc bench``: how fast a variant is on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(epilog="Example: flashocc bench flashocc-r50-M0 --engine openvino --baseline reference --json")
+def bench(
+    variant: Annotated[str, typer.Argument(help="Name out of `flashocc variants`.")] = "flashocc-r50-M0",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights; default: the shipped ones, else untrained (as fast).")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8 (after `flashocc build`).")] = "fp32",
+    baseline: Annotated[
+        str, typer.Option(help="reference: also run the published way (Pillow, eager network) and print ratios.")
+    ] = "none",
+    frames: Annotated[
+        Path | None, typer.Option(help="Recording or frame folder to take the pictures from; default: noise.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, max=10_000, help="Measured frames.")] = 10,
+    cache_dir: Annotated[Path | None, typer.Option(help="Default: ~/.cache/flashocc_ros.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Median CPU and wall time per stage, six JPEGs in and labels out."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from flashocc_ros.engine.bench import ReferencePipeline
+    from flashocc_ros.engine.bench import bench as measure
+    from flashocc_ros.engine.calibration import read_frames
+    from flashocc_ros.engine.select import find_checkpoint
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.model.variants import get_variant
+    from flashocc_ros.predictor import Predictor
+
+    if baseline not in ("none", "reference"):
+        raise ConfigError(f"unknown baseline {baseline!r}; choose none or reference")
+    row = get_variant(variant)
+    reference = ReferencePipeline(row, find_checkpoint(row, checkpoint)) if baseline == "reference" else None
+    frame = None if frames is None else next(read_frames(frames))
+    predictor = Predictor(row, checkpoint, engine, precision, cache_dir=cache_dir)
+    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task(f"measuring {row.name}", total=runs)
+        report = measure(predictor, frame, runs, reference, lambda done: bar.update(task, completed=done))
+    typer.echo(json.dumps(report, indent=1) if as_json else _text(report))
+
+
+def _text(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    lines = [
+        f"{report['engine']}, {report['variant']}{'' if report['trained'] else ' (untrained weights)'}",
+        f"{machine['cpu']}, {machine['cores']} cores, GPU {machine['gpu'] or 'none'}; {report['geometry']}",
+        f"{'median of ' + str(report['runs']):<16}{'CPU ms':>10}{'wall ms':>10}",
+    ]
+    sums = {"engine only": "engine_only", "without JPEG": "frame", "end to end": "end_to_end"}
+    rows = {**report["stages"], **{name: report[key] for name, key in sums.items()}}
+    if "baseline" in report:
+        rows["reference"] = report["baseline"]
+    lines += [f"{name:<16}{row['cpu_ms']:>10.1f}{row['wall_ms']:>10.1f}" for name, row in rows.items()]
+    if "ratio" in report:
+        ratio = report["ratio"]
+        lines.append(
+            f"reference / this: {ratio['cpu']:.2f} in CPU time, {ratio['wall']:.2f} in wall time; "
+            f"{100 * report['agreement']:.3f} % of voxels equal"
+        )
+    return "\n".join(lines)

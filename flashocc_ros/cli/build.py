@@ -1,0 +1,38 @@
+"""``flashocc build``: fill the engine cache, so that a node starts in seconds and needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(epilog="Example: flashocc build flashocc-r50-M0 --checkpoint m0.pth --precision int8 --calibration my_bag")
+def build(
+    variant: Annotated[str, typer.Argument(help="Name out of `flashocc variants`.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino or onnxruntime.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    cameras: Annotated[int, typer.Option(min=1, max=64, help="Number of cameras of the vehicle.")] = 6,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Recording or frame folders of this vehicle: needed once for int8.")
+    ] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="Default: ~/.cache/flashocc_ros.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
+) -> None:
+    """Build engines ahead of time; a second run finds them and does nothing."""
+    from time import monotonic
+
+    from rich.console import Console
+
+    from flashocc_ros.engine.build import fill_cache
+
+    started = monotonic()
+    with Console(stderr=True, quiet=quiet).status(f"building {variant}"):
+        description = fill_cache(variant, checkpoint, engine, precision, cameras, calibration, cache_dir)
+    typer.echo(f"{variant}: {description}, ready in {monotonic() - started:.1f} s")

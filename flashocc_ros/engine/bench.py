@@ -1,0 +1,269 @@
+"""Speed of a whole frame, camera JPEGs in and labels out, stage by stage; beside it the published way of computing it.
+
+Both run in one process, in turns, so that ratios hold on a busy machine. CPU time counts the work of all threads.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.engine.backend import Backend, Encoded, HeadOutput
+from flashocc_ros.engine.calibration import SOURCE_HW, nominal_rig
+from flashocc_ros.engine.openvino_backend import cpu_name
+from flashocc_ros.engine.threads import worker_count
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.predictor import Predictor
+from flashocc_ros.structures import CameraRig
+
+if TYPE_CHECKING:
+    from flashocc_ros.bags.camera_sets import CameraSet
+
+STAGES = ("jpeg", "preprocess", "encoder", "pooling", "head", "rest")
+FRAME_NS = 500_000_000
+
+Sample = dict[str, tuple[float, float]]
+"""Milliseconds by stage: CPU, wall."""
+
+
+class StageClock(Backend):
+    """A backend that passes every call on and adds up its CPU and wall time per stage in ``sample``."""
+
+    name = "clock"
+
+    def __init__(self, backend: Backend) -> None:
+        self.inner, self.variant = backend, backend.variant
+        self.sample: Sample = {}
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        return None
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        cpu, wall = process_time(), perf_counter()
+        yield
+        # Engines with a stream of their own only count once their work is done.
+        getattr(self.inner, "synchronize", lambda: None)()
+        before = self.sample.get(stage, (0.0, 0.0))
+        self.sample[stage] = (before[0] + 1e3 * (process_time() - cpu), before[1] + 1e3 * (perf_counter() - wall))
+
+    def preprocess(self, images: Any, transforms: Any) -> Any:
+        with self.timed("preprocess"):
+            return self.inner.preprocess(images, transforms)
+
+    def encode(self, pixels: Any, camera_params: Any = None, stereo: Any = None) -> Encoded:
+        with self.timed("encoder"):
+            return self.inner.encode(pixels, camera_params, stereo)
+
+    def stereo_feature(self, pixels: Any) -> Any:
+        with self.timed("encoder"):
+            return self.inner.stereo_feature(pixels)
+
+    def pool(self, encoded: Encoded, table: Any) -> Any:
+        with self.timed("pooling"):
+            return self.inner.pool(encoded, table)
+
+    def head(self, bev: Any, history: Any = (), grids: Any = None, *, with_logits: bool = False) -> HeadOutput:
+        with self.timed("head"):
+            return self.inner.head(bev, history, grids, with_logits=with_logits)
+
+    def nbytes(self, array: Any) -> int:
+        return self.inner.nbytes(array)
+
+    def describe(self) -> str:
+        return self.inner.describe()
+
+
+def camera_jpegs(frame: CameraSet | None, cameras: int = 6) -> tuple[list[bytes], CameraRig]:
+    """The pictures of a frame as JPEG; without a frame, smooth noise from six cameras of 1600x900."""
+    import simplejpeg
+
+    if frame is not None:
+        images, rig = frame.images, frame.rig
+    else:
+        rng = np.random.default_rng(0)
+        small = rng.integers(0, 256, (cameras, SOURCE_HW[0] // 20, SOURCE_HW[1] // 20, 3), np.uint8)
+        images, rig = [np.ascontiguousarray(s.repeat(20, 0).repeat(20, 1)) for s in small], nominal_rig(cameras)
+    return [simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=90) for image in images], rig
+
+
+def bench(
+    predictor: Predictor,
+    frame: CameraSet | None = None,
+    runs: int = 10,
+    baseline: Callable[[Sequence[bytes], CameraRig], npt.NDArray[np.uint8]] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Medians over ``runs`` frames of a standing vehicle, after one frame to warm up.
+
+    Args:
+        predictor: opened on the engine to measure.
+        frame: pictures and rig; None takes noise from the nominal rig.
+        runs: frames.
+        baseline: computes the labels the published way; measured in turns with the predictor.
+        progress: told how many runs are done.
+
+    Returns:
+        A dict for ``json``: machine, stages (cpu_ms, wall_ms), sums, and with a baseline its times, the ratios and
+        the share of voxels with equal labels.
+    """
+    if runs < 1:
+        raise ConfigError(f"--runs is {runs}, must be at least 1")
+    jpegs, rig = camera_jpegs(frame)
+    clock = StageClock(predictor.backend)
+    predictor.backend = clock
+    samples, reference = [], []
+    agreement = None
+    for run in range(runs + 1):
+        clock.sample = {}
+        labels = _one_frame(predictor, clock, jpegs, rig, run)
+        if run:
+            samples.append(dict(clock.sample))
+        if baseline is not None:
+            cpu, wall = process_time(), perf_counter()
+            expected = baseline(jpegs, rig)
+            if run:
+                reference.append((1e3 * (process_time() - cpu), 1e3 * (perf_counter() - wall)))
+            agreement = float((labels == expected).mean())
+        progress(run)
+    predictor.backend = clock.inner
+    return _report(predictor, samples, reference, agreement)
+
+
+def _one_frame(
+    predictor: Predictor, clock: StageClock, jpegs: Sequence[bytes], rig: CameraRig, index: int
+) -> npt.NDArray[np.uint8]:
+    import simplejpeg
+
+    cpu, wall = process_time(), perf_counter()
+    with clock.timed("jpeg"), ThreadPoolExecutor(worker_count()) as threads:
+        images = list(threads.map(simplejpeg.decode_jpeg, jpegs))
+    poses = np.tile(np.eye(4), (rig.num_cameras, 1, 1))
+    labels = predictor(images, rig, poses, (index + 1) * FRAME_NS).semantics
+    total = (1e3 * (process_time() - cpu), 1e3 * (perf_counter() - wall))
+    known = [sum(value[axis] for value in clock.sample.values()) for axis in range(2)]
+    clock.sample["rest"] = (max(0.0, total[0] - known[0]), max(0.0, total[1] - known[1]))
+    return labels
+
+
+def _report(
+    predictor: Predictor, samples: list[Sample], reference: list[tuple[float, float]], agreement: float | None
+) -> dict[str, Any]:
+    stages = {stage: _median([sample[stage] for sample in samples]) for stage in STAGES}
+
+    def total(names: Sequence[str]) -> dict[str, float]:
+        return _median([(sum(s[n][0] for n in names), sum(s[n][1] for n in names)) for s in samples])
+
+    report: dict[str, Any] = {
+        "machine": machine(),
+        "threads": worker_count(),
+        "variant": predictor.variant.name,
+        "engine": predictor.backend.describe(),
+        "trained": predictor.trained,
+        "runs": len(samples),
+        "geometry": "lift table computed once, reused while the vehicle stands",
+        "stages": stages,
+        "engine_only": total(("encoder", "head")),
+        "frame": total(STAGES[1:]),
+        "end_to_end": total(STAGES),
+    }
+    if reference:
+        base = _median(reference)
+        report["baseline"] = {"name": "reference", **base}
+        report["ratio"] = {
+            "cpu": round(base["cpu_ms"] / report["end_to_end"]["cpu_ms"], 2),
+            "wall": round(base["wall_ms"] / report["end_to_end"]["wall_ms"], 2),
+        }
+        report["agreement"] = agreement
+    return report
+
+
+def _median(values: Sequence[tuple[float, float]]) -> dict[str, float]:
+    cpu, wall = (statistics.median(value[axis] for value in values) for axis in range(2))
+    return {"cpu_ms": round(cpu, 2), "wall_ms": round(wall, 2)}
+
+
+def machine() -> dict[str, Any]:
+    """What was measured on: host, CPU, its cores, GPU if torch is loaded and sees one."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    gpu = torch.cuda.get_device_name(0) if torch is not None and torch.cuda.is_available() else None
+    return {"host": platform.node(), "cpu": cpu_name(), "cores": os.cpu_count(), "gpu": gpu}
+
+
+class ReferencePipeline:
+    """A frame as the published code computes it on a CPU: Pillow pictures, eager network, geometry and pooling tables
+    made for every frame, index_add pooling, softmax and argmax; all frames of a temporal variant again.
+
+    Raises:
+        ConfigError: a stereo variant; their eager cost volume takes minutes per frame.
+    """
+
+    def __init__(self, variant: Any, checkpoint: Path | None = None) -> None:
+        import torch
+
+        from flashocc_ros.model import build_model
+
+        if variant.stereo:
+            raise ConfigError(f"--baseline reference has no stereo variants, got {variant.name}")
+        torch.set_num_threads(worker_count())
+        self.model = build_model(variant)
+        if checkpoint is not None:
+            from flashocc_ros.model import load_checkpoint
+
+            self.model.load_state_dict(load_checkpoint(checkpoint, variant))
+        self.variant = variant
+
+    def __call__(self, jpegs: Sequence[bytes], rig: CameraRig) -> npt.NDArray[np.uint8]:
+        import torch
+
+        from flashocc_ros.engine.poolers import torch_pooler
+        from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table
+
+        variant, model = self.variant, self.model
+        pixels, post_rot, post_tran = self._pictures(jpegs)
+        with torch.no_grad():
+            maps = []
+            for frame in range(variant.num_frames):
+                geometry = (rig.base_from_camera, rig.intrinsics, post_rot, post_tran, np.eye(3))
+                numbers = torch.from_numpy(camera_params(*geometry)) if variant.depth_net else None
+                encoded = model.encode_images(pixels, numbers)
+                table = torch_pooler.to_device(lift_table(variant, *geometry))
+                bev = model.preprocess_bev(
+                    torch_pooler.pool_index_add(encoded.depth, encoded.context, table, volumetric=variant.volumetric)
+                )
+                maps.append(model.warp(bev, torch.from_numpy(bev_warp_grid(np.eye(4)))[None]) if frame else bev)
+            logits = model.bev_head(model.concatenate(maps[0], maps[1:])).occ_logits
+            return logits.softmax(-1).argmax(-1)[0].numpy().astype(np.uint8)
+
+    def _pictures(self, jpegs: Sequence[bytes]) -> tuple[Any, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        import torch
+        from PIL import Image
+
+        from flashocc_ros.preprocess import MEAN, STD, image_transform
+
+        height, width = self.variant.input_size
+        pixels, rotations, translations = [], [], []
+        for jpeg in jpegs:
+            picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
+            transform = image_transform((picture.height, picture.width), self.variant)
+            left, top = transform.crop_left, transform.crop_top
+            picture = picture.resize(transform.resized[::-1]).crop((left, top, left + width, top + height))
+            bgr = np.asarray(picture, np.float32)[..., ::-1]
+            pixels.append(torch.from_numpy(((bgr - MEAN) / STD).transpose(2, 0, 1).copy()))
+            rotations.append(transform.post_rot)
+            translations.append(transform.post_tran)
+        return torch.stack(pixels), np.stack(rotations), np.stack(translations)

@@ -1,0 +1,71 @@
+"""Filling the engine cache ahead of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flashocc_ros.engine.select import ENGINES, backend_class, find_checkpoint, open_backend
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.model.variants import Variant, get_variant
+
+
+def fill_cache(
+    variant: str | Variant,
+    checkpoint: Path | None = None,
+    engine: str = "auto",
+    precision: str = "fp32",
+    cameras: int = 6,
+    calibration: Path | None = None,
+    cache_dir: Path | None = None,
+) -> str:
+    """Export, quantize and compile what a predictor with the same arguments would.
+
+    Args:
+        calibration: frames for int8; given, the int8 engine is made again on them.
+
+    Returns:
+        The backend's own description.
+
+    Raises:
+        ConfigError, CheckpointError, EngineError: see ``engine.select.open_backend``.
+    """
+    row = get_variant(variant)
+    if calibration is not None and precision != "int8":
+        raise ConfigError(f"--calibration only serves int8, not {precision}; leave it out or add --precision int8")
+    if precision == "int8" and calibration is not None:
+        engine = _first_available(engine, precision)
+        _quantize(row, find_checkpoint(row, checkpoint), engine, calibration, cache_dir)
+    backend: Any = open_backend(row, checkpoint, engine, precision, cache_dir)
+    try:
+        if hasattr(backend, "prepare"):
+            backend.prepare(cameras)
+        return str(backend.describe())
+    finally:
+        backend.close()
+
+
+def _first_available(engine: str, precision: str) -> str:
+    for name in ENGINES if engine == "auto" else (engine,):
+        cls = backend_class(name)
+        if precision in cls.precisions and cls.unavailable() is None:
+            return name
+    raise ConfigError(f"no engine here has {precision}; see `flashocc doctor`")
+
+
+def _quantize(
+    variant: Variant, checkpoint: Path | None, engine: str, calibration: Path, cache_dir: Path | None
+) -> None:
+    if engine == "openvino":
+        from flashocc_ros.engine.calibration import record_feeds
+        from flashocc_ros.engine.openvino_backend import OpenVinoBackend, quantized_model
+
+        backend = OpenVinoBackend(variant, checkpoint, precision="fp32", cache_dir=cache_dir)
+        feeds = record_feeds(backend, calibration)
+        backend.close()
+        for graph in ("image_encoder", "bev_head"):
+            quantized_model(backend, graph, feeds[graph])
+    else:
+        from flashocc_ros.engine.export_cache import cached_export
+
+        cached_export(variant, checkpoint, "int8", cache_dir, calibration=calibration)
