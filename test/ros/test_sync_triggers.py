@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,6 +142,14 @@ def test_jitter_beyond_recognition_is_refused_with_a_reason() -> None:
     sync = AnchorSynchronizer(SIX)
     assert feed(sync, Stream(stagger_s=0, jitter_s=0.083).messages(0)) == []
     assert "no steady delay" in sync.describe()
+
+
+def test_an_image_costs_microseconds() -> None:
+    """About 10 us; the bound leaves room for a loaded machine."""
+    messages = Stream().messages(0)
+    started = time.process_time()
+    feed(AnchorSynchronizer(SIX, offsets_s=Stream().offsets_s()), messages)
+    assert (time.process_time() - started) / len(messages) < 100e-6
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
