@@ -1,0 +1,225 @@
+"""Camera sets from a folder of pictures and one calibration file, for prediction without recordings.
+
+``calibration.yaml``::
+
+    cameras:
+      front:                                  # names in the order the network is given them
+        K: [[1266.4, 0, 816.3], [0, 1266.4, 491.5], [0, 0, 1]]     # pixels
+        D: [0, 0, 0, 0, 0]                    # optional: OpenCV distortion (k1, k2, p1, p2, k3, ...)
+        T_base_cam:                           # camera optical frame (z forward, x right) to base (x forward, z up)
+          translation_xyz: [1.72, 0.0, 1.49]  # metres
+          rotation_xyzw: [-0.5, 0.5, -0.5, 0.5]
+        image: front.jpg                      # one set only: its picture,
+        timestamp_us: 1533201470412460        # optional: when it was taken,
+        T_map_base_at_image: {translation_xyz: [0, 0, 0], rotation_xyzw: [0, 0, 0, 1]}   # optional: vehicle pose then
+
+Without ``image`` entries the pictures are a sequence: ``<camera>/<stamp in nanoseconds>.jpg`` (or .png) below the
+folder, and ``poses.csv`` (optional; header ``stamp_ns,x,y,z,qx,qy,qz,qw``) holds the vehicle's poses in a fixed frame,
+which are interpolated at the pictures' stamps. Sets are formed as in recordings: one picture per camera and trigger.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.spatial.transform import Rotation, Slerp
+
+from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.structures import CameraRig
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class _Pose(BaseModel):
+    translation_xyz: tuple[float, float, float]
+    rotation_xyzw: tuple[float, float, float, float]
+
+    def matrix(self) -> npt.NDArray[np.float64]:
+        pose = np.eye(4)
+        pose[:3, :3] = Rotation.from_quat(self.rotation_xyzw).as_matrix()
+        pose[:3, 3] = self.translation_xyz
+        return pose
+
+
+_Row = tuple[float, float, float]
+
+
+class _Camera(BaseModel):
+    K: tuple[_Row, _Row, _Row]
+    D: list[float] = Field(default_factory=list)
+    T_base_cam: _Pose
+    image: str | None = None
+    timestamp_us: int | None = None
+    T_map_base_at_image: _Pose | None = None
+
+
+class _Calibration(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    cameras: dict[str, _Camera] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class FolderSet:
+    """One picture of every camera.
+
+    Attributes:
+        images: N uint8 (H, W, 3) RGB, free of lens distortion.
+        rig: their calibration.
+        odom_from_base: (N, 4, 4) float64, vehicle pose at each picture's stamp; identities where none is known.
+        stamp_ns: stamp of the first camera's picture.
+    """
+
+    images: list[npt.NDArray[np.uint8]]
+    rig: CameraRig
+    odom_from_base: npt.NDArray[np.float64]
+    stamp_ns: int
+
+
+class ImageFolder:
+    """The camera sets of a folder, in time order.
+
+    Args:
+        folder: holds the pictures.
+        calibration: the YAML file; ``calibration.yaml`` in the folder when None.
+
+    Raises:
+        ConfigError: the calibration is missing or holds something else.
+        InputError: a camera has no picture, or no complete set exists.
+    """
+
+    def __init__(self, folder: str | Path, calibration: str | Path | None = None) -> None:
+        self.folder = Path(folder)
+        self._cameras = _read_calibration(Path(calibration) if calibration else self.folder / "calibration.yaml")
+        self.rig = CameraRig(
+            tuple(self._cameras),
+            np.array([c.K for c in self._cameras.values()]),
+            np.stack([c.T_base_cam.matrix() for c in self._cameras.values()]),
+        )
+        with_image = [name for name, camera in self._cameras.items() if camera.image is not None]
+        if with_image and len(with_image) != len(self._cameras):
+            missing = sorted(set(self._cameras) - set(with_image))
+            raise ConfigError(f"calibration: cameras {missing} have no image entry, others have; give all or none")
+        self._sets = self._one_set() if with_image else self._sequence()
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    def __iter__(self) -> Iterator[FolderSet]:
+        for paths, poses, stamp_ns in self._sets:
+            images = [self._read(path, camera) for path, camera in zip(paths, self._cameras.values(), strict=True)]
+            yield FolderSet(images, self.rig, poses, stamp_ns)
+
+    @staticmethod
+    def _read(path: Path, camera: _Camera) -> npt.NDArray[np.uint8]:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is None:
+            raise InputError(f"{path} is missing or no picture that can be decoded; use JPEG or PNG")
+        if any(camera.D):
+            image = cv2.undistort(image, np.array(camera.K), np.array(camera.D))
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def _one_set(self) -> list[tuple[list[Path], npt.NDArray[np.float64], int]]:
+        cameras = self._cameras.values()
+        poses = [c.T_map_base_at_image for c in cameras]
+        if all(pose is None for pose in poses):
+            matrices = np.tile(np.eye(4), (len(poses), 1, 1))
+        elif any(pose is None for pose in poses):
+            raise ConfigError("calibration: some cameras have T_map_base_at_image, others do not; give all or none")
+        else:
+            matrices = np.stack([pose.matrix() for pose in poses if pose is not None])
+        first = next(iter(cameras))
+        paths = [self.folder / str(c.image) for c in cameras]
+        return [(paths, matrices, 1000 * (first.timestamp_us or 0))]
+
+    def _sequence(self) -> list[tuple[list[Path], npt.NDArray[np.float64], int]]:
+        from flashocc_ros.bags.camera_sets import match_stamps
+
+        files = [_stamped(self.folder / name) for name in self._cameras]
+        groups = match_stamps([np.array(sorted(f), np.int64) for f in files])
+        track = _read_poses(self.folder / "poses.csv")
+        sets = []
+        for stamps in groups:
+            poses = np.tile(np.eye(4), (len(files), 1, 1)) if track is None else track.at(stamps)
+            if poses is not None:
+                sets.append(([f[int(s)] for f, s in zip(files, stamps, strict=True)], poses, int(stamps[0])))
+        left_out = len(files[0]) - len(sets)
+        if left_out:
+            logger.warning(
+                "%s: %d of %d sets are incomplete or outside poses.csv", self.folder, left_out, len(files[0])
+            )
+        if not sets:
+            raise InputError(f"{self.folder} holds no complete set of its {len(files)} cameras")
+        return sets
+
+
+def _read_calibration(path: Path) -> dict[str, _Camera]:
+    try:
+        loaded = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"calibration {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"calibration {path} is no YAML: {' '.join(str(error).split())}") from error
+    try:
+        return _Calibration.model_validate(loaded).cameras
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        raise ConfigError(f"calibration {path}, {where}: {first['msg']}") from error
+
+
+def _stamped(folder: Path) -> dict[int, Path]:
+    """Pictures named by their stamp in nanoseconds."""
+    files = [p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES]
+    if not files:
+        raise InputError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}) named by their stamp in nanoseconds")
+    wrong = [p.name for p in files if not p.stem.isdecimal()]
+    if wrong:
+        raise InputError(f"{folder / wrong[0]} is not named by its stamp in nanoseconds, e.g. 1533201470412460000.jpg")
+    return {int(p.stem): p for p in files}
+
+
+@dataclass(frozen=True, eq=False)
+class _Track:
+    """Vehicle poses over time."""
+
+    stamps_ns: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.float64]
+    rotations: Slerp
+
+    def at(self, stamps_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """(N, 4, 4) at N stamps, None when one lies outside."""
+        if stamps_ns.min() < self.stamps_ns[0] or stamps_ns.max() > self.stamps_ns[-1]:
+            return None
+        seconds = (stamps_ns - self.stamps_ns[0]) / 1e9
+        known = (self.stamps_ns - self.stamps_ns[0]) / 1e9
+        poses = np.tile(np.eye(4), (len(stamps_ns), 1, 1))
+        poses[:, :3, :3] = self.rotations(seconds).as_matrix()
+        for axis in range(3):
+            poses[:, axis, 3] = np.interp(seconds, known, self.positions[:, axis])
+        return poses
+
+
+def _read_poses(path: Path) -> _Track | None:
+    if not path.is_file():
+        logger.warning("%s does not exist: the vehicle is taken to stand still", path)
+        return None
+    try:
+        stamps_ns = np.loadtxt(path, np.int64, delimiter=",", skiprows=1, usecols=0, ndmin=1)
+        numbers = np.loadtxt(path, np.float64, delimiter=",", skiprows=1, usecols=range(1, 8), ndmin=2)
+        rotations = Rotation.from_quat(numbers[:, 3:])
+    except ValueError as error:
+        raise InputError(f"{path} needs rows stamp_ns,x,y,z,qx,qy,qz,qw below a header: {error}") from error
+    if len(stamps_ns) < 2 or (np.diff(stamps_ns) <= 0).any():
+        raise InputError(f"{path} needs at least two poses with rising stamps, has {len(stamps_ns)}")
+    return _Track(stamps_ns, numbers[:, :3], Slerp((stamps_ns - stamps_ns[0]) / 1e9, rotations))
