@@ -7,7 +7,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,8 +46,6 @@ def _python() -> list[Finding]:
     version = platform.python_version()
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     findings = [Finding("info", "flashocc_ros", f"{__version__} at {Path(weights.__file__).parents[1]}")]
-    if sys.version_info < (3, 10):
-        return [*findings, Finding("error", "python", f"{version} is too old; 3.10 or newer is needed")]
     return [*findings, Finding("ok", "python", f"{version} on {machine}")]
 
 
