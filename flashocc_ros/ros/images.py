@@ -23,7 +23,8 @@ __all__ = ["ImageDecoder", "Rectifier", "camera_matrix"]
 
 RgbImage = npt.NDArray[np.uint8]
 
-# encoding -> (channels, conversion to RGB or None); ROS names a Bayer pattern by its first row, as do these constants.
+# encoding -> (channels, conversion to RGB or None). ROS names a Bayer pattern from the first pixel on, OpenCV from the
+# one in the second row and column, so RGGB is its BG; its newer names with four letters are missing in ROS 2 Humble.
 EIGHT_BIT: dict[str, tuple[int, int | None]] = {
     "rgb8": (3, None),
     "8UC3": (3, cv2.COLOR_BGR2RGB),
@@ -37,10 +38,10 @@ EIGHT_BIT: dict[str, tuple[int, int | None]] = {
     "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
     "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
-    "bayer_rggb8": (1, cv2.COLOR_BayerRGGB2RGB),
-    "bayer_bggr8": (1, cv2.COLOR_BayerBGGR2RGB),
-    "bayer_gbrg8": (1, cv2.COLOR_BayerGBRG2RGB),
-    "bayer_grbg8": (1, cv2.COLOR_BayerGRBG2RGB),
+    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
 # Sixteen bits are cut to their upper eight, as the network sees eight.
 SIXTEEN_BIT = {
@@ -153,12 +154,12 @@ class ImageDecoder:
     @staticmethod
     def _with_cv2(data: memoryview) -> RgbImage | None:
         # Orientation tags are ignored: calibration belongs to the pixels as the sensor gave them.
-        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         try:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error:
             return None
-        return None if image is None else image.astype(np.uint8, copy=False)
+        return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
     def _damaged(self, kind: str, size: int, reason: str) -> InputError:
         return InputError(f"camera {self.camera}: a {kind} of {size} bytes is damaged ({reason}); the image is dropped")

@@ -62,6 +62,16 @@ def test_conversion(desired: str, code: int) -> None:
     np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, desired), cv2.cvtColor(BGR, code))
 
 
+@pytest.mark.parametrize(("pattern", "position"), [("rggb", 0), ("grbg", 1), ("gbrg", 2), ("bggr", 3)])
+def test_a_red_scene_through_a_bayer_pattern(pattern: str, position: int) -> None:
+    mosaic = np.zeros((8, 8), np.uint8)
+    mosaic[position // 2 :: 2, position % 2 :: 2] = 200
+    message = CvBridge().cv2_to_imgmsg(mosaic, f"bayer_{pattern}8")
+    inner = CvBridge().imgmsg_to_cv2(message, "rgb8")[2:-2, 2:-2]
+    assert (inner[..., 0] == 200).all()
+    assert (inner[..., 1:] == 0).all()
+
+
 def test_sixteen_bits_scale_to_eight_and_back() -> None:
     deep = BGR.astype(np.uint16) * 257
     message = CvBridge().cv2_to_imgmsg(deep, "bgr16")

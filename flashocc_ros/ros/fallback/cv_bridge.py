@@ -40,9 +40,8 @@ _CONVERSIONS = {
        for b in ("bgr", "rgb", "bgra", "rgba") if a != b},
     **{(a, "mono"): getattr(cv2, f"COLOR_{a.upper()}2GRAY") for a in ("bgr", "rgb", "bgra", "rgba")},
     **{("mono", b): getattr(cv2, f"COLOR_GRAY2{b.upper()}") for b in ("bgr", "rgb", "bgra", "rgba")},
-    **{(f"bayer_{p}", b): getattr(cv2, f"COLOR_Bayer{p.upper()}2{b.upper()}")
-       for p in ("rggb", "bggr", "gbrg", "grbg") for b in ("bgr", "rgb")},
-    **{(f"bayer_{p}", "mono"): getattr(cv2, f"COLOR_Bayer{p.upper()}2GRAY") for p in ("rggb", "bggr", "gbrg", "grbg")},
+    **{(f"bayer_{p}", b): getattr(cv2, f"COLOR_Bayer{name}2{'GRAY' if b == 'mono' else b.upper()}")
+       for p, name in (("rggb", "BG"), ("bggr", "RG"), ("gbrg", "GR"), ("grbg", "GB")) for b in ("bgr", "rgb", "mono")},
     **{(a, b): getattr(cv2, f"COLOR_YUV2{b.upper()}_{code}")
        for a, code in (("yuv422", "UYVY"), ("uyvy", "UYVY"), ("yuv422_yuy2", "YUY2"), ("yuyv", "YUY2"))
        for b in ("bgr", "rgb")},
