@@ -187,9 +187,10 @@ def test_a_replay_that_waits_for_each_answer_loses_no_set() -> None:
 
 def test_a_silent_start_in_the_middle_of_a_sweep_is_no_set() -> None:
     sync: AnchorSynchronizer[str] = AnchorSynchronizer(THREE, timeout_s=0.2)
-    sync.add("front", 100 * S + 40 * MS, "old", 0)
-    sync.add("left", 100 * S + 100 * MS, "new", 0)
-    sync.add("right", 100 * S + 80 * MS, "old", 0)
+    sync.add("front", 100 * S + 40 * MS, "old", 1)
+    sync.add("left", 100 * S + 100 * MS, "new", 1)
+    sync.add("right", 100 * S + 80 * MS, "old", 1)
+    assert sync.next_deadline_ns() == 1 + 200 * MS
     assert sync.poll(S) == []
     assert sync.next_deadline_ns() is None  # and no timer spins on it
 
@@ -206,6 +207,20 @@ def test_a_camera_that_comes_back_with_another_delay_is_learned_again() -> None:
     assert len(sets) >= 16
     assert all(len({item.split("@")[1] for item in each.items}) == 1 for each in sets)
     assert sync.offsets_s["right"] == pytest.approx(0.035, abs=1e-3)
+
+
+def test_a_camera_that_comes_back_far_from_its_old_phase_is_placed_anew() -> None:
+    """At 70 of 100 ms after one trigger it is now 30 ms before the next, the tighter burst."""
+    sync = locked()
+    for index in range(20):
+        trigger(sync, 101 * S + index * 100 * MS, skip=("right",))
+    sets = []
+    for index in range(20):
+        key = 104 * S + index * 100 * MS
+        sets += trigger(sync, key, skip=("right",))
+        sets += sync.add("right", key + 70 * MS, "R", key)
+    assert len(sets) >= 12
+    assert {each.stamps_ns[2] - each.key_stamp_ns for each in sets} == {-30 * MS}
 
 
 def test_another_frame_rate_is_learned() -> None:
