@@ -30,13 +30,16 @@ def parity(
     target: Annotated[str, typer.Argument(help="A variant, or the folder of an export.")],
     golden: Annotated[list[Path] | None, typer.Option(help="Stored reference output (.npz); may be repeated.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights the reference output was made with.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder with the pictures CAM_FRONT.jpg, ...")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the pictures CAM_FRONT.jpg, ...; for an export also a bag, default noise."),
+    ] = None,
     align: Annotated[str, typer.Option(help="warp, lift, or auto: what the reference did.")] = "auto",
     variant: Annotated[str | None, typer.Option(help="The exported variant, where TARGET is an export.")] = None,
 ) -> None:
     """Compare a variant or an export with its reference, stage by stage."""
     if target not in VARIANTS and Path(target).is_dir():
-        _compare_export(Path(target), variant, checkpoint)
+        _compare_export(Path(target), variant, checkpoint, images)
         return
     row = get_variant(target)
     if not golden or images is None or checkpoint is None:
@@ -48,14 +51,16 @@ def parity(
     _compare_goldens(row, golden, checkpoint, images, align)
 
 
-def _compare_export(folder: Path, variant: str | None, checkpoint: Path | None) -> None:
+def _compare_export(folder: Path, variant: str | None, checkpoint: Path | None, frames: Path | None) -> None:
     if variant is None:
         raise ConfigError(
             "comparing an export needs --variant NAME (and --checkpoint for the weights it was made from)"
         )
     from flashocc_ros.engine.parity import compare_export
 
-    if not compare_export(folder, get_variant(variant), checkpoint):
+    result = compare_export(folder, variant, checkpoint, frames)
+    typer.echo("\n".join(result.lines()))
+    if not result.ok:
         raise typer.Exit(1)
 
 

@@ -28,7 +28,7 @@ from flashocc_ros.predictor import Predictor
 from flashocc_ros.structures import CameraRig
 
 if TYPE_CHECKING:
-    from flashocc_ros.bags.camera_sets import CameraSet
+    from flashocc_ros.engine.calibration import Frame
 
 STAGES = ("jpeg", "preprocess", "encoder", "pooling", "head", "rest")
 FRAME_NS = 500_000_000
@@ -86,7 +86,7 @@ class StageClock(Backend):
         return self.inner.describe()
 
 
-def camera_jpegs(frame: CameraSet | None, cameras: int = 6) -> tuple[list[bytes], CameraRig]:
+def camera_jpegs(frame: Frame | None, cameras: int = 6) -> tuple[list[bytes], CameraRig]:
     """The pictures of a frame as JPEG; without a frame, smooth noise from six cameras of 1600x900."""
     import simplejpeg
 
@@ -101,7 +101,7 @@ def camera_jpegs(frame: CameraSet | None, cameras: int = 6) -> tuple[list[bytes]
 
 def bench(
     predictor: Predictor,
-    frame: CameraSet | None = None,
+    frame: Frame | None = None,
     runs: int = 10,
     baseline: Callable[[Sequence[bytes], CameraRig], npt.NDArray[np.uint8]] | None = None,
     progress: Callable[[int], None] = lambda done: None,

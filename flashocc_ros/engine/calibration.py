@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.bags.camera_sets import CameraSet, read_sets
-from flashocc_ros.errors import BagError, ConfigError
+from flashocc_ros.data.folder import FolderSet, ImageFolder
+from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry.lift import LiftTable, lift_table
 from flashocc_ros.model.variants import Variant
 from flashocc_ros.preprocess import image_transform
@@ -20,22 +21,19 @@ from flashocc_ros.structures import CameraRig
 if TYPE_CHECKING:
     from flashocc_ros.engine.onnx_backend import OnnxBackend
 
+Frame = CameraSet | FolderSet
 Feeds = list[dict[str, npt.NDArray[Any]]]
 
 SOURCE_HW = (900, 1600)
 CALIBRATION_FILE = "calibration.yaml"
 
 
-def read_frames(path: Path) -> Iterator[CameraSet]:
-    """Camera sets of a rosbag2, or of one or many frame folders.
-
-    A frame folder holds one picture per camera and ``calibration.yaml``: under ``cameras``, by name, ``image``, ``K``
-    (3x3 pixels), ``T_base_cam`` and optionally ``T_map_base_at_image`` (``translation_xyz`` in metres,
-    ``rotation_xyzw``), ``timestamp_us``.
+def read_frames(path: Path) -> Iterator[Frame]:
+    """Camera sets of a rosbag2, of a folder as ``data.folder`` describes it, or of several such folders in one.
 
     Raises:
         ConfigError: the path holds neither.
-        BagError: a recording or a frame folder is damaged.
+        BagError, InputError: a recording or a folder is damaged.
     """
     if not path.exists():
         raise ConfigError(f"{path} does not exist; give a rosbag2 or a folder with {CALIBRATION_FILE} and pictures")
@@ -43,43 +41,13 @@ def read_frames(path: Path) -> Iterator[CameraSet]:
     folders = [path] if single else sorted(file.parent for file in path.glob(f"*/{CALIBRATION_FILE}"))
     if folders:
         for folder in folders:
-            yield _read_folder(folder)
+            yield from ImageFolder(folder)
     elif path.is_file() or (path / "metadata.yaml").is_file():
         yield from read_sets(path)
     else:
         raise ConfigError(
             f"{path} is no rosbag2 (no metadata.yaml) and holds no {CALIBRATION_FILE}; pictures need their calibration"
         )
-
-
-def _read_folder(folder: Path) -> CameraSet:
-    import yaml
-    from PIL import Image
-
-    try:
-        cameras: dict[str, Any] = yaml.safe_load((folder / CALIBRATION_FILE).read_text())["cameras"]
-        names = tuple(cameras)
-        images = [np.asarray(Image.open(folder / cameras[name]["image"]).convert("RGB")) for name in names]
-        rig = CameraRig(
-            names,
-            np.array([cameras[name]["K"] for name in names], np.float64),
-            np.stack([_pose(cameras[name]["T_base_cam"]) for name in names]),
-        )
-        poses = [cameras[name].get("T_map_base_at_image") for name in names]
-        odom = np.stack([np.eye(4) if pose is None else _pose(pose) for pose in poses])
-        stamps = np.array([int(cameras[name].get("timestamp_us", 0)) * 1000 for name in names], np.int64)
-    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise BagError(f"frame folder {folder} cannot be read: {type(error).__name__} {error}") from error
-    return CameraSet(names, images, rig, odom, int(stamps[0]), stamps)
-
-
-def _pose(value: dict[str, Any]) -> npt.NDArray[np.float64]:
-    from scipy.spatial.transform import Rotation
-
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_quat(value["rotation_xyzw"]).as_matrix()
-    pose[:3, 3] = value["translation_xyz"]
-    return pose
 
 
 def frame_rig(path: Path) -> CameraRig:

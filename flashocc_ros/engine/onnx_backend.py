@@ -38,6 +38,7 @@ class OnnxBackend(Backend):
     Attributes:
         meta: of the export in use.
         folder: where it lies.
+        from_export: the export was given, so its files are run as they are.
         observer: called with graph name and inputs before every run, for calibration; None otherwise.
     """
 
@@ -55,17 +56,17 @@ class OnnxBackend(Backend):
             raise EngineError(reason)
         self.variant, self.precision, self.cache_dir = variant, precision, cache_dir
         self.observer: Callable[[str, Arrays], None] | None = None
-        wanted = self.export_precision(precision)
+        self.from_export = export_dir is not None
         self.folder: Path
         self.meta: ExportMeta
         if export_dir is not None:
-            self.folder, self.meta = export_dir, load_export(export_dir, variant, wanted)
+            self.folder, self.meta = export_dir, load_export(export_dir, variant, precision)
         else:
-            self.folder, self.meta = cached_export(variant, checkpoint, wanted, cache_dir)
+            self.folder, self.meta = cached_export(variant, checkpoint, self.export_precision(precision), cache_dir)
 
     @classmethod
     def export_precision(cls, precision: str) -> str:
-        """Precision of the ONNX files this engine reads when asked for ``precision``."""
+        """Precision of the ONNX files made for this engine when it is asked for ``precision``."""
         return precision
 
     @abstractmethod

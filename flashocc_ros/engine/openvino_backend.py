@@ -41,7 +41,7 @@ class OpenVinoBackend(OnnxBackend):
     def __init__(self, variant: Any, checkpoint: Path | None = None, **options: Any) -> None:
         super().__init__(variant, checkpoint, **options)
         self._requests: dict[tuple[str, int], Any] = {}
-        if self.precision == "fp16" and self._hint == "f32":
+        if self.precision == "fp16" and not self.from_export and self._hint == "f32":
             raise EngineError(f"{cpu_name()} computes neither bfloat16 nor float16; use precision fp32 or int8")
 
     @classmethod
@@ -88,7 +88,7 @@ class OpenVinoBackend(OnnxBackend):
     @functools.cached_property
     def _hint(self) -> str:
         """OpenVINO's element type of everything that is not quantized."""
-        if self.precision == "fp32":
+        if self.precision == "fp32" or self.from_export:
             return "f32"
         native = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if "BF16" in native else "f16" if "FP16" in native else "f32"
@@ -143,8 +143,8 @@ class OpenVinoBackend(OnnxBackend):
         }
 
     def _quantized(self, graph: str) -> Path | None:
-        """The quantized graph ``flashocc build`` left in the cache; None for graphs too small to quantize."""
-        if graph in ("bev_key", "stereo_feature"):
+        """The quantized graph ``flashocc build`` left in the cache; None for small graphs and given files."""
+        if self.from_export or graph in ("bev_key", "stereo_feature"):
             return None
         return quantized_model(self, graph)
 

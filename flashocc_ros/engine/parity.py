@@ -1,0 +1,263 @@
+"""An export against the PyTorch network, stage by stage, on each engine that runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.data.folder import FolderSet
+from flashocc_ros.engine.backend import Backend, Encoded
+from flashocc_ros.engine.calibration import SOURCE_HW, Frame, nominal_rig, read_frames
+from flashocc_ros.engine.meta import load_export
+from flashocc_ros.engine.select import backend_class
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
+from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.preprocess import image_transform
+
+VOXEL_AGREEMENT = {"fp32": 0.9999, "fp16": 0.99, "int8": 0.95}
+"""Least share of voxels with the label of PyTorch, by precision of the export."""
+
+POOLING_TOLERANCE = 1e-5
+ENGINES = ("openvino", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class StageError:
+    """Difference of one tensor between PyTorch and an engine fed with PyTorch's input to that stage.
+
+    Attributes:
+        stage: preprocess, encoder, pooling, warp, head or decode.
+        tensor: which output.
+        max_error, mean_error: absolute, in the unit of the tensor.
+        spread: standard deviation of PyTorch's tensor, what errors are to be judged by.
+    """
+
+    stage: str
+    tensor: str
+    max_error: float
+    mean_error: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class EngineParity:
+    """Result for one engine.
+
+    Attributes:
+        engine: its description.
+        stages: per stage, the worst over all frames.
+        voxel_agreement: least share of equal labels over the frames, the engine running end to end.
+        required: the least that is accepted.
+    """
+
+    engine: str
+    stages: tuple[StageError, ...]
+    voxel_agreement: float
+    required: float
+
+    @property
+    def ok(self) -> bool:
+        pooling = max((s.max_error / max(1.0, s.spread) for s in self.stages if s.stage == "pooling"), default=0.0)
+        finite = all(np.isfinite(s.max_error) for s in self.stages)
+        return finite and self.voxel_agreement >= self.required and pooling <= POOLING_TOLERANCE
+
+
+@dataclass(frozen=True)
+class ExportParity:
+    """Result for an export folder; ``ok`` only when every engine is inside its tolerance."""
+
+    folder: Path
+    variant: str
+    precision: str
+    frames: int
+    engines: tuple[EngineParity, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.engines) and all(engine.ok for engine in self.engines)
+
+    def lines(self) -> list[str]:
+        """A table for people."""
+        lines = [f"{self.folder}: {self.variant}, {self.precision}, {self.frames} frame(s)"]
+        for engine in self.engines:
+            lines.append(engine.engine)
+            lines.append(f"  {'stage':<11}{'tensor':<15}{'max error':>12}{'mean error':>12}{'std':>12}")
+            lines += [
+                f"  {s.stage:<11}{s.tensor:<15}{s.max_error:>12.3g}{s.mean_error:>12.3g}{s.spread:>12.3g}"
+                for s in engine.stages
+            ]
+            lines.append(
+                f"  voxels equal: {100 * engine.voxel_agreement:.4f} %, needs {100 * engine.required:g} %: "
+                f"{'inside' if engine.ok else 'OUTSIDE'} the tolerance"
+            )
+        return lines
+
+
+def compare_export(
+    folder: Path,
+    variant: str | Variant,
+    checkpoint: Path | None,
+    frames: Path | None = None,
+    *,
+    engines: Sequence[str] = ENGINES,
+    max_frames: int = 2,
+) -> ExportParity:
+    """Run an export on every engine that is installed and compare with PyTorch.
+
+    Args:
+        folder: what ``flashocc export`` wrote.
+        variant: which network.
+        checkpoint: the weights the export was made from; None for untrained ones.
+        frames: recording or frame folders; None takes noise seen by the nominal six-camera rig.
+        engines: names to try; those not installed are left out.
+        max_frames: frames to compare.
+
+    Raises:
+        ConfigError: none of the engines is installed, or there is no frame.
+        CheckpointError, EngineError: the export or the weights do not fit the variant.
+    """
+    from flashocc_ros.engine.cache import file_sha256
+    from flashocc_ros.engine.torch_backend import TorchBackend
+
+    row = get_variant(variant)
+    meta = load_export(folder, row)
+    sha256 = None if checkpoint is None else file_sha256(checkpoint)
+    if sha256 != meta.checkpoint_sha256:
+        raise ConfigError(
+            f"{folder} was exported from {_weights(meta.checkpoint_sha256)}, not from {_weights(sha256)}; "
+            "give --checkpoint the file it was made of"
+        )
+    classes = [cls for cls in map(backend_class, engines) if cls.unavailable() is None]
+    if not classes:
+        raise ConfigError(f"none of {', '.join(engines)} is installed here; pip install 'flashocc_ros[openvino]'")
+    sets = [_noise()] if frames is None else list(islice(read_frames(frames), max_frames))
+    if not sets:
+        raise ConfigError(f"{frames} holds no complete frame")
+    reference = TorchBackend(row, checkpoint, device="cpu")
+    results = []
+    for cls in classes:
+        # Half precision and int8 are in the files; the engine itself computes what they say.
+        backend: Any = cls(row, precision=meta.precision, export_dir=folder)  # type: ignore[call-arg]
+        comparisons = [_Comparison(row, reference, backend, frame) for frame in sets]
+        worst = _worst([c.stages for c in comparisons])
+        agreement = min(c.agreement for c in comparisons)
+        results.append(EngineParity(backend.describe(), worst, agreement, VOXEL_AGREEMENT[meta.precision]))
+        backend.close()
+    return ExportParity(folder, row.name, meta.precision, len(sets), tuple(results))
+
+
+class _Comparison:
+    """One frame, and for temporal variants the same pictures seen again half a metre further on."""
+
+    def __init__(self, variant: Variant, reference: Backend, backend: Backend, frame: Frame) -> None:
+        self.variant, self.stages = variant, list[StageError]()
+        transforms = [image_transform(image.shape[:2], variant) for image in frame.images]
+        rotation, translation = np.stack([t.post_rot for t in transforms]), np.stack([t.post_tran for t in transforms])
+        geometry = (frame.rig.base_from_camera, frame.rig.intrinsics, rotation, translation, np.eye(3))
+        table = lift_table(variant, *geometry)
+        numbers = camera_params(*geometry) if variant.depth_net else None
+
+        pixels = _array(reference.preprocess(frame.images, transforms))
+        own_pixels = backend.preprocess(frame.images, transforms)
+        self._note("preprocess", "pixels", pixels, own_pixels)
+        stereo, own_stereo = None, None
+        if variant.stereo:
+            moved = np.tile(_forward(0.5), (frame.rig.num_cameras, 1, 1))
+            pose = np.linalg.inv(frame.rig.base_from_camera) @ moved @ frame.rig.base_from_camera
+            grid = stereo_grid(variant, pose, frame.rig.intrinsics, rotation, translation)
+            stereo = _array(reference.stereo_feature(pixels)), grid
+            own_stereo = backend.stereo_feature(own_pixels), grid
+            self._note("encoder", "first_feature", stereo[0], own_stereo[0])
+        own = reference.encode(pixels, numbers, stereo)
+        encoded = _arrays(own)
+        given = _arrays(backend.encode(pixels, numbers, stereo))
+        self._note("encoder", "depth", encoded.depth, given.depth)
+        self._note("encoder", "context", encoded.context, given.context)
+        bev = _array(reference.pool(own, table))
+        self._note("pooling", "bev", bev, backend.pool(encoded, table))
+
+        key = reference.head(bev, *self._start()).bev_key
+        grids = self._past(key)[1]
+        expected = reference.head(bev, self._past(key)[0], grids, with_logits=True)
+        history = self._past(_array(key))[0]
+        if variant.num_history:
+            self._warp(reference, backend, bev, history, grids)
+        result = backend.head(bev, history, grids, with_logits=True)
+        for name in ("logits", "heatmap", "reg", "height"):
+            if getattr(expected, name) is not None:
+                self._note("head", name, getattr(expected, name), getattr(result, name))
+        decoded = expected.logits.argmax(-1).astype(np.int16)  # type: ignore[union-attr]
+        self._note("decode", "labels", decoded, result.logits.argmax(-1).astype(np.int16))  # type: ignore[union-attr]
+
+        own_bev = backend.pool(backend.encode(own_pixels, numbers, own_stereo), table)
+        own_history, _ = self._past(backend.head(own_bev, *self._start()).bev_key)
+        self.agreement = float((backend.head(own_bev, own_history, grids).labels == expected.labels).mean())
+
+    def _start(self) -> tuple[list[None], npt.NDArray[np.float32] | None]:
+        """Head arguments of a sequence's first frame."""
+        count = self.variant.num_history
+        return [None] * count, np.stack([bev_warp_grid(np.eye(4))] * count) if count else None
+
+    def _past(self, key: Any) -> tuple[list[Any], npt.NDArray[np.float32] | None]:
+        """The same map at every age, further behind the older it is."""
+        count = self.variant.num_history
+        if not count:
+            return [], None
+        return [key] * count, np.stack([bev_warp_grid(_forward(-0.5 * age)) for age in range(1, count + 1)])
+
+    def _warp(self, reference: Any, backend: Backend, bev: Any, history: list[Any], grids: Any) -> None:
+        """What the engine's own warp changes in the logits, against maps that PyTorch warped."""
+        import torch
+
+        ready = [
+            reference.model.warp(torch.from_numpy(past), torch.from_numpy(grid)[None]).numpy()
+            for past, grid in zip(history, grids, strict=True)
+        ]
+        still = np.stack([bev_warp_grid(np.eye(4))] * len(history))
+        expected = backend.head(bev, ready, still, with_logits=True).logits
+        self._note("warp", "logits", expected, backend.head(bev, history, grids, with_logits=True).logits)
+
+    def _note(self, stage: str, tensor: str, expected: Any, got: Any) -> None:
+        a, b = _array(expected).astype(np.float64), _array(got).astype(np.float64)
+        error = np.abs(a - b)
+        self.stages.append(StageError(stage, tensor, float(error.max()), float(error.mean()), float(a.std())))
+
+
+def _array(value: Any) -> Any:
+    """NumPy array of an engine's array."""
+    if value is None:
+        return None
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else np.array(value)
+
+
+def _arrays(encoded: Encoded) -> Encoded:
+    return Encoded(_array(encoded.depth), _array(encoded.context), _array(encoded.stereo_feature))
+
+
+def _worst(runs: list[list[StageError]]) -> tuple[StageError, ...]:
+    """Stage by stage the run with the largest error."""
+    return tuple(max(same, key=lambda stage: stage.max_error) for same in zip(*runs, strict=True))
+
+
+def _forward(distance_m: float) -> npt.NDArray[np.float64]:
+    pose = np.eye(4)
+    pose[0, 3] = distance_m
+    return pose
+
+
+def _noise() -> FolderSet:
+    rig = nominal_rig(6)
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (*SOURCE_HW, 3), np.uint8) for _ in rig.names]
+    return FolderSet(images, rig, np.tile(np.eye(4), (6, 1, 1)), 1)
+
+
+def _weights(sha256: str | None) -> str:
+    return "untrained weights" if sha256 is None else f"a checkpoint with SHA-256 {sha256[:12]}..."
