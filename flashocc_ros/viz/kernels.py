@@ -177,6 +177,8 @@ def _shade(
             facing = 0.0
     sky = 0.46 + (0.10 * side if axis == 2 else 0.0)
     light = (sky * (0.25 + 0.75 * ambient) + 0.58 * max(facing, 0.0)) * (1.0 - line)
+    if not shadows:
+        plane = 0  # without shadows, steps of one colour hardly show: not worth more rays
     surface = ((row * 512 + plane) * 8 + axis * 2 + (side + 1) // 2) * 2 + (1 if facing > 0.0 else 0)
     # colours mix as light, which is about the square of their stored value
     return palette[row, 0] ** 2 * light, palette[row, 1] ** 2 * light, palette[row, 2] ** 2 * light, t, row, surface

@@ -32,13 +32,19 @@ def palette() -> npt.NDArray[np.float32]:
     rows = [np.array([EGO_RGB], np.float32) / 255, classes]
     golden = 0.618033988749895
     instances = [
-        colorsys.hsv_to_rgb((0.05 + k * golden) % 1.0, 0.62 + 0.3 * ((k * 7) % 5) / 4, 1.0 - 0.25 * ((k * 3) % 4) / 3)
+        colorsys.hsv_to_rgb(_hue((0.05 + k * golden) % 1.0), 0.6 + 0.3 * (k * 7 % 5) / 4, 1.0 - 0.25 * (k * 3 % 4) / 3)
         for k in range(INSTANCE_COLORS)
     ]
     rows.append(np.array(instances, np.float32))
     table = np.concatenate(rows).astype(np.float32)
     table.setflags(write=False)
     return table
+
+
+def _hue(part: float) -> float:
+    """Spread [0, 1) over all hues but green to teal, which the ground and the trees have."""
+    hue = part * 0.72
+    return hue if hue < 0.26 else hue + 0.28
 
 
 def paint_volume(
