@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Float32 = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Encoded:
     """Result of the image encoder for N cameras; arrays of the engine's own kind.
 
@@ -44,7 +44,7 @@ class Encoded:
     stereo_feature: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeadOutput:
     """Result of the BEV head for one key frame.
 
@@ -90,7 +90,8 @@ class Backend(ABC):
     def preprocess(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[ImageTransform]) -> Any:
         """Turn N RGB images (H, W, 3) uint8 into (N, 3, H_net, W_net) float32 of the engine's own kind.
 
-        The default computes it on the CPU (``preprocess.network_input``) and returns a NumPy array.
+        The default computes it on the CPU (``preprocess.network_input``) and returns a NumPy array. The predictor may
+        keep the result over later calls, so it must not be overwritten.
         """
         return network_input(images, transforms)
 
