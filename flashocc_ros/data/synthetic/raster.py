@@ -155,9 +155,13 @@ def ground_hit(ground, ox, oy, oz, dx, dy, dz, guess, limit):  # type: ignore[no
         return -1.0, 0.0, 0.0, 0.0, False, -1
     edge, s, d, height, paved, side = street_at(ground, ox + t * dx, oy + t * dy)
     lift = height - (oz + t * dz)
-    if lift > 0.01:
+    if lift > 1e-3:
+        behind, beyond = edge, t
         t += lift / dz
         edge, s, d, height, paved, side = street_at(ground, ox + t * dx, oy + t * dy)
+        if edge < 0 < behind:  # the face of the kerb
+            t += (beyond - t) * edge / (edge - behind)
+            edge = 1e-3
     if t > limit:
         return -1.0, edge, s, d, paved, side
     return t, edge, s, d, paved, side
