@@ -59,7 +59,7 @@ def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
     ]
     if panoptic:
         everyone.append(
-            Output("instances", PanopticInstanceArray, "objects: class, score, centre, extent, voxels", to_instances)
+            Output("instances", PanopticInstanceArray, "objects of panoptic variants: class, score, centre, extent, voxels", to_instances)
         )
     return everyone
 

@@ -15,6 +15,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import OccupancyGrid
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
@@ -22,7 +23,8 @@ from visualization_msgs.msg import MarkerArray
 from flashocc_ros.labels import FREE
 from flashocc_ros.msg import ClassTable, Occupancy3D, PanopticInstanceArray
 from flashocc_ros.ros import publishers
-from flashocc_ros.ros.stamps import make_header, ns_from_stamp
+from flashocc_ros.ros.diagnostics import TIMES
+from flashocc_ros.ros.stamps import make_header, ns_from_stamp, stamp_from_ns
 
 Make = Callable[..., Any]
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -321,3 +323,44 @@ def test_parameters_are_refused_while_configured(start_node: Make):
     result = node.node.set_parameters([Parameter("base_frame", value="rear_axle")])[0]
     assert not result.successful
     assert "clean it up" in result.reason
+
+
+def test_diagnostics_carry_the_documented_keys_of_a_run(running: Make):
+    feeder, _, occupancy = running()
+    reports = feeder.listen("/diagnostics", DiagnosticArray)
+    lockstep(feeder, occupancy, 3)
+    reports.clear()
+    feeder.until(lambda: reports, "a report")
+    status = {s.name: s for s in reports[0].status}
+    found = {entry.key: entry.value for entry in status["flashocc_node: pipeline"].values}
+    assert found["sets_published"] == "3"
+    assert found["state"] == "active"
+    times = {key.rsplit("_ms_", 1)[0] for key in found if "_ms_" in key}
+    assert times == set(TIMES) - {"latency"}  # the stamps of this rig are years old
+    front = {entry.key: entry.value for entry in status["flashocc_node: camera front"].values}
+    assert (front["received"], front["used"]) == ("3", "3")
+
+
+def test_a_clock_that_jumps_back_starts_over_once(running: Make):
+    feeder, node, occupancy = running(use_sim_time=True, variant="synthetic-tiny-4d")
+    clock = feeder.node.create_publisher(Clock, "/clock", 1)
+    feeder.until(lambda: clock.get_subscription_count(), "the node's clock")
+    start_ns = feeder.stamp_ns
+
+    def tick(stamp_ns: int) -> None:
+        def arrived() -> bool:
+            clock.publish(Clock(clock=stamp_from_ns(stamp_ns)))  # again and again: clocks are best effort
+            return bool(node.node.get_clock().now().nanoseconds == stamp_ns)
+
+        feeder.until(arrived, "the clock")
+
+    tick(start_ns + 10_000_000_000)
+    feeder.stamp_ns = start_ns + 10_000_000_000
+    lockstep(feeder, occupancy, 2)
+    tick(start_ns)
+    feeder.until(lambda: counters(node).get("resets_clock") == 1, "the reset")
+    feeder.stamp_ns = start_ns
+    lockstep(feeder, occupancy, 2)
+    assert counters(node).get("resets_stamps", 0) == 0
+    assert counters(node)["sets_published"] == 4
+    assert node.node._inference.predictor.memory_events["reset"] == 1

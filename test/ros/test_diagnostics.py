@@ -1,0 +1,103 @@
+"""Diagnostics: levels, stable keys, and the numbers behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy")
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from flashocc_ros.ros.diagnostics import COUNTERS, TIMES, CameraHealth, Health, to_diagnostics
+from flashocc_ros.ros.stamps import make_header
+from flashocc_ros.ros.statistics import WINDOW, Statistics
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+def camera(name: str = "front", **values: Any) -> CameraHealth:
+    defaults = dict(age_s=0.1, received=5, used=4, late=1, dropped=0, rejected=0, corrupt=0, has_info=True)
+    return CameraHealth(name=name, **(defaults | values))
+
+
+def report(**values: Any) -> list[DiagnosticStatus]:
+    defaults: dict[str, Any] = dict(
+        state="active", problem="", network="", sync="", idle_s=0.2, counters={}, times_ms={}, cameras=[camera()]
+    )
+    health = Health(**(defaults | values))
+    return list(to_diagnostics("flashocc_node", health, make_header("", 1), 1.0, 5.0).status)
+
+
+def values(status: DiagnosticStatus) -> dict[str, str]:
+    return {entry.key: entry.value for entry in status.values}
+
+
+def test_a_publishing_node_is_ok():
+    pipeline, front = report()
+    assert (pipeline.name, pipeline.level) == ("flashocc_node: pipeline", OK)
+    assert (front.name, front.level) == ("flashocc_node: camera front", OK)
+
+
+@pytest.mark.parametrize(("idle_s", "level"), [(0.9, OK), (1.1, WARN), (5.1, ERROR)])
+def test_the_watchdog_follows_the_time_without_a_result(idle_s: float, level: bytes):
+    assert report(idle_s=idle_s)[0].level == level
+
+
+def test_a_silent_camera_is_named_as_the_cause():
+    pipeline, _, back = report(idle_s=9.0, cameras=[camera(), camera("back", age_s=8.0)])
+    assert "no images from back" in pipeline.message
+    assert back.level == ERROR
+
+
+def test_results_that_stop_while_images_come_point_to_the_drops():
+    assert "sets_dropped" in report(idle_s=9.0)[0].message
+
+
+def test_a_camera_never_heard_is_an_error_with_a_hint():
+    assert report(cameras=[camera(age_s=None)])[1].level == ERROR
+    assert "topic" in report(cameras=[camera(age_s=None)])[1].message
+
+
+def test_a_failed_configuration_is_an_error_with_its_sentence():
+    pipeline = report(state="unconfigured", problem="parameter x: 1 is bad", idle_s=None, cameras=[])[0]
+    assert (pipeline.level, pipeline.message) == (ERROR, "parameter x: 1 is bad")
+
+
+def test_an_inactive_node_is_ok_and_says_its_state():
+    pipeline = report(state="inactive", idle_s=None, cameras=[])[0]
+    assert (pipeline.level, pipeline.message) == (OK, "inactive")
+
+
+def test_all_counters_are_always_there_and_plain_numbers():
+    found = values(report(counters={"sets_published": 12})[0])
+    assert found["sets_published"] == "12"
+    assert set(COUNTERS) <= set(found)
+    assert all(found[key].isdigit() for key in COUNTERS)
+
+
+def test_times_are_summarised_by_median_95th_percentile_and_maximum():
+    statistics = Statistics()
+    for value in range(101):
+        statistics.time("stage_head", float(value))
+    _, times = statistics.summary()
+    assert times == {"stage_head_ms_p50": 50.0, "stage_head_ms_p95": 95.0, "stage_head_ms_max": 100.0}
+
+
+def test_old_times_are_forgotten():
+    statistics = Statistics()
+    for value in [1e9, *[1.0] * WINDOW]:
+        statistics.time("latency", value)
+    assert statistics.summary()[1]["latency_ms_max"] == 1.0
+
+
+def test_a_drop_counts_in_total_and_by_reason():
+    statistics = Statistics()
+    statistics.drop("image")
+    statistics.drop("transform")
+    counters, _ = statistics.summary()
+    assert (counters["sets_dropped"], counters["sets_dropped_image"], counters["sets_dropped_transform"]) == (2, 1, 1)
+
+
+def test_every_time_is_described():
+    assert {"latency", "processing", "stage_images", "stage_encoder", "stage_publish", "stage_total"} <= set(TIMES)
