@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,8 +95,10 @@ def _cache() -> list[Finding]:
 
     folder = default_root()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not os.access(existing, os.W_OK):
-        text = f"{folder} cannot be written; set FLASHOCC_CACHE to a folder that can"
+    try:
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        text = f"{folder} cannot be written ({error.strerror}); set FLASHOCC_CACHE to a folder that can"
         return [Finding("error", "engine cache", text)]
     free = shutil.disk_usage(existing).free
     if free < MIN_CACHE_BYTES:

@@ -1,0 +1,48 @@
+"""``flashocc variants``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from flashocc_ros.cli.variants import app
+from flashocc_ros.model.variants import VARIANTS
+
+
+def test_json_has_every_variant_with_the_published_numbers(shared_dir: Path) -> None:
+    result = CliRunner().invoke(app, ["--json"])
+    assert result.exit_code == 0
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert list(rows) == list(VARIANTS)
+    published = json.loads((shared_dir / "spec/published_results.json").read_text())
+    for name, expected in {**published["flashocc"], **published["panoptic"]}.items():
+        if name in rows:
+            assert rows[name]["published"]["mIoU"] == expected.get("mIoU"), name
+            assert rows[name]["published"]["RayIoU"] == expected.get("RayIoU"), name
+            assert rows[name]["published"]["RayPQ"] == expected.get("RayPQ"), name
+    stereo = rows["flashocc-r50-4d-stereo"]
+    assert (stereo["frames"], stereo["input_frames"], stereo["depth_bins"], stereo["stereo"]) == (2, 3, 88, True)
+    assert rows["panoptic-flashocc-r50-depth4d-longterm16f-pano"]["frames"] == 17
+
+
+def test_the_table_shows_every_name_and_count() -> None:
+    result = CliRunner().invoke(app, [])
+    assert result.exit_code == 0
+    for variant in VARIANTS.values():
+        assert variant.name in result.stdout
+        assert f"{variant.params_m:.4f}" in result.stdout
+
+
+def test_listing_needs_no_heavy_library() -> None:
+    script = (
+        "import sys; sys.argv = ['flashocc', 'variants', '--json']\n"
+        "from flashocc_ros.cli.main import app\n"
+        "try: app()\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'numpy', 'numba', 'rclpy') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"
