@@ -18,9 +18,12 @@ from torch import Tensor, nn
 
 from flashocc_ros.geometry import camera_params
 from flashocc_ros.labels import FREE, NUM_CLASSES
+from flashocc_ros.model.build import build_model
+from flashocc_ros.model.heads import NUM_HEIGHTS
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.variants import Variant
 from flashocc_ros.training import losses
+from flashocc_ros.training.calibrate import class_offsets
 from flashocc_ros.training.config import ColumnLoss
 from flashocc_ros.training.objective import Objective, normalised
 from flashocc_ros.training.pixel_targets import pixel_targets, soft_depth_loss
@@ -70,7 +73,7 @@ class ColumnObjective(Objective):
 
     def __init__(self, model: FlashOcc, variant: Variant, config: ColumnLoss, source: SampleSource, seed: int) -> None:
         super().__init__()
-        self.model, self.variant, self.config = model, variant, config
+        self.model, self.variant, self.config, self.source, self.seed = model, variant, config, source, seed
         # One linear layer: whatever it reads is linear in the context, hence survives lifting and summing.
         self.segmentation = nn.Conv2d(variant.lift_channels, NUM_CLASSES, 1)
         self.register_buffer("counts", visible_class_counts(source, seed))
@@ -146,6 +149,33 @@ class ColumnObjective(Objective):
         targets = [losses.center_targets(s.boxes, s.box_labels) for s in samples]
         values = losses.center_losses(maps, targets)
         return {f"center_{name}": self.config.center_weight * value for name, value in values.items()}
+
+    def finished(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Fold class offsets of best mean IoU on training frames into the bias of the last layer."""
+        if not self.config.calibration_samples:
+            return values
+        model = build_model(self.variant)
+        model.load_state_dict(values)
+        logits, truth, weight = self._visible_logits(model.eval())
+        offsets = torch.from_numpy(class_offsets(logits, truth, weight)).float()
+        key = "occ_head.predicter.2.bias"
+        return {**values, key: values[key] + offsets.repeat(NUM_HEIGHTS).to(values[key])}
+
+    @torch.no_grad()
+    def _visible_logits(self, model: FlashOcc) -> tuple[npt.NDArray[Any], ...]:
+        """Logits, classes and weights of all occupied and a tenth of the free voxels that a camera sees."""
+        parts: list[tuple[npt.NDArray[Any], ...]] = []
+        indices = np.linspace(0, len(self.source) - 1, self.config.calibration_samples).astype(int)
+        for index in indices:
+            rng = np.random.default_rng((self.seed, 5, int(index)))
+            sample = self.source.sample(int(index), rng)
+            images = normalised(sample.images, torch.device("cpu"))[None]
+            logits = model.forward_batch(images, [sample.geometry], align="lift").head.occ_logits[0].numpy()
+            free = sample.semantics == FREE
+            kept = sample.mask_camera & (~free | (rng.random(free.shape) < 0.1))
+            weight = np.where(free[kept], np.float32(10.0), np.float32(1.0))
+            parts.append((logits[kept], sample.semantics[kept], weight))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def soft_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:

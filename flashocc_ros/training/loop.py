@@ -27,7 +27,8 @@ from flashocc_ros.model.build import build_model
 from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state
 from flashocc_ros.training.config import TrainConfig
-from flashocc_ros.training.objective import Objective, build_objective
+from flashocc_ros.training.objective import build_objective
+from flashocc_ros.training.pictures import progress_picture
 from flashocc_ros.training.processes import Worker
 from flashocc_ros.training.reporting import Report
 from flashocc_ros.training.sample import Sample, SampleSource, draw_indices, sample_rng
@@ -128,7 +129,7 @@ def train(
             lr = config.optimizer.lr * lr_factor(iteration, config.schedule)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            losses = _iteration(network, batches, iteration, config, worker, scaler, out)
+            losses, batch = _iteration(network, batches, iteration, config, worker, scaler, out)
             scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(objective.parameters(), config.optimizer.clip_norm)
             scaler.step(optimizer)
@@ -140,11 +141,14 @@ def train(
             done = iteration + 1
             seconds = time.perf_counter() - started
             report.step(done, losses, lr=lr, gradient_norm=float(norm), seconds=seconds)
+            if worker.is_main and config.picture_every and done % config.picture_every == 0:
+                report.picture("prediction, where seen, truth", progress_picture(model, batch[0].sample), done)
             due = config.checkpoint_every and done % config.checkpoint_every == 0
             if worker.is_main and (due or done == last):
                 save_state(out, done, objective, optimizer, average, config.keep_checkpoints)
             if worker.is_main and done == config.schedule.iterations:
-                export_weights(out / "weights.safetensors", average.network_values(), {"variant": variant.name})
+                values = {name: value.cpu() for name, value in average.network_values().items()}
+                export_weights(out / "weights.safetensors", objective.finished(values), {"variant": variant.name})
     return history
 
 
@@ -156,14 +160,15 @@ def _iteration(
     worker: Worker,
     scaler: Any,
     out: Path,
-) -> dict[str, float]:
-    """Forward and backward of all steps of one iteration; mean losses of this process."""
+) -> tuple[dict[str, float], list[Prepared]]:
+    """Forward and backward of all steps of one iteration; mean losses of this process and its last batch."""
     means: dict[str, float] = {}
     autocast = (
         torch.autocast(worker.device.type, torch.bfloat16 if config.precision == "bf16" else torch.float16)
         if config.precision != "fp32"
         else nullcontext()
     )
+    batch: list[Prepared] = []
     for part in range(config.accumulate):
         batch = next(batches)
         torch.manual_seed(config.seed * _SEED_STRIDE + batch[0].step)
@@ -178,7 +183,7 @@ def _iteration(
             scaler.scale(total / config.accumulate).backward()
         for name, value in {**losses, "total": total}.items():
             means[name] = means.get(name, 0.0) + float(value.detach()) / config.accumulate
-    return means
+    return means, batch
 
 
 def _mean_over_processes(losses: dict[str, float], worker: Worker) -> dict[str, float]:
@@ -205,6 +210,3 @@ def _keep_batch(out: Path, iteration: int, rank: int, batch: list[Prepared], los
         f"loss {bad} is not finite at iteration {iteration} ({json.dumps(values)}); the batch is in {path}; "
         "lower optimizer.lr or check the data"
     )
-
-
-__all__ = ["Objective", "Prepared", "StepData", "train"]

@@ -29,6 +29,10 @@ class Objective(nn.Module):
         """Losses whose sum is minimised; ``iteration`` and ``seed`` decide stages and random choices."""
         raise NotImplementedError
 
+    def finished(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Last touch on the averaged weights ``values`` of the network before they are exported."""
+        return values
+
 
 def normalised(images: np.ndarray, device: torch.device) -> Tensor:
     """uint8 RGB (..., H, W, 3) to network input (..., 3, H, W) float32, blue first as the networks expect."""

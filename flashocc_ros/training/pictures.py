@@ -1,0 +1,37 @@
+"""A picture of what a network has learned so far: prediction beside truth, from above."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from flashocc_ros.labels import COLORS_RGB, FREE
+from flashocc_ros.model.network import FlashOcc
+from flashocc_ros.training.objective import normalised
+from flashocc_ros.training.sample import Sample
+
+
+def top_view(semantics: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(200, 200, 3) uint8: colour of the highest occupied voxel per column; x up, y left."""
+    occupied = semantics != FREE
+    highest = semantics.shape[2] - 1 - occupied[:, :, ::-1].argmax(axis=2)
+    labels = np.take_along_axis(semantics, highest[..., None], axis=2)[..., 0]
+    labels = np.where(occupied.any(axis=2), labels, FREE)
+    return np.ascontiguousarray(COLORS_RGB[labels][::-1, ::-1])
+
+
+@torch.no_grad()
+def progress_picture(model: FlashOcc, sample: Sample) -> npt.NDArray[np.uint8]:
+    """(200, 600, 3) uint8: prediction, prediction where a camera sees, truth; the model's mode is left as it was."""
+    training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    try:
+        images = normalised(sample.images, device)[None]
+        out = model.forward_batch(images, [sample.geometry], align="lift")
+        predicted = out.head.occ_logits[0].argmax(-1).cpu().numpy().astype(np.uint8)
+    finally:
+        model.train(training)
+    seen = np.where(sample.mask_camera, predicted, np.uint8(FREE))
+    return np.concatenate([top_view(predicted), top_view(seen), top_view(sample.semantics)], axis=1)
