@@ -84,12 +84,7 @@ class FlashOccNode(LifecycleNode):
         self._health_limits = self._settings.diagnostics
         self.destroy_timer(self._report_timer)
         self._report_timer = self.create_timer(self._health_limits.period_s, self._report, clock=self._steady)
-        predictor = self._inference.predictor
-        self.get_logger().info(f"configured: {predictor.description}")
-        if not predictor.trained:
-            self.get_logger().warning(
-                "the weights are untrained, the results mean nothing; set the parameter checkpoint"
-            )
+        self.get_logger().info(f"configured: {self._inference.predictor.description}")
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

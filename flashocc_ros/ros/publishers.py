@@ -59,7 +59,9 @@ def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
     ]
     if panoptic:
         everyone.append(
-            Output("instances", PanopticInstanceArray, "objects of panoptic variants: class, score, centre, extent, voxels", to_instances)
+            Output(
+                "instances", PanopticInstanceArray, "objects, panoptic variants only: class, score, box", to_instances
+            )
         )
     return everyone
 

@@ -14,7 +14,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import OccupancyGrid
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
@@ -364,3 +364,11 @@ def test_a_clock_that_jumps_back_starts_over_once(running: Make):
     assert counters(node).get("resets_stamps", 0) == 0
     assert counters(node)["sets_published"] == 4
     assert node.node._inference.predictor.memory_events["reset"] == 1
+
+
+def test_a_publisher_with_incompatible_qos_is_counted(make_feeder: Make, start_node: Make):
+    feeder = make_feeder()
+    node = start_node(cameras__reliability="reliable")
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    feeder.node.create_publisher(feeder.image_class, "front/image_rect_compressed", best_effort)
+    feeder.until(lambda: counters(node).get("qos_incompatible"), "the node to notice")

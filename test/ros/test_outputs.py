@@ -12,9 +12,12 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FREE
+from flashocc_ros.ros.outputs.class_table import to_class_table
 from flashocc_ros.ros.outputs.grid import CollapseRule, to_grid
 from flashocc_ros.ros.outputs.ids import ID_COUNT, message_ids
+from flashocc_ros.ros.outputs.instances import to_instances
 from flashocc_ros.ros.outputs.markers import small_markers, surface, surface_cubes, to_markers
+from flashocc_ros.ros.outputs.occupancy import to_occupancy
 from flashocc_ros.ros.outputs.points import POINT_DTYPE, to_points
 from flashocc_ros.ros.stamps import make_header, ns_from_stamp
 from flashocc_ros.structures import Instance, Occupancy
@@ -55,6 +58,53 @@ def random_occupancy(seed: int = 0, occupied: float = 0.05) -> Occupancy:
 def test_header_keeps_every_nanosecond_of_the_stamp():
     assert ns_from_stamp(HEADER.stamp) == STAMP_NS
     assert HEADER.frame_id == "base_link"
+
+
+# --- occupancy, instances, class table
+
+
+def test_occupancy_stores_a_voxel_where_the_message_says():
+    index, label = (120, 7, 3), CAR
+    message = to_occupancy(occupancy_with({index: label}), HEADER)
+    flat = (index[0] * message.size_y + index[1]) * message.size_z + index[2]
+    assert message.labels[flat] == label
+    assert sum(value != FREE for value in message.labels) == 1
+    assert (message.size_x, message.size_y, message.size_z) == (200, 200, 16)
+    assert message.resolution == pytest.approx(0.4)
+    assert (message.origin.x, message.origin.y, message.origin.z) == (-40.0, -40.0, -1.0)
+    assert message.header.stamp == HEADER.stamp
+
+
+def test_occupancy_has_instances_only_when_the_result_has():
+    assert len(to_occupancy(occupancy_with({}), HEADER).instances) == 0
+    message = to_occupancy(occupancy_with({}, {(1, 2, 3): 70_000}), HEADER)
+    assert len(message.instances) == 200 * 200 * 16
+    assert message.instances[(1 * 200 + 2) * 16 + 3] == message_ids(70_000)
+
+
+def test_occupancy_survives_the_wire():
+    message = to_occupancy(occupancy_with({(0, 0, 1): ROAD}, {(9, 9, 9): 20}), HEADER)
+    back = deserialize_message(serialize_message(message), type(message))
+    assert (back.header, back.labels, back.instances) == (message.header, message.labels, message.instances)
+
+
+def test_instances_carry_everything_and_the_id_of_their_voxels():
+    occupancy = occupancy_with({}, {(1, 2, 3): 70_000, (1, 2, 4): 70_000})
+    (instance,) = to_instances(occupancy, HEADER).instances
+    assert instance.id == to_occupancy(occupancy, HEADER).instances[(1 * 200 + 2) * 16 + 3]
+    assert (instance.class_id, instance.voxel_count) == (CAR, 2)
+    assert instance.score == pytest.approx(0.75)
+    assert (instance.center.x, instance.center.y, instance.center.z) == (1.0, 2.0, 0.5)
+    assert (instance.extent.x, instance.extent.y, instance.extent.z) == (4.0, 2.0, 1.6)
+
+
+def test_class_table_names_and_colours_every_class():
+    table = to_class_table()
+    occupancy = to_occupancy(occupancy_with({}), HEADER)
+    assert (table.name, table.version) == (occupancy.class_table, occupancy.class_table_version)
+    assert list(table.ids) == list(range(18))
+    assert table.names == list(CLASS_NAMES)
+    assert table.colors_rgb[3 * CAR : 3 * CAR + 3].tolist() == COLORS_RGB[CAR].tolist()
 
 
 # --- points
