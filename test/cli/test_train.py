@@ -1,0 +1,59 @@
+"""``flashocc train`` from a YAML file to a weights file that the predictor takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from flashocc_ros.cli.train import app
+from flashocc_ros.data.synthetic import SyntheticDataset, write_cache
+from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.model.checkpoint import load_checkpoint
+from flashocc_ros.model.variants import get_variant
+
+CONFIG = Path(__file__).resolve().parents[2] / "config" / "train_synthetic.yaml"
+QUICK = ["schedule.iterations=2", "schedule.warmup_iterations=0", "schedule.decay_start=1", "batch_size=1",
+         "data.first_frames=0", "loss.image_only_iterations=1", "loss.columns=256", "loss.calibration_samples=1",
+         "precision=fp32", "checkpoint_every=1", "picture_every=2"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    write_cache(folder, SyntheticDataset([0], frames_per_seed=2))
+    return folder
+
+
+def _run(arguments: list[str]) -> str:
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_run_leaves_weights_log_and_checkpoint(cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    overrides = [f"data.cache={cache}", *QUICK]
+    assert "weights.safetensors" in _run([str(CONFIG), *overrides, "--out", str(out), "--quiet", "--device", "cpu"])
+    weights = load_checkpoint(out / "weights.safetensors", get_variant("synthetic-tiny"))
+    assert all(np.isfinite(value.float().numpy()).all() for value in weights.values())
+    assert len((out / "log.jsonl").read_text().splitlines()) == 1
+    assert json.loads((out / "config.json").read_text())["schedule"]["iterations"] == 2
+    with pytest.raises(ConfigError, match="--resume"):
+        _run([str(CONFIG), *overrides, "--out", str(out), "--quiet"])
+    _run([str(CONFIG), *overrides, "schedule.iterations=3", "--out", str(out), "--quiet", "--resume"])
+    assert json.loads((out / "config.json").read_text())["schedule"]["iterations"] == 3
+
+
+def test_held_out_drives_are_refused(tmp_path: Path) -> None:
+    write_cache(tmp_path / "val", SyntheticDataset([1000], frames_per_seed=1))
+    with pytest.raises(InputError, match="held out"):
+        _run([str(CONFIG), f"data.cache={tmp_path / 'val'}", *QUICK, "--out", str(tmp_path / "run"), "--quiet"])
+
+
+def test_a_missing_cache_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="write_cache"):
+        _run([str(CONFIG), f"data.cache={tmp_path / 'none'}", *QUICK, "--out", str(tmp_path / "run"), "--quiet"])
