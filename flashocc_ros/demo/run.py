@@ -16,7 +16,7 @@ from flashocc_ros.bags import read_sets
 from flashocc_ros.demo.inputs import GeneratedDrive
 from flashocc_ros.demo.session import run_session
 from flashocc_ros.demo.settings import Network
-from flashocc_ros.demo.summary import summarise, table
+from flashocc_ros.demo.summary import accuracy, summarise, table
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.replay.run import use_large_shared_memory
 from flashocc_ros.viz.album import write_album
@@ -67,7 +67,8 @@ def run(options: Options) -> dict[str, Any]:
                 f"the node published nothing: {reasons or 'no set arrived'}; see {options.out / 'node.log'}"
             )
         bar.update(task, description="measuring", completed=len(session.arrived_ns))
-        summary = summarise(session, bag, options.network, options.rate, generated=options.bag is None)
+        truth = accuracy(session.result)
+        summary = summarise(session, bag, options.network, options.rate, options.bag is None, truth)
         if options.pictures:
             _draw_pictures(options, session.result, len(session.arrived_ns), bar, task)
     files = [n for n in (*OWN_FILES, *VIDEOS) if (options.out / n).exists()]

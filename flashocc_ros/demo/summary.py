@@ -19,8 +19,10 @@ STAGES = ("images", "preprocess", "encoder", "pooling", "head", "decode", "publi
 QUANTILES = ("p50", "p95", "max")
 
 
-def summarise(session: Session, bag: Path, network: Network, rate: float, generated: bool) -> dict[str, Any]:
-    """Everything ``summary.json`` holds; times in milliseconds, memory in MB."""
+def summarise(
+    session: Session, bag: Path, network: Network, rate: float, generated: bool, truth: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Everything ``summary.json`` holds; times in milliseconds, memory in MB; ``truth`` comes from ``accuracy``."""
     status = session.status
     prefix = "sets_dropped_"
     reasons = {key.removeprefix(prefix): int(n) for key, n in status.items() if key.startswith(prefix) and int(n)}
@@ -50,7 +52,8 @@ def summarise(session: Session, bag: Path, network: Network, rate: float, genera
         "node_peak_memory_mb": float(status.get("memory_peak_mb", 0)),
         "node_ready_s": round(session.ready_s, 2),
         "node_exit_code": session.exit_code,
-        "truth": accuracy(session.result),
+        "truth": truth,
+        "mIoU": truth["mIoU"] if truth else None,
     }
 
 

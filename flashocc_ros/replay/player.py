@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -41,7 +42,8 @@ class Report:
     Attributes:
         messages: published messages.
         late: of these, left more than 20 ms after their time (real-time replay only).
-        sets: camera sets sent in lockstep; ``answered`` of them came back, ``unanswered`` did not in time.
+        sets: camera sets sent in lockstep; ``answered`` of them came back, ``dropped`` ones the node reported to
+            have dropped, ``unanswered`` ones it said nothing of in time.
         sent_ns: wall clock (``time.time_ns``) at which each image of the anchor camera left, by its stamp.
         answer_s: seconds from the last image of each answered set to its answer.
         left_out: topics that could not be replayed because their message type is not installed.
@@ -51,6 +53,7 @@ class Report:
     late: int = 0
     sets: int = 0
     answered: int = 0
+    dropped: int = 0
     unanswered: int = 0
     sent_ns: dict[int, int] = field(default_factory=dict)
     answer_s: list[float] = field(default_factory=list)
@@ -91,6 +94,9 @@ class Player:
         self._answer_topic, self._anchor_topic = answer_topic, anchor_topic
         self._answer: Any = None
         self._answered_ns = -1
+        self._drops = 0
+        if answer_topic is not None:
+            self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def close(self, flush: bool = True) -> None:
         """Leave the graph; with ``flush`` not before reliable messages have arrived, which may take seconds."""
@@ -136,6 +142,13 @@ class Player:
 
     def _on_answer(self, cdr: bytes) -> None:
         self._answered_ns = max(self._answered_ns, header_stamp_ns(cdr))
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        """Complete sets that a node gave up; incomplete ones are not what a lockstep waits for."""
+        for status in message.status:
+            counts = {v.key: v.value for v in status.values if v.key in ("sets_dropped", "sets_dropped_incomplete")}
+            if "sets_dropped" in counts:
+                self._drops = int(counts["sets_dropped"]) - int(counts.get("sets_dropped_incomplete", "0"))
 
     def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         end = time.monotonic() + timeout_s
@@ -193,10 +206,13 @@ class Player:
         report = self.report
         report.sets += 1
         limit_s = max(LEAST_ANSWER_S, 5 * max(report.answer_s)) if report.answer_s else FIRST_ANSWER_S
-        begin = time.monotonic()
-        if self._until(lambda: self._answered_ns >= first_ns, limit_s):
+        begin, drops = time.monotonic(), self._drops
+        settled = self._until(lambda: self._answered_ns >= first_ns or self._drops > drops, limit_s)
+        if self._answered_ns >= first_ns:
             report.answered += 1
             report.answer_s.append(time.monotonic() - begin)
+        elif settled:
+            report.dropped += 1
         else:
             report.unanswered += 1
 

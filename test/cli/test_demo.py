@@ -1,0 +1,94 @@
+"""Numbers and refusals of ``flashocc demo``. The demo itself: test/e2e."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from drive_bag import write_drive
+from typer.testing import CliRunner
+
+from flashocc_ros.bags import BagReader
+from flashocc_ros.cli.demo import app
+from flashocc_ros.demo.run import clean
+from flashocc_ros.demo.session import Session
+from flashocc_ros.demo.settings import Network, node_parameters, odometry_frame, write_parameters
+from flashocc_ros.demo.summary import engine_name, quantiles, summarise
+from flashocc_ros.errors import ConfigError
+
+
+def test_node_parameters_fit_the_recording(tmp_path: Path) -> None:
+    with BagReader(write_drive(tmp_path / "drive")) as bag:
+        write_parameters(tmp_path / "node.yaml", node_parameters(bag, Network("synthetic-tiny")))
+    parameters = yaml.safe_load((tmp_path / "node.yaml").read_text())["/**"]["ros__parameters"]
+    cameras = parameters["cameras"]
+    assert cameras["names"] == ["CAM_FRONT", "CAM_BACK"]
+    assert cameras["transport"] == "compressed"
+    assert cameras["rectified"] is False
+    assert cameras["CAM_FRONT"]["image_topic"] == "/CAM_FRONT/image/compressed"
+    assert parameters["odom_frame"] == "odom"
+
+
+def test_a_recording_without_odometry_is_shown_with_static_cameras(tmp_path: Path) -> None:
+    with BagReader(write_drive(tmp_path / "drive", odometry=False)) as bag:
+        assert odometry_frame(bag) == ""
+
+
+def test_the_summary_counts_what_the_node_reported(tmp_path: Path) -> None:
+    status = {
+        "network": "flashocc-r50-M0, OpenVINO 2026 on X, fp32, UNTRAINED weights",
+        "sets_skipped": "2",
+        "sets_dropped": "3",
+        "sets_dropped_image": "1",
+        "sets_dropped_transform": "2",
+        "sets_dropped_reset": "0",
+        "stage_encoder_ms_p50": "10.0",
+        "stage_encoder_ms_p95": "12.0",
+        "stage_encoder_ms_max": "13.0",
+        "memory_peak_mb": "512.5",
+    }
+    replay = {"sent_ns": {"100": 1_000_000, "200": 5_000_000}, "unanswered": 1, "late": 4}
+    session = Session(tmp_path, {100: 4_000_000, 200: 6_000_000}, status, replay, 0, 1.5)
+    summary = summarise(session, write_drive(tmp_path / "drive"), Network("flashocc-r50-M0"), 0.0, False, None)
+    assert (summary["published"], summary["skipped"], summary["dropped"]) == (2, 2, 3)
+    assert summary["dropped_reasons"] == {"image": 1, "transform": 2}
+    assert summary["latency_ms"] == {"p50": 2.0, "p95": 2.9, "max": 3.0}
+    assert summary["stages_ms"] == {"encoder": {"p50": 10.0, "p95": 12.0, "max": 13.0}}
+    assert summary["node_peak_memory_mb"] == 512.5
+    assert summary["trained"] is False
+    assert summary["engine"] == "openvino"
+    assert summary["sets_in_bag"] == 3
+
+
+def test_weights_nobody_spoke_of_are_not_called_trained() -> None:
+    assert engine_name("") == ""
+    assert quantiles([]) == {}
+
+
+def test_an_earlier_demo_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "metadata.yaml").touch()
+    (tmp_path / "summary.json").touch()
+    (tmp_path / "thesis.tex").touch()
+    clean(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(ConfigError, match="is a file"):
+        clean(tmp_path / "thesis.tex")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--variant", "flashocc-r51"], "--variant 'flashocc-r51' is unknown"),
+        (["--checkpoint", "nowhere.pth"], "nowhere.pth does not exist"),
+        (["--bag", "nowhere"], "nowhere does not exist"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code != 0
+    assert reason in str(result.exception)

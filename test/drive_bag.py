@@ -1,0 +1,88 @@
+"""A tiny recording for tests: two cameras on a vehicle that drives straight ahead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+
+from flashocc_ros import bags
+
+MS = 1_000_000
+T0_NS = 1_700_000_000_000_000_000
+NAMES = ("CAM_FRONT", "CAM_BACK")
+
+
+def stamp(writer: bags.BagWriter, stamp_ns: int):
+    return writer.message("builtin_interfaces/msg/Time", sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+
+
+def header(writer: bags.BagWriter, stamp_ns: int, frame: str):
+    return writer.message("std_msgs/msg/Header", stamp=stamp(writer, stamp_ns), frame_id=frame)
+
+
+def transform(writer: bags.BagWriter, stamp_ns: int, parent: str, child: str, translation, quaternion=(0, 0, 0, 1.0)):
+    t = writer.message("geometry_msgs/msg/Vector3", x=translation[0], y=translation[1], z=translation[2])
+    q = writer.message("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", map(float, quaternion), strict=True)))
+    pose = writer.message("geometry_msgs/msg/Transform", translation=t, rotation=q)
+    single = writer.message(
+        "geometry_msgs/msg/TransformStamped",
+        header=header(writer, stamp_ns, parent),
+        child_frame_id=child,
+        transform=pose,
+    )
+    return writer.message("tf2_msgs/msg/TFMessage", transforms=[single])
+
+
+def camera_info(writer: bags.BagWriter, stamp_ns: int, frame: str, distortion=()):
+    roi = writer.message(
+        "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+    )
+    return writer.message(
+        "sensor_msgs/msg/CameraInfo",
+        header=header(writer, stamp_ns, frame),
+        height=24,
+        width=32,
+        distortion_model="plumb_bob",
+        d=np.array(distortion, np.float64),
+        k=np.array([20.0, 0, 16, 0, 20, 12, 0, 0, 1]),
+        r=np.eye(3).ravel(),
+        p=np.zeros(12),
+        binning_x=0,
+        binning_y=0,
+        roi=roi,
+    )
+
+
+def write_drive(path: Path, *, storage="mcap", sets=3, tf_static=True, odometry=True, skip=(), info=True) -> Path:
+    """Two cameras, 100 ms apart, the second 30 ms after the first, the vehicle driving 1 m per 100 ms along x."""
+    with bags.BagWriter(path, storage=storage) as writer:
+        if tf_static:
+            writer.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", bags.LATCHED)
+        writer.add_topic("/tf", "tf2_msgs/msg/TFMessage")
+        for name in NAMES:
+            writer.add_topic(f"/{name}/image/compressed", "sensor_msgs/msg/CompressedImage", bags.SENSOR_DATA)
+            if info:
+                writer.add_topic(f"/{name}/camera_info", "sensor_msgs/msg/CameraInfo", bags.SENSOR_DATA)
+        for k, name in enumerate(NAMES if tf_static else ()):
+            writer.write("/tf_static", T0_NS, transform(writer, T0_NS, "base_link", name, (1.0 + k, 0.0, 1.5)))
+        for index in range(-1, sets + 1):
+            when = T0_NS + index * 100 * MS
+            if odometry:
+                writer.write("/tf", when, transform(writer, when, "odom", "base_link", (float(index), 0.0, 0.0)))
+            for k, name in enumerate(NAMES if 0 <= index < sets else ()):
+                if (index, k) in skip:
+                    continue
+                taken = when + k * 30 * MS
+                pixels = np.full((24, 32, 3), 40 * index + 20 * k, np.uint8)
+                image = writer.message(
+                    "sensor_msgs/msg/CompressedImage",
+                    header=header(writer, taken, name),
+                    format="jpeg",
+                    data=np.frombuffer(simplejpeg.encode_jpeg(pixels), np.uint8),
+                )
+                writer.write(f"/{name}/image/compressed", taken, image)
+                if info:
+                    writer.write(f"/{name}/camera_info", taken, camera_info(writer, taken, name))
+    return path

@@ -1,0 +1,158 @@
+"""A replay process talks over DDS to a listener in this one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drive_bag import write_drive
+
+from flashocc_ros.bags.camera_sets import header_stamp_ns
+
+pytestmark = pytest.mark.ros
+
+DEADLINE_S = 90.0
+IMAGES = ("/CAM_FRONT/image/compressed", "/CAM_BACK/image/compressed")
+INFOS = ("/CAM_FRONT/camera_info", "/CAM_BACK/camera_info")
+
+
+class Listener:
+    """Hears a drive; answers a set on ``answer`` when both its images came, unless told not to."""
+
+    def __init__(self, domain: int, answers: Callable[[int], bool] = lambda number: True) -> None:
+        from nav_msgs.msg import Odometry
+        from rclpy.context import Context
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.node import Node
+        from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+        from rosgraph_msgs.msg import Clock
+        from sensor_msgs.msg import CameraInfo, CompressedImage
+        from tf2_msgs.msg import TFMessage
+
+        self.heard: list[tuple[str, bytes]] = []
+        self._answers, self._waiting, self._sets = answers, 0, 0
+        self._context = Context()
+        self._context.init(domain_id=domain)
+        self.node = Node("listener", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._answer, self._answer_type = self.node.create_publisher(Odometry, "answer", 10), Odometry
+        sensor = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        kinds: list[tuple[str, Any, Any]] = [(t, CompressedImage, sensor) for t in IMAGES]
+        kinds += [(t, CameraInfo, sensor) for t in INFOS]
+        kinds += [
+            ("/tf", TFMessage, QoSProfile(depth=100)),
+            ("/tf_static", TFMessage, latched),
+            ("/clock", Clock, sensor),
+        ]
+        for topic, kind, qos in kinds:
+            self.node.create_subscription(kind, topic, lambda cdr, t=topic: self._hear(t, cdr), qos, raw=True)
+
+    def _hear(self, topic: str, cdr: bytes) -> None:
+        self.heard.append((topic, cdr))
+        if topic in IMAGES:
+            self._waiting += 1
+            if self._waiting == len(IMAGES):
+                self._waiting = 0
+                self._sets += 1
+                if self._answers(self._sets):
+                    message = self._answer_type()
+                    seconds, rest = divmod(header_stamp_ns(cdr), 1_000_000_000)
+                    message.header.stamp.sec, message.header.stamp.nanosec = seconds, rest
+                    self._answer.publish(message)
+
+    def counts(self) -> Counter[str]:
+        return Counter(topic for topic, _ in self.heard)
+
+    def listen_until(self, done: Callable[[], bool]) -> None:
+        end = time.monotonic() + DEADLINE_S
+        while not done():
+            assert time.monotonic() < end, f"nothing more within {DEADLINE_S} s, heard {self.counts()}"
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+
+@contextlib.contextmanager
+def listening(domain: int, **options: Any) -> Iterator[Listener]:
+    listener = Listener(domain, **options)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+@contextlib.contextmanager
+def replay(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "flashocc_ros.cli.main", "replay", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_everything_arrives_in_real_time_with_a_clock(tmp_path: Path, domain: int) -> None:
+    drive = write_drive(tmp_path / "drive", sets=5)
+    wait_for = ",".join([*IMAGES, *INFOS, "/tf", "/tf_static"])
+    with (
+        listening(domain) as listener,
+        replay(str(drive), "--clock", "--wait-for", wait_for, "--wait", "80") as process,
+    ):
+        listener.listen_until(lambda: process.poll() is not None)
+        listener.listen_until(lambda: listener.counts()["/tf"] == 7)
+        output = process.communicate()[0]
+    counts = listener.counts()
+    assert process.returncode == 0, output
+    assert {topic: counts[topic] for topic in (*IMAGES, *INFOS, "/tf")} == dict.fromkeys((*IMAGES, *INFOS), 5) | {
+        "/tf": 7
+    }
+    assert counts["/tf_static"] >= 1
+    assert counts["/clock"] > 20
+    assert "late" in output
+
+
+def test_lockstep_waits_for_every_answer(tmp_path: Path, domain: int) -> None:
+    drive = write_drive(tmp_path / "drive", sets=4)
+    report = tmp_path / "report.json"
+    arguments = (str(drive), "--lockstep", "answer", "--wait", "80", "--report", str(report))
+    with listening(domain) as listener, replay(*arguments) as process:
+        listener.listen_until(lambda: process.poll() is not None)
+        output = process.communicate()[0]
+    assert process.returncode == 0, output
+    sent = json.loads(report.read_text())
+    assert (sent["sets"], sent["answered"], sent["unanswered"]) == (4, 4, 0)
+    # which camera is the anchor does not matter here, only that each of its four images is noted
+    assert len(sent["sent_ns"]) == 4
+    assert sum(listener.counts()[topic] for topic in IMAGES) == 8
+
+
+def test_lockstep_survives_a_set_that_is_dropped(tmp_path: Path, domain: int) -> None:
+    drive = write_drive(tmp_path / "drive", sets=3)
+    report = tmp_path / "report.json"
+    arguments = (str(drive), "--lockstep", "answer", "--wait", "80", "--report", str(report))
+    with listening(domain, answers=lambda number: number != 2) as listener, replay(*arguments) as process:
+        listener.listen_until(lambda: process.poll() is not None)
+    sent = json.loads(report.read_text())
+    assert (sent["sets"], sent["answered"], sent["unanswered"]) == (3, 2, 1)
+
+
+def test_nobody_listening_is_an_error_when_somebody_must(tmp_path: Path, domain: int) -> None:
+    drive = write_drive(tmp_path / "drive")
+    with replay(str(drive), "--wait-for", "/tf", "--wait", "0.2") as process:
+        output = process.communicate(timeout=DEADLINE_S)[0]
+    assert process.returncode == 1
+    assert "nobody subscribed to /tf" in output.replace("\n", " ")

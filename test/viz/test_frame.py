@@ -1,0 +1,119 @@
+"""Pictures of a key frame: voxels where the camera sees them, colours that mean something, any number of cameras."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flashocc_ros.errors import InputError
+from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.structures import OCC3D_GRID, CameraRig
+from flashocc_ros.viz.overlay import overlay
+from flashocc_ros.viz.palette import instance_row, paint_volume, palette
+from flashocc_ros.viz.render import Frame, camera_columns, render_frame
+
+CAR, PEDESTRIAN, ROAD = CLASS_NAMES.index("car"), CLASS_NAMES.index("pedestrian"), 11
+INTRINSIC = np.array([[100.0, 0, 80], [0, 100.0, 45], [0, 0, 1]])
+FORWARD = np.array([[0, 0, 1, 1.0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1.0]])
+
+
+def free() -> np.ndarray:
+    return np.full(OCC3D_GRID.size, FREE, np.uint8)
+
+
+def project(indices: tuple[int, int, int]) -> tuple[int, int]:
+    """Pixel (row, column) of a voxel's centre, by the plain pinhole formula."""
+    point = np.linalg.inv(FORWARD) @ np.append(OCC3D_GRID.centers_m(np.array([indices]))[0], 1)
+    u, v, w = INTRINSIC @ point[:3]
+    return round(v / w), round(u / w)
+
+
+def drawn(semantics: np.ndarray, size: tuple[int, int] = (160, 90)) -> np.ndarray:
+    grey = np.full((90, 160, 3), 128, np.uint8)
+    return overlay(grey, INTRINSIC, FORWARD, paint_volume(semantics), OCC3D_GRID, size).astype(int)
+
+
+@pytest.mark.parametrize("voxel", [(130, 100, 6), (125, 92, 4), (140, 112, 9), (180, 85, 8)])
+def test_a_voxel_is_drawn_where_its_centre_projects(voxel: tuple[int, int, int]) -> None:
+    semantics = free()
+    semantics[voxel] = PEDESTRIAN
+    changed = np.abs(drawn(semantics) - 128).max(-1) > 12
+    rows, columns = np.nonzero(changed)
+    row, column = project(voxel)
+    assert changed[row, column]
+    assert abs(rows.mean() - row) <= 1.5
+    assert abs(columns.mean() - column) <= 1.5
+    picture = drawn(semantics)[row, column]
+    assert picture[2] > picture[0] + 20  # pedestrians are blue
+
+
+def test_scaling_the_picture_moves_the_voxel_along() -> None:
+    semantics = free()
+    semantics[130, 90, 6] = PEDESTRIAN
+    small, large = (np.abs(drawn(semantics, s) - 128).max(-1) > 12 for s in ((160, 90), (320, 180)))
+    assert np.argwhere(large).mean(0) == pytest.approx(2 * np.argwhere(small).mean(0) + 0.5, abs=1.0)
+
+
+def test_what_is_hidden_or_behind_is_not_drawn() -> None:
+    semantics = free()
+    semantics[60, 100, 6] = CAR  # behind the camera
+    assert np.abs(drawn(semantics) - 128).max() <= 1
+    semantics[120, 80:120, :] = ROAD
+    wall = drawn(semantics)
+    semantics[150, 95:105, 3:8] = PEDESTRIAN
+    assert np.array_equal(drawn(semantics), wall)
+
+
+def test_unknown_ids_are_not_painted() -> None:
+    semantics = free()
+    semantics[0, 0, 0], semantics[0, 0, 1], semantics[0, 0, 2] = 255, 254, 0
+    paint = paint_volume(semantics)
+    assert paint[0, 0].tolist() == [0, 0, 1, *[0] * 13]
+
+
+def test_objects_keep_their_colour_and_differ() -> None:
+    semantics = free()
+    semantics[:3, 0, 0] = CAR
+    semantics[3, 0, 0] = ROAD
+    instances = semantics.astype(np.int32)
+    instances[:4, 0, 0] = 18, 19, 18, 40
+    paint = paint_volume(semantics, instances)[:4, 0, 0]
+    assert paint[0] == paint[2] == instance_row(np.array([18]))[0]
+    assert not np.allclose(palette()[paint[0]], palette()[paint[1]], atol=0.1)
+    assert paint[3] == 1 + ROAD  # the ground has no instances
+
+
+def test_masked_voxels_are_left_out() -> None:
+    semantics = free()
+    semantics[:2, 0, 0] = CAR
+    mask = np.zeros_like(semantics)
+    mask[1] = 1
+    assert np.count_nonzero(paint_volume(semantics, mask=mask)) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6, 12])
+def test_any_number_of_cameras(count: int) -> None:
+    rig = CameraRig([f"c{k}" for k in range(count)], np.stack([INTRINSIC] * count), np.stack([FORWARD] * count))
+    images = [np.full((90, 160, 3), 40 * (k % 5), np.uint8) for k in range(count)]
+    semantics = free()
+    semantics[:, :, 2] = ROAD
+    picture = render_frame(Frame(semantics, images=images, rig=rig, title="t", note="n", details=["d"]), width=640)
+    assert picture.shape[1] == 640
+    assert picture.shape[0] % 2 == 0
+    assert picture.dtype == np.uint8
+    assert camera_columns(count) <= 4
+
+
+def test_ground_truth_gets_its_own_row() -> None:
+    semantics = free()
+    semantics[:, :, 2] = ROAD
+    alone = render_frame(Frame(semantics), width=640)
+    both = render_frame(Frame(semantics, truth=semantics), width=640)
+    assert both.shape[0] > 1.25 * alone.shape[0]
+
+
+def test_what_does_not_belong_together_is_refused() -> None:
+    with pytest.raises(InputError, match="semantics has shape"):
+        render_frame(Frame(np.zeros((3, 3, 3), np.uint8)))
+    with pytest.raises(InputError, match="0 images need"):
+        render_frame(Frame(free(), rig=CameraRig(["a"], INTRINSIC[None], FORWARD[None])))

@@ -1,0 +1,61 @@
+"""Videos hold the frames that were added."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from flashocc_ros.errors import InputError
+from flashocc_ros.viz.video import VideoWriter, can_write_mp4, write_png
+
+FRAMES = [np.full((90, 160, 3), (60 * k, 255 - 60 * k, 90), np.uint8) for k in range(4)]
+
+
+def test_mp4_holds_every_frame_in_order(tmp_path: Path) -> None:
+    if not can_write_mp4():
+        pytest.skip("imageio-ffmpeg is not installed")
+    with VideoWriter(tmp_path / "a.mp4", rate_hz=5) as video:
+        for frame in FRAMES:
+            video.add(frame)
+    capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    read = []
+    while (got := capture.read())[0]:
+        read.append(got[1][..., ::-1])
+    assert len(read) == len(FRAMES)
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(5)
+    for frame, back in zip(FRAMES, read, strict=True):
+        assert back.mean((0, 1)) == pytest.approx(frame.mean((0, 1)), abs=12)
+
+
+def test_gif_holds_every_frame_at_its_time(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.gif", rate_hz=4, width=80) as video:
+        for frame in FRAMES:
+            video.add(frame)
+    gif = Image.open(tmp_path / "a.gif")
+    assert gif.n_frames == len(FRAMES)
+    assert gif.size == (80, 44)
+    assert gif.info["duration"] == 250
+
+
+def test_a_frame_of_another_shape_is_fitted(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.gif", rate_hz=4) as video:
+        video.add(FRAMES[0])
+        video.add(np.zeros((200, 160, 3), np.uint8))
+    assert Image.open(tmp_path / "a.gif").n_frames == 2
+
+
+def test_unknown_formats_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\.mp4 or \.gif"):
+        VideoWriter(tmp_path / "a.avi", 5)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_png(tmp_path / "nowhere" / "a.png", FRAMES[0])
+
+
+def test_png_keeps_every_pixel(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    write_png(tmp_path / "a.png", picture)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), picture)
