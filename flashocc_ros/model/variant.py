@@ -1,0 +1,188 @@
+"""What a network is described by: depth bins, published accuracy and the row type of the variant table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Backbone = Literal["resnet50", "resnet18", "swin-b"]
+Family = Literal["bevdet-occ", "flashocc", "panoptic-flashocc", "synthetic"]
+Head = Literal["2d", "3d", "v2"]
+
+
+@dataclass(frozen=True)
+class DepthBins:
+    """Discrete depths in metres; the value of a bin is its lower edge.
+
+    Attributes:
+        start_m: depth of the first bin.
+        stop_m: exclusive end.
+        step_m: bin width; with ``sid`` it only fixes how many bins there are.
+        sid: bins are spaced evenly in log depth between ``start_m`` and ``stop_m - 1`` instead.
+    """
+
+    start_m: float = 1.0
+    stop_m: float = 45.0
+    step_m: float = 0.5
+    sid: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of bins D."""
+        return round((self.stop_m - self.start_m) / self.step_m)
+
+    def values(self) -> tuple[float, ...]:
+        """The D depths in metres, increasing."""
+        if not self.sid:
+            return tuple(self.start_m + index * self.step_m for index in range(self.count))
+        span = math.log((self.stop_m - 1) / self.start_m)
+        return tuple(math.exp(math.log(self.start_m) + i / (self.count - 1) * span) for i in range(self.count))
+
+
+@dataclass(frozen=True)
+class Published:
+    """Accuracy the authors report on the nuScenes / Occ3D validation set, in percent; None where there is none."""
+
+    miou: float | None = None
+    rayiou: float | None = None
+    raypq: float | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network: everything ``build_model`` and the geometry need to know.
+
+    Attributes:
+        name: configuration name of the reference, the argument of ``build_model``.
+        family: which group of the reference it belongs to.
+        description: one line for people.
+        stands_for: the row of the authors' result table it reproduces.
+        input_size: (H, W) of the network input in pixels, multiples of 32.
+        stride: input pixels per cell of the feature map that is lifted.
+        depth: the depth bins of the lift.
+        backbone: image backbone; ``resnet18`` is a slim basic-block ResNet of ``backbone_width`` channels.
+        backbone_width: channels after the stem of a ResNet.
+        neck_channels: channels C_n of the image feature map.
+        lift_channels: channels C of the context that is lifted.
+        lift_z_bins: height slices of the pooled volume: 1, 16 for the 3D head, others collapse into channels z * C + c.
+        depth_net: camera-aware depth network instead of one 1x1 convolution.
+        stereo: depth network also sees a cost volume against the previous frame.
+        num_frames: key plus previous frames fed to the BEV encoder; the extra matching frame of stereo is not counted.
+        encoder_channels: channels of the three BEV encoder stages.
+        encoder_blocks: residual blocks per BEV encoder stage.
+        stem_channels: > 0: a 1x1 convolution thins each frame's map to this many channels before it is cached; the
+            heads see the key frame's thin map beside the encoder output, so that detail of one cell survives.
+        reference_focal_px: > 0: depth is predicted for this focal length in network pixels, then moved to each
+            camera's.
+        preprocess_bev: each frame's map passes one residual block before it is cached and concatenated.
+        head: occupancy head; "2d" and "v2" have the same layers and differ in their training losses.
+        head_channels: channels of the BEV encoder output and of the head.
+        panoptic: has the centre head, hence instances.
+        center_channels: channels inside the centre head.
+        score_threshold: least score of a centre.
+        depth_loss_weight: weight of the depth supervision in training, 0 for none.
+        params_m: learned parameters in millions.
+        gmacs: 1e9 multiply-adds by the reference's counter, which always feeds six pictures (a model of F frames takes
+            them as 6 / F cameras); None where six pictures cannot be split.
+        gmacs_per_frame: the same counter on one streaming step with six cameras: one frame through the image branch
+            and pre-processing, all frames' maps through the BEV encoder.
+        published: accuracy reported by the authors.
+        trained_on: data set whose weights exist, "synthetic" for the ones shipped here.
+    """
+
+    name: str
+    family: Family
+    description: str
+    stands_for: str
+    depth: DepthBins
+    lift_channels: int
+    encoder_channels: tuple[int, int, int]
+    head_channels: int
+    head: Head
+    params_m: float
+    gmacs: float | None
+    gmacs_per_frame: float
+    input_size: tuple[int, int] = (256, 704)
+    stride: int = 16
+    backbone: Backbone = "resnet50"
+    backbone_width: int = 64
+    neck_channels: int = 256
+    lift_z_bins: int = 1
+    depth_net: bool = False
+    stereo: bool = False
+    num_frames: int = 1
+    encoder_blocks: tuple[int, int, int] = (2, 2, 2)
+    reference_focal_px: float = 0.0
+    stem_channels: int = 0
+    preprocess_bev: bool = False
+    panoptic: bool = False
+    center_channels: int = 64
+    score_threshold: float = 0.3
+    depth_loss_weight: float = 0.0
+    published: Published = Published()
+    trained_on: str = "nuscenes"
+
+    @property
+    def feature_size(self) -> tuple[int, int]:
+        """(fH, fW) of the map that is lifted."""
+        return self.input_size[0] // self.stride, self.input_size[1] // self.stride
+
+    @property
+    def num_history(self) -> int:
+        """Previous BEV maps fed to the encoder beside the key frame's."""
+        return self.num_frames - 1
+
+    @property
+    def num_input_frames(self) -> int:
+        """Frames the stateless network takes at once: stereo needs one more to match the oldest one."""
+        return self.num_frames + (1 if self.stereo else 0)
+
+    @property
+    def temporal(self) -> bool:
+        """True when previous frames matter."""
+        return self.num_frames > 1
+
+    @property
+    def volumetric(self) -> bool:
+        """True when the pooled volume keeps its height axis through the encoder (3D head)."""
+        return self.head == "3d"
+
+    @property
+    def map_channels(self) -> int:
+        """Channels of one frame's pooled map, height slices of a collapsed volume included."""
+        return self.lift_channels * (1 if self.volumetric else self.lift_z_bins)
+
+    @property
+    def cached_channels(self) -> int:
+        """Channels of one frame's map as it is cached, warped and concatenated."""
+        return self.stem_channels or self.map_channels
+
+    @property
+    def encoder_in_channels(self) -> int:
+        """Channels of the concatenated maps."""
+        return self.num_frames * self.cached_channels
+
+    @property
+    def head_in_channels(self) -> int:
+        """Channels of the map both heads read."""
+        return self.head_channels + self.stem_channels
+
+    @property
+    def stereo_channels(self) -> int:
+        """Channels of the stride-4 feature used for matching."""
+        return 128 if self.backbone == "swin-b" else self.backbone_width * (4 if self.backbone == "resnet50" else 1)
+
+    @property
+    def oldest_first(self) -> bool:
+        """Order in which maps are concatenated: stereo models take the oldest first, the others the key frame first."""
+        return self.stereo
+
+    @property
+    def memory_mb(self) -> float:
+        """Megabytes (1e6 bytes) of fp32 maps a streaming predictor with six cameras keeps for this variant."""
+        cells = 200 * 200 * (self.lift_z_bins if self.volumetric else 1)
+        numbers = self.num_history * cells * self.cached_channels
+        if self.stereo:
+            numbers += 6 * self.stereo_channels * (self.input_size[0] // 4) * (self.input_size[1] // 4)
+        return 4e-6 * numbers
