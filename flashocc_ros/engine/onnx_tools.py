@@ -29,3 +29,19 @@ def fold_identities(model: Any) -> None:
             kept.append(node)
     del graph.node[:]
     graph.node.extend(kept)
+
+
+def separate_outputs(model: Any) -> None:
+    """Give outputs that are also read inside the graph a node of their own, so that their type can be kept."""
+    import onnx
+
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    for output in graph.output:
+        if output.name not in read:
+            continue
+        inner = f"{output.name}_inner"
+        for node in graph.node:
+            node.input[:] = [inner if name == output.name else name for name in node.input]
+            node.output[:] = [inner if name == output.name else name for name in node.output]
+        graph.node.append(onnx.helper.make_node("Identity", [inner], [output.name], name=f"{output.name}_copy"))

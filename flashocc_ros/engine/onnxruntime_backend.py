@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
 from flashocc_ros.engine.threads import worker_count
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
+
+if TYPE_CHECKING:
+    from flashocc_ros.model.variants import Variant
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class OnnxRuntimeBackend(OnnxBackend):
     precisions = ("fp32", "fp16", "int8")
 
     def __init__(
-        self, variant: Any, checkpoint: Path | None = None, *, provider: str | None = None, **options: Any
+        self, variant: Variant, checkpoint: Path | None = None, *, provider: str | None = None, **options: Any
     ) -> None:
         super().__init__(variant, checkpoint, **options)
         import onnxruntime
@@ -53,7 +56,16 @@ class OnnxRuntimeBackend(OnnxBackend):
                 "for cuda and tensorrt"
             )
         self.provider = provider
+        self._files = {name: self.folder / graph.file for name, graph in self.meta.graphs.items()}
         self._sessions: dict[str, Any] = {}
+
+    @classmethod
+    def on_files(cls, variant: Variant, files: dict[str, Path]) -> OnnxRuntimeBackend:
+        """A float32 CPU backend on graph files that have no ``meta.json`` yet, for calibration during an export."""
+        backend = cls.__new__(cls)
+        backend.variant, backend.precision, backend.provider = variant, "fp32", "cpu"
+        backend.observer, backend._files, backend._sessions = None, files, {}
+        return backend
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -70,7 +82,7 @@ class OnnxRuntimeBackend(OnnxBackend):
         self._sessions.clear()
 
     def prepare(self, cameras: int) -> None:
-        for graph in self.meta.graphs:
+        for graph in self._files:
             if graph != "fused":
                 self._session(graph)
 
@@ -99,7 +111,7 @@ class OnnxRuntimeBackend(OnnxBackend):
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = worker_count()
             options.log_severity_level = 3
-            source = self.folder / self.meta.graphs["bev_head" if graph == "bev_key" else graph].file
+            source = self._files["bev_head" if graph == "bev_key" else graph]
             model: Any = str(source)
             if graph in ("bev_head", "bev_key"):
                 model = _head(onnx.load(source), graph).SerializeToString()
