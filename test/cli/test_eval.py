@@ -1,0 +1,54 @@
+"""``flashocc eval`` on a drive: tables on the terminal, numbers in JSON, clear refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flashocc_ros.cli.eval import app
+from flashocc_ros.data.synthetic import Drive
+from flashocc_ros.data.synthetic.bag import write_bag
+from flashocc_ros.errors import BagError, ConfigError
+
+
+def _run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_drive_is_measured_and_written_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.json"
+    text = _run("--seeds", "1000", "--frames", "1", "--engine", "torch", "--json", str(path))
+    assert "===> mIoU of 1 samples" in text
+    numbers = json.loads(path.read_text())
+    assert numbers["frames"] == 1
+    assert {"mIoU", "RayIoU", "RayPQ", "IoU", "above_ground_occupied_IoU"} <= numbers.keys()
+
+
+def test_a_recording_with_truth_gives_the_numbers_of_its_drive(tmp_path: Path) -> None:
+    write_bag(tmp_path / "drive", Drive(1000, 0.6, threads=1))
+    text = _run("--bag", str(tmp_path / "drive"), "--engine", "torch")
+    assert "===> mIoU of 1 samples" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mask", "radar"], "camera, lidar or none"),
+        (["--seeds", "five"], "FIRST:STOP"),
+        (["--seeds", "1000", "--bag", "x"], "choose one"),
+        (["--variant", "flashocc-r51"], "unknown variant"),
+    ],
+)
+def test_bad_options_are_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        _run(*arguments)
+
+
+def test_a_recording_without_truth_says_where_to_get_one(shared_dir: Path) -> None:
+    with pytest.raises(BagError, match="flashocc synth"):
+        _run("--bag", str(shared_dir / "data" / "nuscenes_frame_scene0003_rosbag2"), "--engine", "torch")
