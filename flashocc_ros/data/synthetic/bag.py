@@ -33,8 +33,8 @@ def write_bag(
 ) -> int:
     """Write a drive to a new rosbag2 folder (mcap) and return the number of camera sets.
 
-    Topics: ``/<CAMERA>/image_rect_compressed`` and ``/<CAMERA>/camera_info`` at ``rate_hz``, ``/tf_static``, ``/tf`` and
-    ``/odom`` at 50 Hz, ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames.
+    Topics: ``/<CAMERA>/image_rect_compressed`` and ``/<CAMERA>/camera_info`` at ``rate_hz``, ``/tf_static``, ``/tf``
+    and ``/odom`` at 50 Hz, ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames.
     The same drive gives the same bytes.
 
     Args:

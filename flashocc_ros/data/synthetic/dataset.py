@@ -205,7 +205,7 @@ class FrameCache:
             np.asarray(a["labels_2d"][index]),
             np.asarray(a["odom_from_base"][index]),
             int(a["stamp_ns"][index]),
-            voxels & _LABEL_BITS,
+            (voxels & np.uint8(_LABEL_BITS)).astype(np.uint8, copy=False),
             (voxels & _CAMERA_BIT) > 0,
             (voxels & _LIDAR_BIT) > 0,
             np.asarray(a["boxes"][index, :count]),

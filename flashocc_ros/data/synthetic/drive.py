@@ -13,7 +13,7 @@ from flashocc_ros.data.synthetic.materials import GLOW
 from flashocc_ros.data.synthetic.raster import SHADOW_CELL_M, SHADOW_CELLS, draw_shadows, draw_solids
 from flashocc_ros.data.synthetic.rig import SyntheticRig, nuscenes_like_rig
 from flashocc_ros.data.synthetic.shade import shade_camera
-from flashocc_ros.data.synthetic.shapes import Solids
+from flashocc_ros.data.synthetic.solids import Solids
 from flashocc_ros.data.synthetic.truth import camera_mask, lidar_mask, voxel_labels
 from flashocc_ros.data.synthetic.world import Boxes, World
 from flashocc_ros.errors import ConfigError
@@ -164,7 +164,7 @@ class Drive:
         """Voxels and masks of the frame that starts at ``t`` seconds."""
         t = self.key_time(t)
         pose = self.world.ego_pose(t)
-        base_from_world = np.linalg.inv(pose)
+        base_from_world: Float64 = np.linalg.inv(pose).astype(np.float64, copy=False)
         solids, _ = self.world.solids(t, pose[:3, 3], 62.0)
         semantics, instances = voxel_labels(solids.moved(base_from_world), self.world.street.ground, pose)
         seen = camera_mask(semantics, self.full_rig.cameras, self.full_rig.image_size)
@@ -190,10 +190,11 @@ class Drive:
             draw_solids(solids, origin, rotation, rig.cameras.intrinsics[i], depth[i], index)
             head = np.concatenate([(pose @ [3.6, 0.0, 0.8, 1.0])[:3], pose[:3, :3] @ [0.985, 0.0, -0.17]])
             noise = (self.seed * 7919 + noise_seed * 131 + i * 17) & 0x7FFFFFFF
+            surroundings = self.world.street.ground, self.world.light, _lamps(solids), head, *shadows
+            camera = origin, rotation, rig.cameras.intrinsics[i]
             shade_camera(
-                solids, self.world.street.ground, self.world.light, _lamps(solids), head, shadows[0], shadows[1], origin,
-                rotation, rig.cameras.intrinsics[i], self.seed & 0xFFFF, noise, depth[i], index, rgb[i], labels[i], ids[i],
-            )  # fmt: skip
+                solids, *surroundings, *camera, self.seed & 0xFFFF, noise, depth[i], index, rgb[i], labels[i], ids[i]
+            )
 
         if self.threads > 1:
             with ThreadPoolExecutor(self.threads) as pool:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flashocc_ros.data.synthetic import things
+from flashocc_ros.data.synthetic import people, scenery, vehicles
+from flashocc_ros.data.synthetic.shape import Shape
 from flashocc_ros.data.synthetic.street import KERB_M, Street, street_at
-from flashocc_ros.data.synthetic.things import Shape
 
 STATIC, EGO_LANE = 0.0, 1e6
 """Speeds with a meaning: does not move; moves exactly as the vehicle does."""
@@ -107,21 +107,21 @@ def _street_side(
         kind = rng.random()
         turn = along
         if kind < 0.20:
-            shape = things.pole(rng)
+            shape = scenery.pole(rng)
             turn = 0.0 if side > 0 else np.pi
         elif kind < 0.35:
-            shape = things.tree(rng)
+            shape = scenery.tree(rng)
             d = side * (half + 0.9)
         elif kind < 0.52:
-            shape, turn = things.other(rng), along + rng.choice([0.0, 0.1])
+            shape, turn = scenery.other(rng), along + rng.choice([0.0, 0.1])
         elif kind < 0.57:
-            shape = things.traffic_cone(rng)
+            shape = scenery.traffic_cone(rng)
         elif kind < 0.69:
-            shape, turn = things.bicycle(rng), along + rng.uniform(-0.4, 0.4)
+            shape, turn = people.bicycle(rng), along + rng.uniform(-0.4, 0.4)
         elif kind < 0.77:
-            shape, turn = things.motorcycle(rng), along + rng.uniform(-0.4, 0.4)
+            shape, turn = people.motorcycle(rng), along + rng.uniform(-0.4, 0.4)
         else:
-            shape, turn = things.pedestrian(rng, walking=False), rng.uniform(0, 2 * np.pi)
+            shape, turn = people.pedestrian(rng, walking=False), rng.uniform(0, 2 * np.pi)
         fill.put(shape, path, s, d, turn, low=0.25)
         s += rng.uniform(2.8, 7.5) / density
     # Walking people; some push along the kerb, some along the walls.
@@ -131,11 +131,11 @@ def _street_side(
         s = low + rng.uniform(0, 12)
         while s < high:
             turn = 0.0 if direction > 0 else np.pi
-            shape = things.pedestrian(rng)
+            shape = people.pedestrian(rng)
             fill.put(shape, path, s, d + rng.uniform(-0.2, 0.2), turn, speed if path == 0 else STATIC, low=-0.5)
             if rng.random() < 0.3:
                 fill.put(
-                    things.pedestrian(rng),
+                    people.pedestrian(rng),
                     path,
                     s + 0.3,
                     d - side * 0.6,
@@ -148,7 +148,7 @@ def _street_side(
     s = low + rng.uniform(0, 6)
     while s < high:
         kind = rng.random()
-        shape = things.hedge(rng) if kind < 0.25 else things.fence(rng) if kind < 0.5 else things.bush(rng)
+        shape = scenery.hedge(rng) if kind < 0.25 else scenery.fence(rng) if kind < 0.5 else scenery.bush(rng)
         if kind < 0.82:
             fill.put(shape, path, s, side * (half + sidewalk + 0.8), along, low=sidewalk + 0.3, reach=shape.size[0] / 2)
         s += shape.size[0] + (rng.uniform(0.2, 2) if rng.random() < 0.6 else rng.uniform(4, 14))
@@ -159,19 +159,19 @@ def _street_side(
         kind = rng.random()
         turn = float(rng.uniform(0, 2 * np.pi))
         if kind < 0.45:
-            shape = things.tree(rng)
+            shape = scenery.tree(rng)
         elif kind < 0.62:
-            shape = things.bush(rng)
+            shape = scenery.bush(rng)
         elif kind < 0.70:
-            shape, turn = things.car(rng), along
+            shape, turn = vehicles.car(rng), along
         elif kind < 0.76:
-            shape, turn = things.construction_vehicle(rng), along + rng.uniform(-0.5, 0.5)
+            shape, turn = vehicles.construction_vehicle(rng), along + rng.uniform(-0.5, 0.5)
         elif kind < 0.81:
-            shape, turn = things.trailer(rng), along
+            shape, turn = vehicles.trailer(rng), along
         elif kind < 0.90:
-            shape = things.pedestrian(rng, walking=False)
+            shape = people.pedestrian(rng, walking=False)
         else:
-            shape = things.bicycle(rng)
+            shape = people.bicycle(rng)
         gap = 0.5 * shape.size[0]
         s += gap
         fill.put(shape, path, s, side * d, turn, low=sidewalk + 0.6, reach=gap)
@@ -184,7 +184,7 @@ def _street_side(
         length, depth = rng.uniform(9, 22), rng.uniform(8, 14)
         setback = back + rng.uniform(0, 3)
         if rng.random() < (0.35 if open_land else 0.85):
-            shape = things.building(rng, float(length), float(depth))
+            shape = scenery.building(rng, float(length), float(depth))
             fill.put(shape, path, s + length / 2, side * (setback + depth / 2), 0.0 if side > 0 else np.pi,
                      low=sidewalk + 0.8, reach=length / 2)  # fmt: skip
         s += length + (rng.uniform(0.2, 1.5) if rng.random() < 0.5 else rng.uniform(3, 12))
@@ -203,8 +203,8 @@ def _park(
             return _site(fill, path, side, half - 0.6, s, along, 0.25, vehicle=False)
         return float(rng.uniform(8, 25))
     table = (
-        (0.22, things.car), (0.27, things.truck), (0.31, things.bus), (0.36, things.trailer),
-        (0.41, things.construction_vehicle),
+        (0.22, vehicles.car), (0.27, vehicles.truck), (0.31, vehicles.bus), (0.36, vehicles.trailer),
+        (0.41, vehicles.construction_vehicle),
     )  # fmt: skip
     for limit, make in table:
         if kind < limit:
@@ -218,7 +218,7 @@ def _park(
         at = s
         for _ in range(rng.integers(1, 5)):
             if not _blocked(at, 2, mouths):
-                two = things.bicycle(rng) if rng.random() < 0.5 else things.motorcycle(rng)
+                two = people.bicycle(rng) if rng.random() < 0.5 else people.motorcycle(rng)
                 turn = along + side * 1.2 + rng.normal(0, 0.1) if rng.random() < 0.7 else along
                 fill.put(two, path, at, d + rng.uniform(-0.2, 0.2), turn)
             at += rng.uniform(1.1, 2.2)
@@ -228,7 +228,7 @@ def _park(
             at = s + rng.uniform(0, 4)
             if not _blocked(at, 1, mouths):
                 fill.put(
-                    things.pedestrian(rng, walking=False), path, at, d + rng.uniform(-0.8, 0.8), rng.uniform(0, 6.28)
+                    people.pedestrian(rng, walking=False), path, at, d + rng.uniform(-0.8, 0.8), rng.uniform(0, 6.28)
                 )
         return 5.0
     if kind < 0.92:
@@ -247,19 +247,19 @@ def _site(fill: _Filler, path: int, side: int, d: float, s: float, along: float,
     use_barriers = rng.random() < 0.5
     while at < s + length:
         if use_barriers:
-            fill.put(things.barrier(rng), path, at, side * row, along)
+            fill.put(scenery.barrier(rng), path, at, side * row, along)
             at += rng.uniform(2.2, 2.9)
         else:
-            fill.put(things.traffic_cone(rng), path, at, side * (row + rng.uniform(-0.1, 0.1)), 0.0)
+            fill.put(scenery.traffic_cone(rng), path, at, side * (row + rng.uniform(-0.1, 0.1)), 0.0)
             at += rng.uniform(1.2, 2.4)
     for end in (s - 1.0, s + length + 0.5):
         for k in range(3):
-            fill.put(things.traffic_cone(rng), path, end, side * (row + (0.2 + 0.8 * k) * min(inset, 1.0)), 0.0)
+            fill.put(scenery.traffic_cone(rng), path, end, side * (row + (0.2 + 0.8 * k) * min(inset, 1.0)), 0.0)
     if vehicle:
-        fill.put(things.construction_vehicle(rng), path, s + length / 2, side * (d + 0.6), along)
+        fill.put(vehicles.construction_vehicle(rng), path, s + length / 2, side * (d + 0.6), along)
     for _ in range(rng.integers(0, 3)):
         fill.put(
-            things.pedestrian(rng, walking=False),
+            people.pedestrian(rng, walking=False),
             path,
             s + rng.uniform(0, length * 0.25),
             side * d,
@@ -283,12 +283,12 @@ def _waiting(fill: _Filler, path: int, end: int, half: float, start: float) -> N
 def _vehicle(rng: np.random.Generator) -> Shape:
     kind = rng.random()
     if kind < 0.56:
-        return things.car(rng)
+        return vehicles.car(rng)
     if kind < 0.68:
-        return things.truck(rng)
+        return vehicles.truck(rng)
     if kind < 0.77:
-        return things.bus(rng)
-    return things.motorcycle(rng, rider=True)
+        return vehicles.bus(rng)
+    return people.motorcycle(rng, rider=True)
 
 
 def _traffic(
@@ -321,7 +321,7 @@ def _traffic(
         travel = speed * duration_s
         s = ego_s_m - 60 - max(travel, 0.0) + rng.uniform(0, 15)
         while s < ego_stop_m + 60 - min(travel, 0.0):
-            two = things.bicycle(rng, rider=True) if rng.random() < 0.7 else things.motorcycle(rng, rider=True)
+            two = people.bicycle(rng, rider=True) if rng.random() < 0.7 else people.motorcycle(rng, rider=True)
             fill.put(two, 0, s, d, along, speed)
             s += rng.uniform(5, 22) / density
 
@@ -333,9 +333,9 @@ def _median(fill: _Filler, street: Street, low: float, high: float, mouths: list
     style = rng.integers(3)
     s = low
     while s < high:
-        shape = (things.barrier, things.bush, things.pole)[style](rng)
+        shape = (scenery.barrier, scenery.bush, scenery.pole)[style](rng)
         if rng.random() < 0.2:
-            shape = things.traffic_cone(rng)
+            shape = scenery.traffic_cone(rng)
         if not _blocked(s, 1.5, mouths):
             fill.put(shape, 0, s, 0.0, 0.0)
             fill.placed[-1].lift = KERB_M

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from flashocc_ros.data.synthetic.materials import LEAVES, MESH
-from flashocc_ros.data.synthetic.shapes import ELLIPSOID, enter_exit
+from flashocc_ros.data.synthetic.solids import ELLIPSOID, enter_exit
 from flashocc_ros.data.synthetic.street import base_height, street_at
 
 NEAR_M = 0.15

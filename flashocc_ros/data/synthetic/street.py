@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -57,8 +57,8 @@ class Path:
     y: Float64
     yaw: Float64
 
-    def pose(self, s: npt.ArrayLike, d: npt.ArrayLike) -> tuple[Float64, Float64, Float64]:
-        """World x, y, yaw at arc length ``s`` and ``d`` metres to the left."""
+    def pose(self, s: Any, d: Any) -> tuple[Float64, Float64, Float64]:
+        """World x, y, yaw at arc length ``s`` and ``d`` metres to the left; numbers or arrays of one shape."""
         yaw = np.interp(s, self.s, self.yaw)
         x = np.interp(s, self.s, self.x) - np.asarray(d) * np.sin(yaw)
         y = np.interp(s, self.s, self.y) + np.asarray(d) * np.cos(yaw)
@@ -105,9 +105,9 @@ def make_street(rng: np.random.Generator, length_m: float) -> Street:
             curvature[at : at + span] = rng.choice([-1, 0, 1]) / rng.uniform(70, 220)
             at += span
     kernel = np.ones(41) / 41
-    yaw = np.cumsum(np.convolve(curvature, kernel, mode="same")) * step
+    yaw: Float64 = np.cumsum(np.convolve(curvature, kernel, mode="same")).astype(np.float64, copy=False) * step
     x, y = np.cumsum(np.cos(yaw)) * step, np.cumsum(np.sin(yaw)) * step
-    main = Path(np.arange(count) * step, x, y, yaw)
+    main = Path(np.arange(count, dtype=np.float64) * step, x.astype(np.float64), y.astype(np.float64), yaw)
 
     lanes = int(rng.choice([1, 1, 2]))
     median = float(rng.uniform(0.6, 1.4)) if rng.random() < 0.4 else 0.0
@@ -118,17 +118,17 @@ def make_street(rng: np.random.Generator, length_m: float) -> Street:
     profile = np.array([half, sidewalk, median, lane, lanes, parking, rng.uniform(0, 9), rng.uniform(-1, 1)])
 
     sides, side_s, side_half, rows = [], [], [], []
-    at = rng.uniform(25, 90)
-    while at < length_m - 20:
-        px, py, pyaw = (float(v) for v in main.pose(at, 0.0))
+    crossing_s = rng.uniform(25, 90)
+    while crossing_s < length_m - 20:
+        px, py, pyaw = (float(v) for v in main.pose(crossing_s, 0.0))
         direction = pyaw + np.pi / 2 + rng.uniform(-0.25, 0.25)
         s = np.arange(-MARGIN_M, MARGIN_M + step, step)
         cos, sin = np.cos(direction), np.sin(direction)
         sides.append(Path(s, px + s * cos, py + s * sin, np.full(len(s), direction)))
-        side_s.append(at)
+        side_s.append(crossing_s)
         side_half.append(float(rng.uniform(3.2, 5.5)))
-        rows.append([px, py, cos, sin, side_half[-1], at])
-        at += rng.uniform(60, 130)
+        rows.append([px, py, cos, sin, side_half[-1], crossing_s])
+        crossing_s += rng.uniform(60, 130)
     side_array = np.array(rows, np.float64).reshape(-1, 6)
     raster, origin = _rasterise(rng, main)
     return Street(main, tuple(sides), tuple(side_s), tuple(side_half), Ground(raster, origin, side_array, profile))

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.data.synthetic.shapes import Solids, inside
+from flashocc_ros.data.synthetic.solids import Solids, inside
 from flashocc_ros.data.synthetic.street import Ground, ground_class, street_at
 from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE
 from flashocc_ros.structures import OCC3D_GRID, CameraRig

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from flashocc_ros.data.synthetic.furnish import EGO_LANE, STATIC, Placed, place_everything
 from flashocc_ros.data.synthetic.light import Light, make_light
-from flashocc_ros.data.synthetic.shapes import Solids
+from flashocc_ros.data.synthetic.solids import Solids
 from flashocc_ros.data.synthetic.street import Street, base_height, base_heights, make_street
 from flashocc_ros.labels import CLASS_NAMES, THING_CLASSES
 
@@ -160,7 +160,7 @@ class World:
         cos, sin = np.cos(poses[:, 3]), np.sin(poses[:, 3])
         turn = np.zeros((len(poses), 3, 3), np.float32)
         turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1], turn[:, 2, 2] = cos, -sin, sin, cos, 1
-        local = Solids(*(a[keep] for a in self._local))
+        local = self._local.select(keep)
         rotation = np.matmul(turn[owner], local.rotation)
         center = np.einsum("pij,pj->pi", turn[owner], local.center) + poses[owner, :3].astype(np.float32)
         return local._replace(center=center.astype(np.float32), rotation=rotation), owner

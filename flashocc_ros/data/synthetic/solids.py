@@ -42,6 +42,10 @@ class Solids(NamedTuple):
     label: npt.NDArray[np.uint8]
     instance: npt.NDArray[np.int32]
 
+    def select(self, index: npt.NDArray[np.intp]) -> Solids:
+        """The solids with these numbers."""
+        return Solids._make(values[index] for values in self)
+
     def moved(self, target_from_frame: npt.NDArray[np.float64]) -> Solids:
         """The same solids in another frame, given a rigid (4, 4) transform."""
         rotation = target_from_frame[:3, :3].astype(np.float32)

@@ -1,0 +1,85 @@
+"""Frames by number, the cache on disk, and pictures that match what a predictor makes of a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flashocc_ros.data.synthetic import Drive, Frame, FrameCache, SyntheticDataset, write_cache
+from flashocc_ros.errors import InputError
+from flashocc_ros.preprocess import MEAN, STD, network_input
+
+SIZE, SOURCE = (64, 176), (198, 352)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> SyntheticDataset:
+    return SyntheticDataset([3, 4], SIZE, frames_per_seed=2, source_size=SOURCE)
+
+
+def assert_equal(a: Frame, b: Frame) -> None:
+    for name, value in vars(a).items():
+        if name == "depth_m":
+            np.testing.assert_allclose(value, b.depth_m, atol=0.006)
+        elif name != "instances":
+            np.testing.assert_array_equal(value, getattr(b, name), err_msg=name)
+
+
+def test_cache_gives_back_every_field_and_can_be_continued(dataset: SyntheticDataset, tmp_path: Path) -> None:
+    write_cache(tmp_path, dataset, instances=True)
+    (tmp_path / "progress.txt").write_text("3")  # as if it had been stopped
+    assert len(FrameCache(tmp_path)) == 3
+    write_cache(tmp_path, dataset, instances=True)
+    cache = FrameCache(tmp_path)
+    assert len(cache) == 4
+    for index in (0, 3):
+        drawn = dataset.frame(index)
+        assert_equal(cache.frame(index), drawn)
+        np.testing.assert_array_equal(cache.frame(index).instances, drawn.instances)
+    assert cache.meta["crop_top_px"] == 35
+    assert [cache.previous(i) for i in range(4)] == [None, 0, None, 2]
+
+
+def test_a_pair_is_half_a_second_apart_in_one_drive(dataset: SyntheticDataset) -> None:
+    key, before = dataset.pair(1)
+    assert key.seed == before.seed == 3
+    assert key.stamp_ns - before.stamp_ns == 500_000_000
+    first, itself = dataset.pair(2)
+    assert first.stamp_ns == itself.stamp_ns
+
+
+def test_pictures_are_what_a_predictor_makes_of_the_published_ones() -> None:
+    from flashocc_ros.preprocess import _image_transform
+
+    dataset = SyntheticDataset([3], SIZE, frames_per_seed=1, source_size=SOURCE, jpeg=None)
+    full = Drive(3, 1.0, image_size=SOURCE, crop_top_px=0, threads=1)
+    full.world = dataset._drive(3).world
+    cropped = Drive(3, 1.0, image_size=SOURCE, crop_top_px=66, threads=1)
+    cropped.world = full.world
+    # Noise belongs to a pixel's place in the drawn picture: put the drawn rows below black ones.
+    images = [np.concatenate([np.zeros((66, 352, 3), np.uint8), i]) for i in cropped.pictures(0.0).images]
+    transform = _image_transform(SOURCE, SIZE)
+    planes = network_input(images, [transform] * 6)
+    pixels = (planes * STD[:, None, None] + MEAN[:, None, None])[:, ::-1].transpose(0, 2, 3, 1)
+    assert np.abs(pixels - dataset.frame(0).images).max() < 1.01
+
+
+def test_boxes_carry_how_much_of_them_is_seen(dataset: SyntheticDataset) -> None:
+    frame = dataset.frame(0)
+    assert (np.abs(frame.boxes[:, :2]) < 40).all()
+    assert (frame.box_voxels > 0).sum() > 5
+    assert (frame.box_voxels == 0).any()
+
+
+def test_a_network_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(InputError, match="170"):
+        SyntheticDataset([1], (64, 170), source_size=SOURCE)
+    with pytest.raises(InputError, match="120"):
+        SyntheticDataset([1], (120, 176), source_size=SOURCE)
+
+
+def test_no_cache_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no cache"):
+        FrameCache(tmp_path)
