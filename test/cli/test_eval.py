@@ -30,7 +30,7 @@ def test_a_drive_is_measured_and_written_as_json(tmp_path: Path) -> None:
 
 
 def test_a_recording_with_truth_gives_the_numbers_of_its_drive(tmp_path: Path) -> None:
-    write_bag(tmp_path / "drive", Drive(1000, 0.6, threads=1))
+    write_bag(tmp_path / "drive", Drive(1000, 0.6, threads=1), rate_hz=2.0)
     text = _run("--bag", str(tmp_path / "drive"), "--engine", "torch")
     assert "===> mIoU of 1 samples" in text
 
