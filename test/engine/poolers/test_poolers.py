@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from engine_helpers import random_features, rig_table
+from engine_helpers import random_features
 
+from flashocc_ros.engine.calibration import standing_table
 from flashocc_ros.engine.poolers import numba_pooler
 from flashocc_ros.engine.poolers.tree16 import TreeSizes, tree_table
 from flashocc_ros.errors import EngineError
@@ -61,7 +62,7 @@ POOLERS = ("numba", "embedding_bag", "index_add", "tree16")
 )
 def test_pooler_equals_index_add(pooler: str, name: str, rig: CameraRig) -> None:
     variant = get_variant(name)
-    table = rig_table(variant, rig)
+    table = standing_table(variant, rig)
     depth, context = random_features(table, channels=8)
     result = pool_with(pooler, depth, context, table, variant.volumetric)
     expected = reference(depth, context, table, variant.volumetric)
@@ -122,6 +123,6 @@ def test_tree_sizes_hold_a_shifted_calibration(rig: CameraRig) -> None:
     variant = get_variant("flashocc-r50-M0")
     moved = rig.base_from_camera.copy()
     moved[:, :3, 3] += (0.3, -0.2, 0.4)
-    sizes = TreeSizes.fitting(rig_table(variant, rig))
-    table = rig_table(variant, CameraRig(rig.names, rig.intrinsics, moved))
+    sizes = TreeSizes.fitting(standing_table(variant, rig))
+    table = standing_table(variant, CameraRig(rig.names, rig.intrinsics, moved))
     assert tree_table(table, sizes).row_point.shape == (sizes.rows, sizes.row_points)
