@@ -26,7 +26,18 @@ FLASHOCC = PathJoinSubstitution([FindPackagePrefix("flashocc_ros"), "lib", "flas
 def start_replay(context: LaunchContext) -> list[ExecuteProcess | RegisterEventHandler]:
     """The player; when it has played everything, all stops."""
     arguments = context.launch_configurations
-    command = [FLASHOCC, "replay", arguments["bag"], "--clock", "--rate", arguments["rate"], "--wait-for", "cameras"]
+    command = [
+        FLASHOCC,
+        "replay",
+        arguments["bag"],
+        "--clock",
+        "--rate",
+        arguments["rate"],
+        "--wait-for",
+        "cameras",
+        "--wait",
+        "300",
+    ]
     if arguments["loop"] == "true":
         command.append("--loop")
     player = ExecuteProcess(cmd=command, output="screen", emulate_tty=True)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 STOP_WAIT_S = 3.0
 """How long a stopping process waits for the inference that is running; `ros2 launch` kills after ten seconds."""
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; 0 is returned for both."""
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the node until SIGINT or SIGTERM; the process ends with code 0 for both."""
     starting = True
 
     def stop(signum: int, frame: FrameType | None) -> None:
         if starting:  # nothing is published yet: leave from wherever the start is
-            raise SystemExit(0)
+            leave()
 
     # rclpy's own handlers shut the context down, which ends the spinning, and call these afterwards. Without them a
     # signal would raise KeyboardInterrupt, also a second one in the middle of the clean-up.
@@ -26,7 +26,7 @@ def main(args: list[str] | None = None) -> int:
         signal.signal(number, stop)
 
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import SingleThreadedExecutor
 
     from flashocc_ros.ros.node import FlashOccNode
 
@@ -36,16 +36,27 @@ def main(args: list[str] | None = None) -> int:
     executor.add_node(node)
     node.autostart()
     starting = False
-    with contextlib.suppress(ExternalShutdownException):
+    try:
         executor.spin()
-    if not node.close(STOP_WAIT_S):
-        # Ending the interpreter under a running engine would crash it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    rclpy.try_shutdown()
-    return 0
+    except Exception:
+        # The context goes away under whatever callback runs: its next publish or create fails.
+        if rclpy.ok():
+            raise
+    if node.close(STOP_WAIT_S):
+        rclpy.try_shutdown()
+    leave()
+
+
+def leave() -> NoReturn:
+    """End the process with code 0 at once.
+
+    The interpreter's own end would crash under an engine that is still running, and takes seconds with PyTorch loaded,
+    during which the default handlers are back and the next signal of an impatient `ros2 launch` kills.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,7 +7,6 @@ deactivate stops both, cleanup frees the network. Callbacks only move messages; 
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from typing import Any
 
@@ -247,4 +246,4 @@ class FlashOccNode(LifecycleNode):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -166,7 +165,7 @@ class NodeUnderTest:
 
     def __init__(self, **parameters: Any) -> None:
         from rclpy.context import Context
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.executors import SingleThreadedExecutor
         from rclpy.parameter import Parameter
 
         from flashocc_ros.ros.node import FlashOccNode
@@ -180,8 +179,11 @@ class NodeUnderTest:
         self.node.autostart()
 
         def spin() -> None:
-            with contextlib.suppress(ExternalShutdownException):
+            try:
                 self.executor.spin()
+            except Exception:
+                if self.context.ok():
+                    raise
 
         self.thread = threading.Thread(target=spin, name="node under test", daemon=True)
         self.thread.start()

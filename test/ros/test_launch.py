@@ -114,7 +114,7 @@ def launched(launch_arguments: dict[str, list[Any]], tmp_path: Path) -> Iterator
     (tmp_path / "share/ament_index/resource_index/packages/flashocc_ros").touch()
     executable = tmp_path / "lib/flashocc_ros/flashocc_node"
     executable.parent.mkdir(parents=True)
-    executable.write_text(f"#!{sys.executable}\nimport sys\nfrom flashocc_ros.ros.main import main\nsys.exit(main())\n")
+    executable.write_text(f"#!{sys.executable}\nfrom flashocc_ros.ros.main import main\nmain()\n")
     executable.chmod(0o755)
     cameras = tmp_path / "cameras.yaml"
     cameras.write_text("/**: {ros__parameters: {cameras: {names: [front, back]}, sync: {timeout_s: 0.1}}}\n")

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,11 @@ def start_process() -> Iterator[Make]:
     """Start `flashocc_node` with parameters; whatever is left is killed after the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*parameters: str) -> subprocess.Popen[str]:
+    def start(*parameters: str, program: Sequence[str] = ("-m", "flashocc_ros.ros.main")) -> subprocess.Popen[str]:
         flags = [word for parameter in parameters for word in ("-p", parameter)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
         process = subprocess.Popen(
-            [sys.executable, "-m", "flashocc_ros.ros.main", "--ros-args", *flags],
+            [sys.executable, *program, "--ros-args", *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -101,6 +101,25 @@ def test_an_active_node_stops_cleanly(make_feeder: Make, start_process: Make, si
     ready(feeder)
     feeder.send()  # stop while a set is on its way
     stop(process, *signals)
+
+
+SHUT_DOWN_IN_A_CALLBACK = """
+import rclpy
+from flashocc_ros.ros import main, node
+
+real = node.FlashOccNode._report
+
+def report(self):
+    rclpy.shutdown()
+    real(self)
+
+node.FlashOccNode._report = report
+main.main()
+"""
+
+
+def test_a_signal_in_the_middle_of_a_callback_leaves_no_traceback(start_process: Make):
+    stop(start_process("autostart:=false", program=("-c", SHUT_DOWN_IN_A_CALLBACK)))
 
 
 def test_a_process_that_still_imports_stops_cleanly(start_process: Make):
