@@ -100,6 +100,9 @@ def draw_solids(solids, origin, world_from_camera, k, depth, index):  # type: ig
             break
         r, h, c = solids.rotation[i], solids.half[i], solids.center[i]
         kind, kx, ky, material = solids.kind[i], solids.taper[i, 0], solids.taper[i, 1], solids.material[i]
+        leaf_seed = int(
+            h[0] * 977.0 + h[2] * 3181.0
+        )  # of the crown itself: its outline must not change from frame to frame
         o = np.empty(3)
         a = np.empty((3, 3))  # unit from camera
         for m in range(3):
@@ -128,7 +131,7 @@ def draw_solids(solids, origin, world_from_camera, k, depth, index):  # type: ig
                     graze = qx * qx + qy * qy + qz * qz
                     if graze > 0.55:
                         cx, cz = int(np.floor((qx + qy) * h[0] * 7)), int(np.floor((qz - 0.5 * qy) * h[2] * 7))
-                        if hash_cell(cx, cz, i) > (1.0 - graze) * 2.2:
+                        if hash_cell(cx, cz, leaf_seed) > (1.0 - graze) * 2.2:
                             continue
                 elif material == MESH:
                     along = (o[0] + near * dx) * h[0] * 7.0
