@@ -8,7 +8,7 @@ Run: ``python test/measure_streaming_deviation.py FOLDER [--variant NAME] [--che
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +26,39 @@ from flashocc_ros.preprocess import image_transform, network_input
 STEP_S = 0.5
 SPREAD_S = 0.045
 
-Motion = Callable[[npt.NDArray[np.float64]], tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
-SCENARIOS: dict[str, tuple[Motion, float]] = {
-    # time in s -> (distance along x in m, yaw in rad); second: trigger jitter in s
-    "standing": (lambda t: (0 * t, 0 * t), 0.0),
-    "10 m/s": (lambda t: (10 * t, 0 * t), 0.0),
-    "10 m/s, 20 deg/s": (lambda t: (10 * t, np.radians(20) * t), 0.0),
-    "braking from 10 m/s with 4 m/s2": (lambda t: (10 * t - 2 * t * t, 0 * t), 0.0),
-    "10 m/s, shutters jitter by 5 ms": (lambda t: (10 * t, 0 * t), 0.005),
-    "10 m/s, turning in with 40 deg/s2": (lambda t: (10 * t, np.radians(20) * t * t), 0.0),
+
+@dataclass(frozen=True)
+class Motion:
+    """Speed 10 m/s plus ``acceleration_mps2`` t, yaw rate ``yaw_rate_dps`` plus ``yaw_acceleration_dps2`` t."""
+
+    speed_mps: float = 10.0
+    acceleration_mps2: float = 0.0
+    yaw_rate_dps: float = 0.0
+    yaw_acceleration_dps2: float = 0.0
+    jitter_s: float = 0.0
+
+    def poses_at(self, stamps_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """(N, 4, 4) poses along the path, integrated in steps of 1 ms."""
+        t = np.arange(0.0, stamps_s.max() + 0.01, 0.001)
+        yaw = np.radians(self.yaw_rate_dps * t + self.yaw_acceleration_dps2 * t * t / 2)
+        speed = self.speed_mps + self.acceleration_mps2 * t
+        x, y = np.cumsum(speed * np.cos(yaw)) * 0.001, np.cumsum(speed * np.sin(yaw)) * 0.001
+        poses = np.tile(np.eye(4), (len(stamps_s), 1, 1))
+        poses[:, 0, 3], poses[:, 1, 3] = np.interp(stamps_s, t, x), np.interp(stamps_s, t, y)
+        heading = np.interp(stamps_s, t, yaw)
+        poses[:, 0, 0] = poses[:, 1, 1] = np.cos(heading)
+        poses[:, 1, 0], poses[:, 0, 1] = np.sin(heading), -np.sin(heading)
+        return poses
+
+
+SCENARIOS = {
+    "standing": Motion(speed_mps=0.0),
+    "10 m/s": Motion(),
+    "10 m/s, curve of 20 deg/s": Motion(yaw_rate_dps=20.0),
+    "braking from 10 m/s with 4 m/s2": Motion(acceleration_mps2=-4.0),
+    "10 m/s, turning in with 40 deg/s2": Motion(yaw_acceleration_dps2=40.0),
+    "10 m/s, shutters jitter by 5 ms": Motion(jitter_s=0.005),
 }
-
-
-def poses_at(motion: Motion, stamps_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    x, yaw = motion(stamps_s)
-    poses = np.tile(np.eye(4), (len(stamps_s), 1, 1))
-    poses[:, 0, 3] = x
-    poses[:, 0, 0] = poses[:, 1, 1] = np.cos(yaw)
-    poses[:, 1, 0], poses[:, 0, 1] = np.sin(yaw), -np.sin(yaw)
-    return poses
 
 
 def main() -> None:
@@ -58,11 +72,11 @@ def main() -> None:
     if options.checkpoint:
         model.load_state_dict(load_checkpoint(options.checkpoint, variant))
     (given,) = list(ImageFolder(options.folder))[:1]
-    for name, (motion, jitter_s) in SCENARIOS.items():
-        print(f"{name}: {compare(model, given, motion, jitter_s)}", flush=True)
+    for name, motion in SCENARIOS.items():
+        print(f"{name}: {compare(model, given, motion)}", flush=True)
 
 
-def compare(model: Any, given: FolderSet, motion: Motion, jitter_s: float) -> str:
+def compare(model: Any, given: FolderSet, motion: Motion) -> str:
     variant, cameras = model.variant, given.rig.num_cameras
     backend = TorchBackend(variant, model=model)
     predictor = Predictor(variant, backend=backend)
@@ -79,7 +93,8 @@ def compare(model: Any, given: FolderSet, motion: Motion, jitter_s: float) -> st
     frames = []
     for frame in range(variant.num_input_frames):
         shutter = frame * STEP_S + np.arange(cameras) * SPREAD_S / max(1, cameras - 1)
-        frames.append(poses_at(motion, shutter + rng.uniform(-jitter_s, jitter_s, cameras)))
+        shutter += rng.uniform(0.0, 2.0, cameras) * motion.jitter_s
+        frames.append(motion.poses_at(shutter))
         labels = predictor(given.images, given.rig, frames[-1], int(frame * STEP_S * 1e9)).semantics
     transforms = [image_transform(image.shape[:2], variant) for image in given.images]
     pixels = torch.from_numpy(network_input(given.images, transforms))
