@@ -195,7 +195,7 @@ def _panoptic(variant: Variant, params_m: float, published: Published, score_thr
         variant,
         name=f"{variant.name}-pano",
         description=f"{variant.description.split(';')[0]}, with instances",
-        stands_for=variant.stands_for.replace("Panoptic-FlashOcc", "Panoptic-FlashOcc (pano)", 1),
+        stands_for=f"{variant.stands_for}, with instances",
         panoptic=True,
         params_m=params_m,
         published=published,
