@@ -68,6 +68,21 @@ def test_incomplete_sets_are_left_out(tmp_path: Path) -> None:
     assert [s.stamp_ns for s in sets] == [T0_NS, T0_NS + 200 * MS]
 
 
+def test_a_damaged_image_costs_its_set_alone(tmp_path: Path) -> None:
+    source = write_drive(tmp_path / "drive")
+    with bags.BagReader(source) as reader, bags.BagWriter(tmp_path / "damaged") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type, topic.qos)
+        for topic, stamp_ns, cdr in reader.messages():
+            if topic.name == "/CAM_BACK/image/compressed" and stamp_ns == T0_NS + 130 * MS:
+                message = reader.deserialize(cdr, topic.type)
+                message.data = message.data[: len(message.data) // 2]
+                cdr = bytes(writer.types.serialize_cdr(message, topic.type))
+            writer.write(topic.name, stamp_ns, cdr)
+    sets = bags.read_sets(tmp_path / "damaged")
+    assert [s.stamp_ns for s in sets] == [T0_NS, T0_NS + 200 * MS]
+
+
 def test_without_odometry_the_vehicle_stands_still(tmp_path: Path) -> None:
     for camera_set in bags.read_sets(write_drive(tmp_path / "drive", odometry=False)):
         assert np.array_equal(camera_set.odom_from_base, np.tile(np.eye(4), (2, 1, 1)))

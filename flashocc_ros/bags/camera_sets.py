@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from flashocc_ros.bags.poses import PoseLog
 from flashocc_ros.bags.reader import BagReader
-from flashocc_ros.errors import BagError
+from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.structures import CameraRig
 
 _LOG = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def camera_topics(topics: dict[str, Any]) -> dict[str, CameraTopics]:
 def read_sets(
     path: str | Path, cameras: Sequence[str] | None = None, *, decode: bool = True, base_frame: str = BASE_FRAME
 ) -> Iterator[CameraSet]:
-    """Every complete camera set of a recording in time order; incomplete ones are counted in the log.
+    """Every complete camera set of a recording in time order; incomplete and damaged ones are left out with a warning.
 
     Args:
         path: rosbag2 folder or file.
@@ -87,7 +87,7 @@ def read_sets(
     Raises:
         BagError: the recording is unreadable, a camera, its calibration or its static transform is missing, or it
             holds no complete set.
-        InputError: an image or a calibration cannot be used.
+        InputError: a calibration cannot be used.
     """
     with BagReader(path) as bag:
         known = camera_topics(bag.topics)
@@ -118,7 +118,11 @@ def read_sets(
         wanted = groups[usable]
         images = _images_by_set(bag, topics, wanted)
         for index, messages in images:
-            pixels, set_rig = prepare(messages, rig) if prepare is not None else (messages, rig)
+            try:
+                pixels, set_rig = prepare(messages, rig) if prepare is not None else (messages, rig)
+            except InputError as error:
+                _LOG.warning("%s: the set at %d ns is left out: %s", path, wanted[index, 0], error)
+                continue
             yield CameraSet(names, pixels, set_rig, odom_from_base[usable][index], int(wanted[index, 0]), wanted[index])
 
 

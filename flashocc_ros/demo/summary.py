@@ -81,7 +81,7 @@ def accuracy(result: Path) -> dict[str, Any] | None:
     from flashocc_ros.evaluation import MeanIoU, RayIoU
 
     mean_iou, ray_iou, frames = MeanIoU(mask="camera"), RayIoU(), 0
-    for frame in read_results(result):
+    for frame in read_results(result, pictures=False):
         if frame.truth is not None:
             mean_iou.update(frame.semantics, frame.truth.semantics, frame.truth.mask_camera)
             ray_iou.update(frame.semantics, frame.truth.semantics, [frame.truth.lidar_origin_m])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,6 +74,7 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
     replayed = [bag.topics[t] for t in topics]
     player = Player(replayed, options.clock, answer_topic=options.lockstep or None, anchor_topic=anchor)
     interrupted = False
+    before = {n: signal.signal(n, signal.default_int_handler) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         _wait(player, bag, topics, sets, options, console)
         with _progress_bar(console, bag, start_ns) as progress:
@@ -87,6 +89,8 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
     except KeyboardInterrupt:
         interrupted = True
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         report = player.report
         player.close(flush=sets is None and not interrupted)  # whoever answered has received
         rclpy.try_shutdown()

@@ -57,8 +57,11 @@ class ResultFrame:
     truth: Truth | None
 
 
-def read_results(path: str | Path) -> Iterator[ResultFrame]:
+def read_results(path: str | Path, pictures: bool = True) -> Iterator[ResultFrame]:
     """Every occupancy message of a recording in time order, with what else is known of its moment.
+
+    Args:
+        pictures: read and decode the camera images too.
 
     Raises:
         BagError: the recording is unreadable or holds no occupancy.
@@ -70,7 +73,7 @@ def read_results(path: str | Path) -> Iterator[ResultFrame]:
             raise BagError(
                 f"{path} holds no {OCCUPANCY_TYPE}; record the node's occupancy topic, or run `flashocc demo`"
             )
-        has_cameras = bool(camera_topics(bag.topics))
+        has_cameras = pictures and bool(camera_topics(bag.topics))
         sets = _Follower(read_sets(path) if has_cameras else iter(()), lambda s: s.stamp_ns)
         truth = _Follower(_truths(bag, truths), lambda pair: pair[0])
         for topic, _, cdr in bag.messages(topics[:1]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -148,6 +149,21 @@ def test_lockstep_survives_a_set_that_is_dropped(tmp_path: Path, domain: int) ->
         listener.listen_until(lambda: process.poll() is not None)
     sent = json.loads(report.read_text())
     assert (sent["sets"], sent["answered"], sent["unanswered"]) == (3, 2, 1)
+
+
+def test_a_loop_starts_again_and_ends_when_interrupted(tmp_path: Path, domain: int) -> None:
+    drive = write_drive(tmp_path / "drive", sets=2)
+    with (
+        listening(domain) as listener,
+        replay(str(drive), "--loop", "--rate", "2", "--wait-for", "cameras,/tf") as process,
+    ):
+        listener.listen_until(lambda: listener.counts()["/tf"] >= 9)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=DEADLINE_S)[0]
+    assert process.returncode == 0, output
+    assert "interrupted" in output
+    stamps = [header_stamp_ns(cdr) for topic, cdr in listener.heard if topic == IMAGES[0]]
+    assert stamps.count(stamps[0]) >= 2
 
 
 def test_nobody_listening_is_an_error_when_somebody_must(tmp_path: Path, domain: int) -> None:
