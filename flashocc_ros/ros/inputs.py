@@ -10,10 +10,14 @@ from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # its name until ROS 2 Iron
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 from flashocc_ros.model.variants import VARIANTS
 from flashocc_ros.ros.approximate import ApproximateSynchronizer

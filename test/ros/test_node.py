@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
+from flashocc_ros import Predictor
 from flashocc_ros.labels import FREE
+from flashocc_ros.model import get_variant
 from flashocc_ros.msg import ClassTable, Occupancy3D, PanopticInstanceArray
 from flashocc_ros.ros import publishers
 from flashocc_ros.ros.diagnostics import TIMES
@@ -119,6 +122,32 @@ def test_one_camera_is_enough(running: Make):
     feeder, _, occupancy = running(cameras__names=["only"])
     lockstep(feeder, occupancy, 1)
     assert len(occupancy) == 1
+
+
+def test_a_silent_camera_can_be_masked(running: Make):
+    feeder, node, occupancy = running(cameras__names=["left", "middle", "right"], sync__missing="mask")
+    lockstep(feeder, occupancy, 8)
+    lockstep(feeder, occupancy, 1, images={"right": None})
+    assert counters(node)["sets_masked"] == 1
+
+
+def small(variant: str, *arguments: Any, **options: Any) -> Predictor:
+    """The predictor of a variant with few channels and small pictures: the same code, seconds instead of minutes."""
+    row = get_variant(variant)
+    channels = {"neck_channels": 32, "lift_channels": 8, "encoder_channels": (16, 24, 32), "head_channels": 16}
+    row = replace(row, input_size=(64, 176), depth=replace(row.depth, step_m=2.0), backbone="resnet18", **channels)
+    return Predictor(replace(row, name=f"{variant} small", backbone_width=16), *arguments, **options)
+
+
+@pytest.mark.parametrize("variant", ["flashocc-r50-4d-stereo", "panoptic-flashocc-r50-depth4d-longterm8f-pano"])
+def test_published_temporal_variants_run_over_dds(running: Make, monkeypatch: pytest.MonkeyPatch, variant: str):
+    monkeypatch.setattr("flashocc_ros.ros.inference.Predictor", small)
+    feeder, node, occupancy = running(variant=variant)
+    lockstep(feeder, occupancy, 3)
+    predictor = node.node._inference.predictor
+    assert predictor.memory_nbytes > 0
+    assert sum(predictor.memory_events.values()) == 0
+    assert bool(occupancy[-1].instances) == predictor.variant.panoptic
 
 
 def test_raw_images_are_read(make_feeder: Make, start_node: Make):
