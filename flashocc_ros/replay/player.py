@@ -16,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosbags.interfaces import Qos
 from rosgraph_msgs.msg import Clock
 
@@ -122,16 +123,20 @@ class Player:
         if self._answer_topic is None:
             raise ConfigError("a lockstep replay needs the topic that answers, for example occupancy")
         name = self.node.resolve_topic_name(self._answer_topic)
-        found: list[str] = []
+        found: list[TopicEndpointInfo] = []
 
         def announced() -> bool:
-            found[:] = [i.topic_type for i in self.node.get_publishers_info_by_topic(name)]
+            found[:] = self.node.get_publishers_info_by_topic(name)
             return bool(found)
 
         if not self._until(announced, timeout_s):
             return False
-        profile = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._answer = self.node.create_subscription(message_class(found[0]), name, self._on_answer, profile, raw=True)
+        # large answers get lost without acknowledgement, but whoever offers none must be heard too
+        reliable = all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in found)
+        reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        profile = QoSProfile(depth=10, reliability=reliability)
+        kind = message_class(found[0].topic_type)
+        self._answer = self.node.create_subscription(kind, name, self._on_answer, profile, raw=True)
         publishers = self.node.count_publishers
         return self._until(lambda: publishers(name) > 0 and self._matched(name), timeout_s)
 
