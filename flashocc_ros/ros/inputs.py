@@ -33,16 +33,19 @@ from flashocc_ros.ros.transforms import PoseSource, TfListener, Unavailable
 from flashocc_ros.ros.worker import NewestWorker
 
 POLL_S = 0.01
+LEAST_POLLS = 5
+"""Before its time is up a set is looked at so often: on a starved machine transforms may lie unread in the queue."""
 CLOCK_AFTER_STAMPS_S = 1.0
 """A clock that jumps back so soon after the stamps did belongs to the same restart."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Waiting:
-    """A complete set that waits for its calibration and transforms."""
+    """A complete set that waits for its calibration and transforms; ``polls`` counts how often it was looked at."""
 
     images: ImageSet[Any]
     completed_s: float
+    polls: int = 0
 
 
 class CameraInputs:
@@ -129,6 +132,8 @@ class CameraInputs:
             self._take([])
 
     def _poll(self) -> None:
+        for waiting in self._waiting:
+            waiting.polls += 1
         self._take(self._sync.poll(time.monotonic_ns()))
 
     def _take(self, finished: list[ImageSet[Any]]) -> None:
@@ -145,7 +150,8 @@ class CameraInputs:
 
     def _settle(self, waiting: _Waiting) -> bool:
         """Hand the set on or drop it; False while it has to wait."""
-        images, waited_s = waiting.images, time.perf_counter() - waiting.completed_s
+        images = waiting.images
+        waited_s = time.perf_counter() - waiting.completed_s if waiting.polls >= LEAST_POLLS else 0.0
         unknown = [name for name in self._names if name not in self._infos]
         if unknown:
             if waited_s < self._parameters.tf.max_wait_s:
