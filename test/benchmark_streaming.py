@@ -1,11 +1,13 @@
 """What a streaming step costs compared with all frames at once: CPU seconds in one process, one thread, random weights.
 
-Run from the checkout: ``python test/benchmark_streaming.py [--json out.json]``; takes about five minutes of CPU.
+Run from the checkout: ``python test/benchmark_streaming.py [--engine openvino] [--json out.json]``; takes about five
+minutes of CPU, with another engine than torch once as much again to export. The forward is always torch's.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ import numpy as np
 import torch
 
 from flashocc_ros import CameraRig, Predictor
+from flashocc_ros.engine.select import ENGINES, open_backend
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.model import build_model, get_variant
@@ -54,10 +57,13 @@ def surround_rig() -> CameraRig:
     return CameraRig([f"camera{i}" for i in range(CAMERAS)], intrinsics, poses)
 
 
-def measure(name: str, with_forward: bool) -> dict[str, float]:
+def measure(name: str, engine: str, with_forward: bool) -> dict[str, float]:
     variant = get_variant(name)
     model = build_model(variant)
-    predictor = Predictor(variant, backend=TorchBackend(variant, model=model, device="cpu"), max_gap_s=100.0)
+    backend = (
+        TorchBackend(variant, model=model, device="cpu") if engine == "torch" else open_backend(variant, None, engine)
+    )
+    predictor = Predictor(variant, backend=backend, max_gap_s=100.0)
     rig = surround_rig()
     images = [np.random.default_rng(i).integers(0, 256, (900, 1600, 3), dtype=np.uint8) for i in range(CAMERAS)]
     odom = np.tile(np.eye(4), (CAMERAS, 1, 1))
@@ -71,7 +77,7 @@ def measure(name: str, with_forward: bool) -> dict[str, float]:
     for index in range(1, variant.num_history):  # a full memory without waiting for it
         pose = np.eye(4)
         pose[0, 3] = 2.0 * index
-        predictor._memory.add(replace(first, stamp_ns=index * STEP_NS, key_pose=pose, bev=first.bev.clone()))
+        predictor._memory.add(replace(first, stamp_ns=index * STEP_NS, key_pose=pose, bev=copy.deepcopy(first.bev)))
     start = max(1, variant.num_history)
     step(start)
     result = {"step_s": min(cpu_seconds(lambda k=k: step(start + k)) for k in (1, 2, 3))}  # type: ignore[misc]
@@ -96,12 +102,13 @@ def measure(name: str, with_forward: bool) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", default="torch", choices=ENGINES)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = {}
     for name in VARIANTS:
-        results[name] = measure(name, with_forward=name != VARIANTS[0])
+        results[name] = measure(name, options.engine, with_forward=name != VARIANTS[0])
         print(name, {k: round(v, 2) for k, v in results[name].items()}, flush=True)
     two, eight, sixteen = (results[name] for name in VARIANTS)
     ratios = {

@@ -30,7 +30,12 @@ class TorchBackend(Backend):
         precision: only "fp32".
         cache_dir: not used.
         device: "cpu", "cuda", ...; None takes a GPU when torch sees one.
-        model: a network already built, instead of ``variant`` and ``checkpoint``.
+        model: a network already built, instead of ``variant`` and ``checkpoint``; it is left as it is.
+        fold: run the rewrites of ``engine.export_fold`` (batch norms folded and the like): a quarter faster, equal but
+            for float32 rounding. Off, the stages are bit for bit those of the network's own forward.
+
+    Attributes:
+        model: the network that runs.
 
     Raises:
         EngineError: torch is missing or cannot use the device.
@@ -49,6 +54,7 @@ class TorchBackend(Backend):
         cache_dir: Path | None = None,
         device: str | None = None,
         model: FlashOcc | None = None,
+        fold: bool = False,
     ) -> None:
         reason = self.unavailable()
         if reason is not None:
@@ -64,9 +70,15 @@ class TorchBackend(Backend):
             model = build_model(variant)
             if checkpoint is not None:
                 model.load_state_dict(load_checkpoint(checkpoint, variant))
+        model = model.eval()
+        if fold:
+            from flashocc_ros.engine.export_fold import folded
+
+            model = folded(model)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         try:
-            self.model = model.eval().to(self.device)
+            self.model = model.to(self.device)
         except (RuntimeError, AssertionError) as error:
             raise EngineError(f"torch cannot use device {self.device}: {error}") from error
 
