@@ -71,11 +71,9 @@ class View:
         span = np.array(grid.size) * grid.resolution_m
         top = np.asarray(grid.origin_m) + span
         zero = np.zeros(3)
-        origin = (
-            top + np.array([0.0, 0.0, 1.0]),
-            np.array([0, -span[1] / size[0], 0]),
-            np.array([-span[0] / size[1], 0, 0]),
-        )
+        right, down = np.array([0, -span[1] / size[0], 0]), np.array([-span[0] / size[1], 0, 0])
+        # whole numbers are pixel centres, half a pixel within the border of the grid
+        origin = (top + np.array([0.0, 0.0, 1.0]) + (right + down) / 2, right, down)
         return View(size, origin, (np.array([0.0, 0.0, -1.0]), zero, zero))
 
 

@@ -66,7 +66,7 @@ def render_frame(frame: Frame, width: int = WIDTH) -> UInt8:
     page = canvas.Page(width, MARGIN)
     page.headline(frame.title, frame.note, frame.details)
     _cameras(page, frame, paint, distance)
-    high = round(width * (0.29 if frame.truth is None else 0.24))
+    high = round(width * (0.26 if frame.truth is None else 0.23))
     _voxels(page, frame.grid, paint, distance, high, "" if frame.truth is None else "prediction")
     shown = canvas.classes_in(frame.semantics)
     if frame.truth is not None:

@@ -112,10 +112,10 @@ def can_write_mp4() -> bool:
 
 
 def write_png(path: str | Path, picture: UInt8) -> None:
-    """Write (H, W, 3) uint8 RGB as PNG; quick rather than small.
+    """Write (H, W, 3) uint8 RGB as PNG.
 
     Raises:
         InputError: the file cannot be written.
     """
-    if not cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 2]):
+    if not cv2.imwrite(str(path), picture[..., ::-1]):
         raise InputError(f"{path} cannot be written; check the folder and free space")

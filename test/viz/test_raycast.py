@@ -66,7 +66,7 @@ def test_a_wall_hides_what_is_behind_it() -> None:
     paint = empty()
     paint[30, :, :] = 2
     picture = render(paint, PALETTE, GRID, camera_at(0.0, 7.5, 3.0))
-    assert (picture.paint[8:24, 10:30] == 2).all()
+    assert (picture.paint[10:20, 8:32] == 2).all()
     paint[10, :, :] = 1
     picture = render(paint, PALETTE, GRID, camera_at(0.0, 7.5, 3.0))
     assert not (picture.paint == 2).any()
@@ -94,13 +94,13 @@ def test_the_map_has_forward_up_and_left_left() -> None:
 def test_a_cube_throws_its_shadow_away_from_the_sun() -> None:
     paint = empty()
     paint[:, :, 0] = 1
-    alone = render(paint, PALETTE, GRID, View.from_above(GRID, (30, 40)), edges=0.0)
+    alone = render(paint, PALETTE, GRID, View.from_above(GRID, (120, 160)), edges=0.0)
     paint[20, 15, 1:6] = 2
-    picture = render(paint, PALETTE, GRID, View.from_above(GRID, (30, 40)), edges=0.0)
+    picture = render(paint, PALETTE, GRID, View.from_above(GRID, (120, 160)), edges=0.0)
     darker = (picture.paint == 1) & (picture.rgb[..., 0] < 0.8 * alone.rgb[..., 0])
     rows, columns = np.nonzero(darker)
-    assert len(rows) > 3
-    towards_x, towards_y = 19 - rows.mean(), 14 - columns.mean()  # rows count backwards along x, columns along y
+    assert len(rows) > 20
+    towards_x, towards_y = 78 - rows.mean(), 58 - columns.mean()  # rows count backwards along x, columns along y
     assert np.sign(towards_x) == -np.sign(SUN[0])
     assert np.sign(towards_y) == -np.sign(SUN[1])
 
