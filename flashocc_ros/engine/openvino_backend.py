@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.cache import CacheKey, cached
+from flashocc_ros.engine.cache import CacheKey, cached, file_sha256
 from flashocc_ros.engine.export_cache import int8_needs_calibration
 from flashocc_ros.engine.labels_kernel import labels_from_columns
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
@@ -32,7 +32,7 @@ class OpenVinoBackend(OnnxBackend):
     """See ``OnnxBackend``.
 
     ``fp16`` computes in bfloat16 or float16, whichever the CPU has. ``int8`` needs ``flashocc build`` once, because
-    its scales are measured on frames; layers without them run as in ``fp16`` where the CPU can.
+    its scales are measured on frames; layers without them stay float32, where bfloat16 gains nothing.
     """
 
     name = "openvino"
@@ -88,7 +88,7 @@ class OpenVinoBackend(OnnxBackend):
     @functools.cached_property
     def _hint(self) -> str:
         """OpenVINO's element type of everything that is not quantized."""
-        if self.precision == "fp32" or self.from_export:
+        if self.precision != "fp16" or self.from_export:
             return "f32"
         native = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if "BF16" in native else "f16" if "FP16" in native else "f32"
@@ -115,7 +115,8 @@ class OpenVinoBackend(OnnxBackend):
         }
         quantized = self._quantized(graph) if self.precision == "int8" else None
         if quantized is not None:
-            parts["quantized"] = quantized.parent.name
+            # A new calibration makes another file under the same name.
+            parts["quantized"] = file_sha256(quantized.with_suffix(".bin"))
 
         def build(folder: Path) -> None:
             model = _core().read_model(quantized or self.folder / source.file)

@@ -1,0 +1,106 @@
+"""meta.json: whatever does not fit is one sentence with a remedy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flashocc_ros.engine.cache import file_sha256
+from flashocc_ros.engine.meta import ExportMeta, GraphMeta, depth_meta, grid_meta, load_export
+from flashocc_ros.errors import EngineError
+from flashocc_ros.model.variants import get_variant
+
+VARIANT = get_variant("flashocc-r50-M0")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An export of one made-up file."""
+    (tmp_path / "bev_head.onnx").write_bytes(b"graph")
+    meta = ExportMeta(
+        variant=VARIANT.name,
+        grid=grid_meta(),
+        depth=depth_meta(VARIANT),
+        input_size=VARIANT.input_size,
+        lift_z_bins=1,
+        precision="fp32",
+        opset=17,
+        graphs={
+            "bev_head": GraphMeta(
+                file="bev_head.onnx", sha256=file_sha256(tmp_path / "bev_head.onnx"), inputs=(), outputs=()
+            )
+        },
+        checkpoint_sha256=None,
+    )
+    meta.write(tmp_path)
+    return tmp_path
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    content = json.loads((folder / "meta.json").read_text())
+    change(content)
+    (folder / "meta.json").write_text(json.dumps(content))
+
+
+def test_a_sound_export_is_read_back(folder: Path) -> None:
+    assert load_export(folder, VARIANT, "fp32").variant == VARIANT.name
+
+
+def test_a_folder_without_meta_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="flashocc export"):
+        load_export(tmp_path)
+
+
+def test_another_variant_is_refused(folder: Path) -> None:
+    with pytest.raises(EngineError, match="export of flashocc-r50-M0, not of flashocc-r50;"):
+        load_export(folder, get_variant("flashocc-r50"))
+
+
+def test_another_precision_is_refused(folder: Path) -> None:
+    with pytest.raises(EngineError, match="--precision int8"):
+        load_export(folder, VARIANT, "int8")
+
+
+def test_depth_bins_that_disagree_are_refused(folder: Path) -> None:
+    with pytest.raises(EngineError, match="says depth = "):
+        load_export(folder, replace(VARIANT, depth=replace(VARIANT.depth, stop_m=60.0)))
+
+
+def test_a_replaced_graph_is_refused(folder: Path) -> None:
+    (folder / "bev_head.onnx").write_bytes(b"another graph")
+    with pytest.raises(EngineError, match="SHA-256 differs"):
+        load_export(folder)
+
+
+def test_a_missing_graph_is_refused(folder: Path) -> None:
+    (folder / "bev_head.onnx").unlink()
+    with pytest.raises(EngineError, match="copy the whole folder"):
+        load_export(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.pop("variant"),
+        lambda c: c.update(precision="fp7"),
+        lambda c: c.update(surprise=1),
+        lambda c: c.update(format_version=99),
+    ],
+    ids=["missing", "unknown-value", "unknown-key", "other-format"],
+)
+def test_a_meta_that_disagrees_is_refused(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    edit(folder, change)
+    with pytest.raises(EngineError, match="export again"):
+        load_export(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])
+def test_a_damaged_meta_is_refused(folder: Path, text: str) -> None:
+    (folder / "meta.json").write_text(text)
+    with pytest.raises(EngineError, match="export again"):
+        load_export(folder)
