@@ -15,7 +15,7 @@ from flashocc_ros.data.folder import FolderSet
 from flashocc_ros.engine.backend import Backend, Encoded
 from flashocc_ros.engine.calibration import SOURCE_HW, Frame, nominal_rig, read_frames
 from flashocc_ros.engine.meta import load_export
-from flashocc_ros.engine.select import backend_class
+from flashocc_ros.engine.select import backend_class, find_checkpoint
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.model.variants import Variant, get_variant
@@ -114,7 +114,7 @@ def compare_export(
     Args:
         folder: what ``flashocc export`` wrote.
         variant: which network.
-        checkpoint: the weights the export was made from; None for untrained ones.
+        checkpoint: the weights the export was made from; None for the shipped or untrained ones.
         frames: recording or frame folders; None takes noise seen by the nominal six-camera rig.
         engines: names to try; those not installed are left out.
         max_frames: frames to compare.
@@ -128,6 +128,7 @@ def compare_export(
 
     row = get_variant(variant)
     meta = load_export(folder, row)
+    checkpoint = find_checkpoint(row, checkpoint)
     sha256 = None if checkpoint is None else file_sha256(checkpoint)
     if sha256 != meta.checkpoint_sha256:
         raise ConfigError(
