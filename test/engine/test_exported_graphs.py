@@ -18,9 +18,6 @@ from flashocc_ros.engine.export import export  # noqa: E402
 
 FORBIDDEN_OPS = {"ScatterND", "ScatterElements", "BatchNormalization", "NonZero", "Identity"}
 
-WORKSPACE_BYTES = 24 << 30
-"""The stereo cost volume keeps many of its 88 warped features at once: 4.4 GB for ResNet-50, more for Swin-B."""
-
 
 def build_all(folder: Path) -> dict[str, int]:
     """Bytes of the engines that TensorRT-RTX, which needs no GPU to build, makes of all graphs."""
@@ -34,7 +31,7 @@ def build_all(folder: Path) -> dict[str, int]:
             tensor.name: tuple(6 if size == "cameras" else int(size) for size in tensor.shape)
             for tensor in graph.inputs
         }
-        sizes[name] = len(build_engine(folder / graph.file, trt, shapes, WORKSPACE_BYTES))
+        sizes[name] = len(build_engine(folder / graph.file, trt, shapes))
     return sizes
 
 
