@@ -122,6 +122,7 @@ class TrainConfig(_Section):
             batch_size * accumulate * processes.
         seed: decides initial weights, data order and augmentation.
         init: checkpoint to start from, e.g. official weights; keys that do not fit are listed.
+        init_variant: the variant ``init`` belongs to where it is another one with fewer frames.
         precision: fp16 and bf16 are mixed precision.
         loss: None for the published losses of the variant.
         workers: data loading processes per training process.
@@ -139,6 +140,7 @@ class TrainConfig(_Section):
     accumulate: int = Field(default=1, gt=0)
     seed: int = Field(default=0, ge=0)
     init: Path | None = None
+    init_variant: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     workers: int = Field(default=2, ge=0)
     checkpoint_every: int = Field(default=1000, ge=0)
@@ -146,10 +148,10 @@ class TrainConfig(_Section):
     picture_every: int = Field(default=0, ge=0)
     keep_checkpoints: int = Field(default=2, ge=0)
 
-    @field_validator("variant")
+    @field_validator("variant", "init_variant")
     @classmethod
-    def _known_variant(cls, name: str) -> str:
-        return get_variant(name).name
+    def _known_variant(cls, name: str | None) -> str | None:
+        return None if name is None else get_variant(name).name
 
     @model_validator(mode="after")
     def _column_loss_needs_dense_truth(self) -> TrainConfig:

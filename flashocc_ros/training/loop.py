@@ -24,8 +24,9 @@ from torch.utils.data import DataLoader, Dataset
 from flashocc_ros.errors import TrainingError
 from flashocc_ros.geometry import LiftTable
 from flashocc_ros.model.build import build_model
+from flashocc_ros.model.checkpoint import load_checkpoint
 from flashocc_ros.model.variants import Variant, get_variant
-from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state
+from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state, widened
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.objective import build_objective
 from flashocc_ros.training.pictures import progress_picture
@@ -97,9 +98,8 @@ def train(
     variant = get_variant(config.variant)
     model = build_model(variant.name)
     if config.init is not None:
-        from flashocc_ros.model.checkpoint import load_checkpoint
-
-        model.load_state_dict(load_checkpoint(config.init, variant))
+        start = load_checkpoint(config.init, get_variant(config.init_variant or config.variant))
+        model.load_state_dict(widened(start, model.state_dict()))
     objective = build_objective(model, variant, config, source).to(worker.device)
     if not variant.volumetric:
         objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs

@@ -68,12 +68,12 @@ def tiny_config(**changes: Any) -> TrainConfig:
     values: dict[str, Any] = {
         "variant": "synthetic-tiny",
         "data": {"kind": "synthetic", "cache": "unused"},
-        "schedule": {"iterations": 4, "warmup_iterations": 2},
+        "schedule": {"iterations": 3, "warmup_iterations": 2},
         "optimizer": {"lr": 2e-3},
         "loss": {"columns": 512},
         "batch_size": 1,
         "workers": 0,
-        "checkpoint_every": 2,
+        "checkpoint_every": 1,
         "log_every": 1,
     }
     return TrainConfig.model_validate({**values, **changes})

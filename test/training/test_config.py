@@ -29,7 +29,7 @@ def test_overrides_reach_nested_values_and_plain_exponents() -> None:
         ("optimizer.speed=1", "speed"),
         ("variant=flashocc-r51", "unknown variant"),
         ("batch_size", "key=value"),
-        ("seed.part=1", "not a section"),
+        ("batch_size.part=1", "not a section"),
     ],
 )
 def test_bad_overrides_are_refused(override: str, message: str) -> None:

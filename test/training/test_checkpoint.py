@@ -1,0 +1,35 @@
+"""Weights move between networks and files without losing anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from flashocc_ros.errors import CheckpointError
+from flashocc_ros.model import build_model
+from flashocc_ros.training.checkpoint import export_weights, widened
+
+
+def test_a_widened_network_starts_as_the_narrow_one() -> None:
+    narrow, wide = build_model("synthetic-tiny"), build_model("synthetic-tiny-4d")
+    wide.load_state_dict(widened(narrow.state_dict(), wide.state_dict()))
+    maps = torch.randn(1, 64, 200, 200, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(wide.encode_bev(maps), narrow.encode_bev(maps[:, :32]), rtol=1e-4, atol=1e-4)
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    with pytest.raises(CheckpointError, match="needs"):
+        widened({"a": torch.zeros(2, 3)}, {"a": torch.zeros(3, 3)})
+
+
+def test_exported_weights_are_half_precision_and_keep_counters(tmp_path: Path) -> None:
+    values = {"w": torch.tensor([1.0, 0.5]), "n": torch.tensor(3)}
+    export_weights(tmp_path / "w.safetensors", values, {"variant": "x"})
+    stored = load_file(tmp_path / "w.safetensors")
+    assert stored["w"].dtype == torch.float16
+    assert stored["n"].dtype == torch.int64
+    assert stored["w"].tolist() == [1.0, 0.5]
