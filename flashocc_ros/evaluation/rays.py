@@ -62,7 +62,7 @@ def cast(semantics: npt.NDArray[np.uint8], origins: npt.ArrayLike) -> tuple[npt.
     starts = (origins - lower) / step
     ends = (origins[:, None] + ray_directions()[None] - lower) / step
     voxel, distance = _march(
-        np.ascontiguousarray(semantics), starts.astype(np.float64), ends.astype(np.float64), np.int64(FREE)
+        np.ascontiguousarray(semantics, np.uint8), starts.astype(np.float64), ends.astype(np.float64), FREE
     )
     return voxel.reshape(-1), distance.reshape(-1).astype(np.float32).astype(np.float64) * OCC3D_GRID.resolution_m
 
