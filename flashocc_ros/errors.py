@@ -15,6 +15,10 @@ class InputError(FlashOccError, ValueError):
     """An image, a calibration, a pose or a stamp that cannot be processed."""
 
 
+class ImageError(InputError):
+    """An image file that cannot be decoded."""
+
+
 class CheckpointError(FlashOccError):
     """A weights file that is missing, damaged, unsafe or belongs to another variant."""
 

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from flashocc_ros import panoptic
 from flashocc_ros.decode import decode_centers
-from flashocc_ros.engine.backend import Backend, HeadOutput
+from flashocc_ros.engine.backend import Backend, HeadOutput, Picture
 from flashocc_ros.engine.select import find_checkpoint, open_backend
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.geometry import LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
+from flashocc_ros.jpeg import jpeg_size
 from flashocc_ros.labels import OCC_FROM_DETECTION
 from flashocc_ros.memory import PastFrame, TemporalMemory
 from flashocc_ros.model.variants import Variant, get_variant
@@ -138,7 +139,7 @@ class Predictor:
 
     def __call__(
         self,
-        images: Sequence[npt.NDArray[np.uint8]],
+        images: Sequence[Picture],
         rig: CameraRig,
         odom_from_base: Float64,
         stamp_ns: int,
@@ -148,7 +149,8 @@ class Predictor:
         """Predict one synchronised set.
 
         Args:
-            images: N pictures (H, W, 3) uint8, RGB, rectified, in the order of ``rig.names``; sizes may differ.
+            images: N pictures (H, W, 3) uint8, RGB, rectified, in the order of ``rig.names``; sizes may differ. A JPEG
+                file as bytes is decoded by the engine, on the GPU where it can.
             rig: calibration of the N cameras for pictures of these sizes.
             odom_from_base: (N, 4, 4) float64, vehicle pose in a fixed frame at each picture's own stamp.
             stamp_ns: key stamp of the set in nanoseconds.
@@ -178,6 +180,8 @@ class Predictor:
         if len(images) != rig.num_cameras:
             raise InputError(f"got {len(images)} images for {rig.num_cameras} cameras {list(rig.names)}")
         for name, image in zip(rig.names, images, strict=True):
+            if isinstance(image, bytes):
+                continue
             if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
                 raise InputError(f"camera {name}: the image is {got}, needs uint8 (H, W, 3) RGB")
@@ -185,7 +189,8 @@ class Predictor:
         key = poses[0] if key_pose is None else _pose_array(key_pose, (4, 4), "key_pose")
         if isinstance(stamp_ns, bool) or not isinstance(stamp_ns, int | np.integer) or stamp_ns < 0:
             raise InputError(f"stamp_ns is {stamp_ns!r}, needs a non-negative integer of nanoseconds")
-        transforms = tuple(image_transform(image.shape[:2], self.variant) for image in images)
+        sizes = [jpeg_size(image) if isinstance(image, bytes) else image.shape[:2] for image in images]
+        transforms = tuple(image_transform(size, self.variant) for size in sizes)
         odom_from_camera = poses @ rig.base_from_camera
         return _Frame(
             stamp_ns=int(stamp_ns),
@@ -198,7 +203,7 @@ class Predictor:
             post_tran=np.stack([t.post_tran for t in transforms]),
         )
 
-    def _run(self, images: Sequence[npt.NDArray[np.uint8]], frame: _Frame, timings: dict[str, float]) -> HeadOutput:
+    def _run(self, images: Sequence[Picture], frame: _Frame, timings: dict[str, float]) -> HeadOutput:
         """The network: preprocess, encode, pool, head; remembers the frame."""
         backend, variant = self.backend, self.variant
         past = self._memory.select(frame.stamp_ns)

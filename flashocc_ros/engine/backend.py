@@ -15,11 +15,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.jpeg import decode_jpeg
 from flashocc_ros.preprocess import ImageTransform, network_input
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from flashocc_ros.model.variants import Variant
 
 Float32 = npt.NDArray[np.float32]
+
+Picture: TypeAlias = npt.NDArray[np.uint8] | bytes
+"""RGB (H, W, 3) uint8, or a JPEG file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,7 @@ class Backend(ABC):
 
     Attributes:
         name: short engine name, e.g. ``"torch"``.
+        decodes_jpeg: whether ``preprocess`` takes JPEG files faster than decoded pictures.
         precisions: what ``precision`` may be.
         variant: the network that is loaded.
 
@@ -80,6 +85,7 @@ class Backend(ABC):
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    decodes_jpeg: bool = False
     variant: Variant
 
     @classmethod
@@ -87,13 +93,13 @@ class Backend(ABC):
         """Why this engine cannot run here, with the remedy; None when it can."""
         return None
 
-    def preprocess(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[ImageTransform]) -> Any:
-        """Turn N RGB images (H, W, 3) uint8 into (N, 3, H_net, W_net) float32 of the engine's own kind.
+    def preprocess(self, images: Sequence[Picture], transforms: Sequence[ImageTransform]) -> Any:
+        """Turn N RGB images (H, W, 3) uint8, or JPEG files, into (N, 3, H_net, W_net) float32 of the engine's kind.
 
         The default computes it on the CPU (``preprocess.network_input``) and returns a NumPy array. The predictor may
         keep the result over later calls, so it must not be overwritten.
         """
-        return network_input(images, transforms)
+        return network_input(decoded(images), transforms)
 
     @abstractmethod
     def encode(
@@ -142,3 +148,8 @@ class Backend(ABC):
     def close(self) -> None:
         """Give back device memory; the backend cannot be used afterwards."""
         return None
+
+
+def decoded(images: Sequence[Picture]) -> list[npt.NDArray[np.uint8]]:
+    """All pictures as arrays."""
+    return [decode_jpeg(image) if isinstance(image, bytes) else image for image in images]

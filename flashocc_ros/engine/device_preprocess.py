@@ -6,6 +6,7 @@ fixed point, so single pixels may differ from the CPU path by one grey level.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from flashocc_ros.engine.backend import Picture, decoded
+from flashocc_ros.errors import ImageError
 from flashocc_ros.preprocess import MEAN, STD, ImageTransform
 
 
@@ -25,17 +28,33 @@ class DevicePreprocessor:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        # nvJPEG comes with torchvision; the libraries of both must fit, which only its import can tell.
+        self.decodes_jpeg = device.type == "cuda" and importlib.util.find_spec("torchvision") is not None
         self._staging: dict[tuple[int, tuple[int, ...]], Tensor] = {}
         self._mean = torch.as_tensor(MEAN, device=device)[:, None, None]
         self._scale = torch.as_tensor(np.float32(1) / STD, device=device)[:, None, None]
 
-    def __call__(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[ImageTransform]) -> Tensor:
-        """Args as ``preprocess.network_input``; returns (N, 3, H_net, W_net) float32 on the device."""
-        return torch.stack([self._one(i, *pair) for i, pair in enumerate(zip(images, transforms, strict=True))])
+    def __call__(self, images: Sequence[Picture], transforms: Sequence[ImageTransform]) -> Tensor:
+        """Args as ``Backend.preprocess``; returns (N, 3, H_net, W_net) float32 on the device."""
+        planes = self._on_device(images)
+        return torch.stack([self._one(*pair) for pair in zip(planes, transforms, strict=True)])
 
-    def _one(self, camera: int, image: npt.NDArray[np.uint8], transform: ImageTransform) -> Tensor:
+    def _on_device(self, images: Sequence[Picture]) -> list[Tensor]:
+        """RGB planes (3, H, W) uint8 of every picture; JPEG files are decoded on the GPU in one batch."""
+        if self.decodes_jpeg and all(isinstance(image, bytes) for image in images):
+            from torchvision.io import ImageReadMode, decode_jpeg
+
+            files = [torch.frombuffer(bytearray(image), dtype=torch.uint8) for image in images]
+            try:
+                planes: list[Tensor] = decode_jpeg(files, mode=ImageReadMode.RGB, device=self._device)
+            except RuntimeError as error:
+                raise ImageError(f"a JPEG of this set cannot be decoded on the GPU ({error}); it is dropped") from error
+            return planes
+        return [self._upload(i, image).permute(2, 0, 1) for i, image in enumerate(decoded(images))]
+
+    def _one(self, source: Tensor, transform: ImageTransform) -> Tensor:
         height, width = transform.size
-        planes = self._upload(camera, image).permute(2, 0, 1).flip(0)[None].to(torch.float32)
+        planes = source.flip(0)[None].to(torch.float32)
         planes = _resized(planes, (transform.source_size[0], transform.resized[1]))
         planes = _resized(planes, transform.resized)[0]
         planes = planes[:, max(0, transform.crop_top) :, transform.crop_left : transform.crop_left + width]

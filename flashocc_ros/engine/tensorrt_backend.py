@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.backend import Encoded, Float32
+from flashocc_ros.engine.backend import Encoded, Float32, Picture
 from flashocc_ros.engine.cache import CacheKey, cached
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
 from flashocc_ros.errors import InputError
@@ -69,6 +69,7 @@ class TensorRTBackend(OnnxBackend):
         self.device = torch.device(device or "cuda")
         self._stream = DeviceStream(self.device)
         self._preprocessor = DevicePreprocessor(self.device)
+        self.decodes_jpeg = self._preprocessor.decodes_jpeg
         self._engines: dict[tuple[str, int], tuple[TensorRtEngine, Callable[[], None]]] = {}
         self._table: tuple[LiftTable, Any] | None = None
 
@@ -104,7 +105,7 @@ class TensorRTBackend(OnnxBackend):
             if graph != "fused":
                 self._engine(graph, cameras)
 
-    def preprocess(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[ImageTransform]) -> Any:
+    def preprocess(self, images: Sequence[Picture], transforms: Sequence[ImageTransform]) -> Any:
         with self._stream():
             return self._preprocessor(images, transforms)
 

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from flashocc_ros.decode import argmax_labels
-from flashocc_ros.engine.backend import Backend, Encoded, Float32, HeadOutput
+from flashocc_ros.engine.backend import Backend, Encoded, Float32, HeadOutput, Picture
 from flashocc_ros.errors import EngineError
 
 if TYPE_CHECKING:
@@ -95,7 +92,7 @@ class TorchBackend(Backend):
 
         return torch.as_tensor(array).to(self.device)
 
-    def preprocess(self, images: Sequence[npt.NDArray[np.uint8]], transforms: Sequence[Any]) -> Any:
+    def preprocess(self, images: Sequence[Picture], transforms: Sequence[Any]) -> Any:
         return self._tensor(super().preprocess(images, transforms))
 
     def encode(

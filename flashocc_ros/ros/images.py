@@ -8,13 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros import jpeg
 from flashocc_ros.errors import InputError
 from flashocc_ros.ros.calibration import Rectifier, camera_matrix
-
-try:
-    import simplejpeg
-except ImportError:  # cv2 decodes JPEG too, at about twice the time
-    simplejpeg = None
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
@@ -58,7 +54,6 @@ SIXTEEN_BIT = {
     "bayer_grbg16": "bayer_grbg8",
 }
 
-JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
@@ -121,45 +116,29 @@ class ImageDecoder:
             ) from error
 
     def _compressed(self, message: CompressedImage) -> RgbImage:
-        # Not a copy: array.array and bytes both give their buffer.
-        data = memoryview(message.data).cast("B")
-        start = bytes(data[:8])
-        if start.startswith(JPEG_START):
-            return self._jpeg(data)
-        if start == PNG_START and PNG_END not in bytes(data[-64:]):
-            raise self._damaged("PNG", len(data), "its end is missing")
-        if "compressedDepth" in message.format:
-            raise InputError(
-                f"camera {self.camera}: format {message.format!r} is a depth image; use the colour image's topic"
-            )
-        image = self._with_cv2(data) if len(data) else None
-        if image is None:
-            kind = "PNG" if start == PNG_START else f"compressed image of format {message.format!r}"
-            raise self._damaged(kind, len(data), "it cannot be decoded")
-        return image
-
-    def _jpeg(self, data: memoryview) -> RgbImage:
-        if simplejpeg is not None:
-            try:
-                return simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
-            except ValueError as error:
-                raise self._damaged("JPEG", len(data), str(error).rstrip(".")) from error
-        if JPEG_END not in bytes(data[-64:]):
-            raise self._damaged("JPEG", len(data), "its end is missing")
-        image = self._with_cv2(data)
-        if image is None:
-            raise self._damaged("JPEG", len(data), "it cannot be decoded")
-        return image
-
-    @staticmethod
-    def _with_cv2(data: memoryview) -> RgbImage | None:
-        # Orientation tags are ignored: calibration belongs to the pixels as the sensor gave them.
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        data = compressed_data(message)
         try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error:
-            return None
-        return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+            if is_jpeg(message):
+                return jpeg.decode_jpeg(data)
+            is_png = bytes(data[:8]) == PNG_START
+            if is_png and PNG_END not in bytes(data[-64:]):
+                raise jpeg.damaged(data, "its end is missing", "PNG")
+            if "compressedDepth" in message.format:
+                raise InputError(f"format {message.format!r} is a depth image; use the colour image's topic")
+            image = jpeg.decode_with_cv2(data) if len(data) else None
+            if image is None:
+                kind = "PNG" if is_png else f"compressed image of format {message.format!r}"
+                raise jpeg.damaged(data, "it cannot be decoded", kind)
+            return image
+        except InputError as error:
+            raise type(error)(f"camera {self.camera}: {error}") from error
 
-    def _damaged(self, kind: str, size: int, reason: str) -> InputError:
-        return InputError(f"camera {self.camera}: a {kind} of {size} bytes is damaged ({reason}); the image is dropped")
+
+def compressed_data(message: CompressedImage) -> memoryview:
+    """The file inside a message, not a copy: array.array and bytes both give their buffer."""
+    return memoryview(message.data).cast("B")
+
+
+def is_jpeg(message: Image | CompressedImage) -> bool:
+    """True for a compressed image that begins like a JPEG file."""
+    return not hasattr(message, "encoding") and bytes(compressed_data(message)[:2]) == jpeg.START

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo
 
-from flashocc_ros.errors import FlashOccError, InputError
+from flashocc_ros.engine.backend import Picture
+from flashocc_ros.errors import FlashOccError, ImageError, InputError
+from flashocc_ros.jpeg import jpeg_size
 from flashocc_ros.predictor import Predictor
-from flashocc_ros.ros.images import ImageDecoder, Rectifier, RgbImage, camera_matrix
+from flashocc_ros.ros.images import ImageDecoder, Rectifier, camera_matrix, compressed_data, is_jpeg
 from flashocc_ros.ros.parameters import NodeParameters
 from flashocc_ros.ros.sync import ImageSet
 from flashocc_ros.ros.transforms import Poses
@@ -103,15 +105,20 @@ class Inference:
                 camera_set.images.key_stamp_ns,
                 key_pose=camera_set.poses.key_pose,
             )
+        except ImageError as error:
+            raise SetDropped("image", str(error)) from error
         except InputError as error:
             raise SetDropped("calibration", str(error)) from error
         except Exception as error:  # an engine may raise anything; the node must live on
             raise SetDropped("inference", f"{type(error).__name__}: {error}") from error
         return replace(occupancy, timings=occupancy.timings | {"images": images_ms})
 
-    def _images(self, camera_set: CameraSet) -> tuple[list[RgbImage], npt.NDArray[np.float64]]:
-        """N rectified images and (N, 3, 3) intrinsics; a masked camera becomes black pixels."""
-        images: list[RgbImage] = []
+    def _images(self, camera_set: CameraSet) -> tuple[list[Picture], npt.NDArray[np.float64]]:
+        """N rectified images and (N, 3, 3) intrinsics; a masked camera becomes black pixels.
+
+        JPEG files stay as they are where the engine decodes them and there is nothing to rectify.
+        """
+        images: list[Picture] = []
         intrinsics = np.empty((len(self.names), 3, 3))
         for index, message in enumerate(camera_set.images.items):
             rectifier, name = self._rectifiers[index], self.names[index]
@@ -124,6 +131,15 @@ class Inference:
                 images.append(np.zeros((info.height, info.width, 3), np.uint8))
                 intrinsics[index] = camera_matrix(info, (info.height, info.width), name)
                 continue
+            if self.predictor.backend.decodes_jpeg and is_jpeg(message):
+                file = bytes(compressed_data(message))
+                try:
+                    intrinsics[index], maps = rectifier.prepare(jpeg_size(file))
+                except InputError as error:
+                    raise SetDropped("calibration", str(error), name) from error
+                if maps is None:
+                    images.append(file)
+                    continue
             try:
                 image = self._decoders[index].decode(message)
             except InputError as error:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
+from flashocc_ros import jpeg
 from flashocc_ros.errors import InputError
-from flashocc_ros.ros import images
 from flashocc_ros.ros.images import ImageDecoder
 
 pytestmark = pytest.mark.ros
@@ -111,7 +111,7 @@ def test_bayer_patterns_are_named_by_their_first_rows(pattern: str, bits: int) -
 @pytest.mark.parametrize("kind", ["jpeg", "rgb8; jpeg compressed bgr8"])
 def test_jpeg(decoder: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if decoder == "cv2":
-        monkeypatch.setattr(images, "simplejpeg", None)
+        monkeypatch.setattr(jpeg, "simplejpeg", None)
     got = ImageDecoder().decode(compressed(encoded(".jpg"), kind))
     assert np.abs(got.astype(int) - picture()).mean() < 4
 
@@ -135,7 +135,7 @@ def test_a_grey_jpeg_fills_all_channels() -> None:
 @pytest.mark.parametrize("cut", [0.95, 0.5, 0.05])
 def test_a_truncated_jpeg_is_refused(decoder: str, cut: float, monkeypatch: pytest.MonkeyPatch) -> None:
     if decoder == "cv2":
-        monkeypatch.setattr(images, "simplejpeg", None)
+        monkeypatch.setattr(jpeg, "simplejpeg", None)
     data = encoded(".jpg")
     with pytest.raises(InputError, match=r"camera front: a JPEG of .* is damaged"):
         ImageDecoder("front").decode(compressed(data[: int(cut * len(data))]))
