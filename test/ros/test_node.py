@@ -200,6 +200,14 @@ def test_a_bad_set_is_a_counted_drop_and_nothing_else_is_lost(running: Make, dam
     assert counters(node)["sets_dropped"] == 1
 
 
+@pytest.mark.parametrize(("damage", "reason"), [(bad_jpeg, "image"), (wrong_size, "calibration")])
+def test_files_left_to_the_engine_are_checked_alike(
+    running: Make, damage: Make, reason: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("flashocc_ros.engine.torch_backend.TorchBackend.decodes_jpeg", True)
+    test_a_bad_set_is_a_counted_drop_and_nothing_else_is_lost(running, damage, reason)
+
+
 def test_an_unknown_encoding_is_a_counted_drop(make_feeder: Make, start_node: Make):
     feeder = make_feeder(image_type="raw")
     node = start_node(cameras__transport="raw")
