@@ -45,11 +45,16 @@ INT8_KEPT = {
     "reg/reg.1": "centre offsets in cells",
     "height/height.1": "centre heights in metres",
     "_se/": "a gate on one pixel: nothing to gain",
+    "pre_process_net": "pooled sums near the vehicle are a hundred times larger than elsewhere",
+    "layers.0/layers.0.0/": "pooled sums near the vehicle are a hundred times larger than elsewhere",
 }
 """Parts of layer names that are not quantized, and why."""
 
-INT8_KEPT_NECK = {"fpn_convs.0": "depth logits and context come straight out of it"}
+INT8_KEPT_MERGED = {"fpn_convs.0": "depth logits and context come straight out of it"}
 """Where the depth convolution is merged into the neck."""
+
+INT8_KEPT_STEM = dict.fromkeys(("final_conv", "shared_conv"), "reads the pooled map beside the encoder's")
+"""Where the heads see the thinned pooled map."""
 
 ERROR_LIMIT = 0.5
 """A layer whose output error, relative to its size, is above this and twice that of its input is not quantized."""
@@ -143,14 +148,24 @@ def _record(files: dict[str, Path], variant: Variant, calibration: Path) -> dict
     return {graph: feeds[graph] for graph in ("image_encoder", "bev_head") if graph in feeds}
 
 
+def kept_parts(names: Iterable[str]) -> dict[str, str]:
+    """Parts of layer names that stay float in a graph with these layers, with the reason."""
+    layers = list(names)
+    parts = dict(INT8_KEPT)
+    if not any("depth_net" in name for name in layers):
+        parts |= INT8_KEPT_MERGED
+    if any("pre_process_net.0/conv" in name for name in layers):
+        parts |= INT8_KEPT_STEM
+    return parts
+
+
 def _to_int8(graph: str, path: Path, feeds: Feeds) -> tuple[list[LayerMeta], dict[str, float]]:
     """Quantize the convolutions; then once more without those that lost too much."""
     import onnx
 
     model = onnx.load(path)
     convs = [node.name for node in model.graph.node if node.op_type == "Conv"]
-    rules = INT8_KEPT if any("depth_net" in name for name in convs) else INT8_KEPT | INT8_KEPT_NECK
-    kept = {name: why for name in convs for part, why in rules.items() if part in name}
+    kept = {name: why for name in convs for part, why in kept_parts(convs).items() if part in name}
     target = path.with_suffix(".int8.onnx")
     _quantize_static(path, target, feeds, kept)
     errors = layer_errors(path, target, feeds[0])

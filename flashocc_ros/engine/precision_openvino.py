@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flashocc_ros.engine.precision import INT8_KEPT, INT8_KEPT_NECK
+from flashocc_ros.engine.precision import kept_parts
 from flashocc_ros.errors import EngineError
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def quantize(model: Any, feeds: Feeds) -> Any:
         import nncf
     except ImportError as error:
         raise EngineError("int8 for OpenVINO needs nncf; pip install 'flashocc_ros[export]'") from error
-    names = [op.get_friendly_name() for op in model.get_ops()]
-    parts = INT8_KEPT if any("depth_net" in name for name in names) else INT8_KEPT | INT8_KEPT_NECK
+    parts = kept_parts(op.get_friendly_name() for op in model.get_ops())
     kept = [f".*{re.escape(part)}.*" for part in parts if part not in QUANTIZED_HERE]
     return nncf.quantize(
         model,
