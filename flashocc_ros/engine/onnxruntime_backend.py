@@ -70,7 +70,7 @@ class OnnxRuntimeBackend(OnnxBackend):
     @classmethod
     def unavailable(cls) -> str | None:
         if importlib.util.find_spec("onnxruntime") is None:
-            return "engine onnxruntime needs onnxruntime, which is not installed; pip install 'flashocc_ros[onnx]'"
+            return "engine onnxruntime needs onnxruntime, which is not installed; pip install 'flashocc_ros[onnxruntime]'"
         return None
 
     def describe(self) -> str:
