@@ -17,9 +17,9 @@ from flashocc_ros.predictor import Predictor
 VARIANT = "synthetic-tiny"
 HELD_OUT_SEEDS = (1002, 1007, 1013, 1021)
 
-# A few frames vary more than the drives of the model card; these are about four fifths of what they give.
-LEAST_MIOU = 0.45
-LEAST_ABOVE_GROUND = 0.45
+# These four frames give 0.269 and 0.142 (20 drives: 0.304 and 0.166, see the model card); a worse network must not ship.
+LEAST_MIOU = 0.24
+LEAST_ABOVE_GROUND = 0.12
 
 
 @pytest.fixture(scope="module")
