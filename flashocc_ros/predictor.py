@@ -125,6 +125,15 @@ class Predictor:
         """Bytes the temporal memory holds now."""
         return self._memory.nbytes
 
+    def prepare(self, num_cameras: int) -> None:
+        """Load what sets of ``num_cameras`` pictures need, instead of when the first one comes.
+
+        Raises:
+            EngineError: the engine cannot be loaded or was never built.
+        """
+        with self._lock:
+            self.backend.prepare(num_cameras)
+
     def reset(self) -> None:
         """Forget the past: temporal memory and tracks."""
         with self._lock:

@@ -93,6 +93,13 @@ class Backend(ABC):
         """Why this engine cannot run here, with the remedy; None when it can."""
         return None
 
+    def prepare(self, cameras: int) -> None:
+        """Load (or build) all that sets of ``cameras`` pictures need, so that the first frame is not slow.
+
+        The default has nothing to load later.
+        """
+        return None
+
     def preprocess(self, images: Sequence[Picture], transforms: Sequence[ImageTransform]) -> Any:
         """Turn N RGB images (H, W, 3) uint8, or JPEG files, into (N, 3, H_net, W_net) float32 of the engine's kind.
 

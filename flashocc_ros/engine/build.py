@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from flashocc_ros.engine.select import ENGINES, backend_class, find_checkpoint, open_backend
 from flashocc_ros.errors import ConfigError
@@ -36,10 +35,9 @@ def fill_cache(
     if precision == "int8" and calibration is not None:
         engine = _first_available(engine, precision)
         _quantize(row, find_checkpoint(row, checkpoint), engine, calibration, cache_dir)
-    backend: Any = open_backend(row, checkpoint, engine, precision, cache_dir)
+    backend = open_backend(row, checkpoint, engine, precision, cache_dir)
     try:
-        if hasattr(backend, "prepare"):
-            backend.prepare(cameras)
+        backend.prepare(cameras)
         return str(backend.describe())
     finally:
         backend.close()

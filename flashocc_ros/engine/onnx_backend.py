@@ -69,9 +69,10 @@ class OnnxBackend(Backend):
         """Precision of the ONNX files made for this engine when it is asked for ``precision``."""
         return precision
 
-    @abstractmethod
-    def prepare(self, cameras: int) -> None:
-        """Load (or build) everything a sequence of ``cameras`` cameras needs, so that the first frame is not slow."""
+    @property
+    def graphs(self) -> list[str]:
+        """What a stream runs, for ``prepare``; the start of a temporal one needs ``bev_key`` too."""
+        return [name for name in self.meta.graphs if name != "fused"] + ["bev_key"] * bool(self.variant.num_history)
 
     @abstractmethod
     def run(self, graph: str, inputs: Arrays) -> Arrays:

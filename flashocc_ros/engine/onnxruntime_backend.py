@@ -70,7 +70,9 @@ class OnnxRuntimeBackend(OnnxBackend):
     @classmethod
     def unavailable(cls) -> str | None:
         if importlib.util.find_spec("onnxruntime") is None:
-            return "engine onnxruntime needs onnxruntime, which is not installed; pip install 'flashocc_ros[onnxruntime]'"
+            return (
+                "engine onnxruntime needs onnxruntime, which is not installed; pip install 'flashocc_ros[onnxruntime]'"
+            )
         return None
 
     def describe(self) -> str:
@@ -82,9 +84,8 @@ class OnnxRuntimeBackend(OnnxBackend):
         self._sessions.clear()
 
     def prepare(self, cameras: int) -> None:
-        for graph in self._files:
-            if graph != "fused":
-                self._session(graph)
+        for graph in self.graphs:
+            self._session(graph)
 
     def run(self, graph: str, inputs: Arrays) -> Arrays:
         session = self._session(graph)

@@ -64,9 +64,8 @@ class OpenVinoBackend(OnnxBackend):
         self._requests.clear()
 
     def prepare(self, cameras: int) -> None:
-        for graph in self.meta.graphs:
-            if graph != "fused":
-                self._request(graph, cameras)
+        for graph in self.graphs:
+            self._request(graph, cameras)
 
     def run(self, graph: str, inputs: Arrays) -> Arrays:
         import openvino

@@ -101,8 +101,8 @@ class TensorRTBackend(OnnxBackend):
         self._table = None
 
     def prepare(self, cameras: int) -> None:
-        for graph in self.meta.graphs:
-            if graph != "fused":
+        for graph in self.graphs:
+            if graph != "bev_key":  # an output of the head's engine
                 self._engine(graph, cameras)
 
     def preprocess(self, images: Sequence[Picture], transforms: Sequence[ImageTransform]) -> Any:

@@ -59,6 +59,9 @@ class Inference:
 
     Raises:
         FlashOccError: variant, checkpoint or engine cannot be used.
+
+    The engine is fully loaded when this returns: what is wrong with it, an int8 that was never built for one, is said
+    when the node is configured and not at its first picture.
     """
 
     def __init__(self, parameters: NodeParameters, say: Callable[[str], object]) -> None:
@@ -77,6 +80,7 @@ class Inference:
             panoptic_max_distance_m=panoptic.max_distance_m.by_class_name(),
             track_max_age_s=panoptic.track_max_age_s,
         )
+        self.predictor.prepare(len(self.names))
         self._decoders = [ImageDecoder(name) for name in self.names]
         self._rectifiers = [Rectifier(name, parameters.cameras.rectified, say) for name in self.names]
         self._epoch = 0

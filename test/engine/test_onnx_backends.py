@@ -125,7 +125,7 @@ def test_table_of_another_rig_is_one_sentence(cache: Path) -> None:
 def test_int8_that_was_never_built_names_the_command(cache: Path) -> None:
     backend = opened("openvino", "synthetic-tiny", cache, "int8")
     with pytest.raises(EngineError, match="flashocc build synthetic-tiny --precision int8 --calibration BAG"):
-        backend.prepare(6)  # type: ignore[attr-defined]
+        backend.prepare(6)
     with pytest.raises(EngineError, match="flashocc build synthetic-tiny --precision int8 --calibration BAG"):
         opened("onnxruntime", "synthetic-tiny", cache, "int8")
 
@@ -147,7 +147,7 @@ print(sorted({"torch", "onnx", "rclpy"} & set(sys.modules)))
 
 
 def test_a_filled_cache_needs_neither_torch_nor_onnx(cache: Path) -> None:
-    opened("openvino", "synthetic-tiny", cache).prepare(6)  # type: ignore[attr-defined]
+    opened("openvino", "synthetic-tiny", cache).prepare(6)
     done = subprocess.run(
         [sys.executable, "-c", START, str(cache)], capture_output=True, text=True, timeout=300, check=True
     )
@@ -155,7 +155,7 @@ def test_a_filled_cache_needs_neither_torch_nor_onnx(cache: Path) -> None:
 
 
 def test_a_damaged_engine_in_the_cache_is_built_again_and_said(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    opened("openvino", "synthetic-tiny", cache).prepare(6)  # type: ignore[attr-defined]
+    opened("openvino", "synthetic-tiny", cache).prepare(6)
     for blob in cache.glob("openvino-synthetic-tiny-*/engine.blob"):
         blob.write_bytes(blob.read_bytes()[:1000])
     with caplog.at_level("WARNING"):

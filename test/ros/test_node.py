@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -353,6 +354,13 @@ def test_a_bad_parameter_leaves_the_node_unconfigured_until_it_is_set_right(make
     assert change(feeder, Transition.TRANSITION_CONFIGURE)
     assert change(feeder, Transition.TRANSITION_ACTIVATE)
     assert node.state == "active"
+
+
+def test_an_engine_that_cannot_be_loaded_is_said_when_the_node_is_configured(start_node: Make, tmp_path: Path):
+    pytest.importorskip("openvino")
+    node = start_node(engine="openvino", precision="int8", cache_dir=str(tmp_path))
+    assert node.state == "unconfigured"
+    assert "run `flashocc build synthetic-tiny --precision int8" in node.node._problem
 
 
 def test_parameters_are_refused_while_configured(start_node: Make):
