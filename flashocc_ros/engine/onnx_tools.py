@@ -45,3 +45,40 @@ def separate_outputs(model: Any) -> None:
             node.input[:] = [inner if name == output.name else name for name in node.input]
             node.output[:] = [inner if name == output.name else name for name in node.output]
         graph.node.append(onnx.helper.make_node("Identity", [inner], [output.name], name=f"{output.name}_copy"))
+
+
+def compute_in_half(model: Any, layers: Iterable[str]) -> None:
+    """Let these layers, whose weights are constants, compute in fp16 between two casts; the rest stays as it is."""
+    import numpy as np
+    import onnx
+
+    graph, wanted = model.graph, set(layers)
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    nodes, half = [], dict[str, Any]()
+    for node in graph.node:
+        if node.name not in wanted:
+            nodes.append(node)
+            continue
+        for index, name in enumerate(node.input):
+            if name in weights:
+                values = onnx.numpy_helper.to_array(weights[name]).astype(np.float16)
+                half[name] = onnx.numpy_helper.from_array(values, f"{name}_half")
+                node.input[index] = f"{name}_half"
+            elif name:
+                node.input[index] = f"{node.name}_input_{index}_half"
+                nodes.append(_cast(name, node.input[index], onnx.TensorProto.FLOAT16))
+        result = node.output[0]
+        node.output[0] = f"{result}_half"
+        nodes += [node, _cast(node.output[0], result, onnx.TensorProto.FLOAT)]
+    read = {name for node in nodes for name in node.input}
+    initializers = [tensor for tensor in graph.initializer if tensor.name in read] + list(half.values())
+    del graph.node[:]
+    graph.node.extend(nodes)
+    del graph.initializer[:]
+    graph.initializer.extend(initializers)
+
+
+def _cast(source: str, target: str, dtype: int) -> Any:
+    import onnx
+
+    return onnx.helper.make_node("Cast", [source], [target], name=f"{target}_cast", to=dtype)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from flashocc_ros.engine.calibration import Feeds, record_feeds
 from flashocc_ros.engine.meta import LayerMeta, Precision
-from flashocc_ros.engine.onnx_tools import separate_outputs
+from flashocc_ros.engine.onnx_tools import compute_in_half, separate_outputs
 from flashocc_ros.errors import EngineError
 from flashocc_ros.model.variants import Variant
 
@@ -160,7 +160,10 @@ def kept_parts(names: Iterable[str]) -> dict[str, str]:
 
 
 def _to_int8(graph: str, path: Path, feeds: Feeds) -> tuple[list[LayerMeta], dict[str, float]]:
-    """Quantize the convolutions; then once more without those that lost too much."""
+    """Quantize the convolutions; then once more without those that lost too much, which compute in fp16.
+
+    Those that read camera numbers only stay float32, see ``CAMERA_PATH``.
+    """
     import onnx
 
     model = onnx.load(path)
@@ -174,8 +177,16 @@ def _to_int8(graph: str, path: Path, feeds: Feeds) -> tuple[list[LayerMeta], dic
         kept |= {name: f"relative output error {error:.2f} in int8" for name, error in sensitive.items()}
         _quantize_static(path, target, feeds, kept)
         errors = layer_errors(path, target, feeds[0])
-    target.replace(path)
-    layers = [LayerMeta(graph=graph, layer=name, precision="fp32", reason=reason) for name, reason in kept.items()]
+    camera = set(camera_nodes(model))
+    quantized = onnx.load(target)
+    compute_in_half(quantized, kept.keys() - camera)
+    onnx.checker.check_model(quantized)
+    onnx.save(quantized, path)
+    target.unlink()
+    layers = [
+        LayerMeta(graph=graph, layer=name, precision="fp32" if name in camera else "fp16", reason=reason)
+        for name, reason in kept.items()
+    ]
     return layers, {name: round(error, 5) for name, (error, _) in errors.items()}
 
 

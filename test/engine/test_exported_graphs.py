@@ -126,6 +126,13 @@ def test_tensorrt_builds_lower_precisions_of_a_panoptic_4d_network(
     expected = {"fp16": "Cast", "int8": "QuantizeLinear"}[precision]
     for graph in meta.graphs.values():
         assert expected in ops(tmp_path / graph.file)
+    if precision == "int8":
+        half = {layer.layer for layer in meta.kept_layers if layer.precision == "fp16"}
+        head = onnx.load(tmp_path / "bev_head.onnx").graph
+        weights = {tensor.name: tensor.data_type for tensor in head.initializer}
+        types = {node.name: weights.get(node.input[1]) for node in head.node if node.name in half}
+        assert types
+        assert set(types.values()) == {onnx.TensorProto.FLOAT16}
     assert set(build_all(tmp_path)) == {"image_encoder", "bev_head"}
 
 
