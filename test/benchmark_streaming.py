@@ -1,7 +1,7 @@
 """What a streaming step costs compared with all frames at once: CPU seconds in one process, one thread, random weights.
 
-Run from the checkout: ``python test/benchmark_streaming.py [--engine openvino] [--json out.json]``; takes about five
-minutes of CPU, with another engine than torch once as much again to export. The forward is always torch's.
+Run from the checkout: ``python test/benchmark_streaming.py [--engine openvino] [--repeats N] [--json out.json]``; takes
+about six minutes of CPU, with another engine than torch once as much again to export. The forward is always torch's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def surround_rig() -> CameraRig:
     return CameraRig([f"camera{i}" for i in range(CAMERAS)], intrinsics, poses)
 
 
-def measure(name: str, engine: str, with_forward: bool) -> dict[str, float]:
+def measure(name: str, engine: str, with_forward: bool, repeats: int = 1) -> dict[str, float]:
+    """CPU seconds of the fastest of ``repeats`` warm steps, and of one forward."""
     variant = get_variant(name)
     model = build_model(variant)
     backend = (
@@ -80,7 +81,7 @@ def measure(name: str, engine: str, with_forward: bool) -> dict[str, float]:
         predictor._memory.add(replace(first, stamp_ns=index * STEP_NS, key_pose=pose, bev=copy.deepcopy(first.bev)))
     start = max(1, variant.num_history)
     step(start)
-    result = {"step_s": min(cpu_seconds(lambda k=k: step(start + k)) for k in (1, 2, 3))}  # type: ignore[misc]
+    result = {"step_s": min(cpu_seconds(lambda k=k: step(start + k)) for k in range(1, repeats + 1))}  # type: ignore[misc]
     result["memory_mb"] = predictor.memory_nbytes / 1e6
     if with_forward:
         frames = variant.num_input_frames
@@ -103,12 +104,13 @@ def measure(name: str, engine: str, with_forward: bool) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", default="torch", choices=ENGINES)
+    parser.add_argument("--repeats", type=int, default=3, help="warm steps, the fastest counts")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = {}
     for name in VARIANTS:
-        results[name] = measure(name, options.engine, with_forward=name != VARIANTS[0])
+        results[name] = measure(name, options.engine, name != VARIANTS[0], options.repeats)
         print(name, {k: round(v, 2) for k, v in results[name].items()}, flush=True)
     two, eight, sixteen = (results[name] for name in VARIANTS)
     ratios = {

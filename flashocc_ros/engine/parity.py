@@ -141,7 +141,7 @@ def compare_export(
     sets = [_noise()] if frames is None else list(islice(read_frames(frames), max_frames))
     if not sets:
         raise ConfigError(f"{frames} holds no complete frame")
-    reference = TorchBackend(row, checkpoint, device="cpu")
+    reference = TorchBackend(row, checkpoint, device="cpu", fold=False)
     results = []
     for cls in classes:
         # Half precision and int8 are in the files; the engine itself computes what they say.

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from flashocc_ros.engine.torch_backend import TorchBackend
+from flashocc_ros.engine.upsample_conv import with_cheap_upsampling
 from flashocc_ros.errors import CheckpointError, EngineError
 from flashocc_ros.geometry import Geometry, bev_warp_grid, camera_params, lift_table
 from flashocc_ros.model import build_model, get_variant
@@ -98,6 +99,20 @@ def test_a_missing_past_is_the_key_map_itself() -> None:
     assert backend.nbytes(alone.bev_key) == bev.nbytes
 
 
+def test_cheap_upsampling_equals_upsampling_and_convolving() -> None:
+    conv = torch.nn.Conv2d(6, 5, 3, padding=1)
+    plain = torch.nn.Sequential(
+        torch.nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+        conv,
+        torch.nn.Identity(),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(5, 4, 1),
+    )
+    x = torch.randn(1, 6, 11, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(with_cheap_upsampling(plain)(x), plain(x), rtol=0, atol=1e-5)
+
+
 def test_a_cached_map_is_not_overwritten_by_later_calls() -> None:
     variant = small("panoptic-flashocc-r50-depth4d")
     backend = TorchBackend(variant, model=build_model(variant), device="cpu")
@@ -113,7 +128,7 @@ def test_weights_come_from_the_checkpoint(tmp_path: Path) -> None:
     variant = get_variant(TINY)
     other = build_model(variant, seed=5)
     save_file(other.state_dict(), tmp_path / "weights.safetensors")
-    backend = TorchBackend(variant, tmp_path / "weights.safetensors", device="cpu")
+    backend = TorchBackend(variant, tmp_path / "weights.safetensors", device="cpu", fold=False)
     for key, value in other.state_dict().items():
         torch.testing.assert_close(backend.model.state_dict()[key], value, rtol=0, atol=0)
 
