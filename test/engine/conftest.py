@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from flashocc_ros.engine.calibration import nominal_rig, standing_table
@@ -24,19 +26,15 @@ def table_m0(rig: CameraRig) -> LiftTable:
     return standing_table(get_variant("flashocc-r50-M0"), rig)
 
 
-@pytest.fixture(scope="session")
-def frame_folder(tmp_path_factory: pytest.TempPathFactory, rig: CameraRig) -> Path:
-    """A folder with one picture per camera and its calibration."""
+def write_frame(folder: Path, images: Sequence[npt.NDArray[np.uint8]], rig: CameraRig) -> Path:
+    """One picture per camera and the calibration, as ``data.folder`` reads them."""
     import yaml
     from PIL import Image
     from scipy.spatial.transform import Rotation
 
-    folder = tmp_path_factory.mktemp("frame")
-    rng = np.random.default_rng(0)
     cameras = {}
-    for name, intrinsic, pose in zip(rig.names, rig.intrinsics, rig.base_from_camera, strict=True):
-        small = rng.integers(0, 256, (9, 16, 3), np.uint8)
-        Image.fromarray(small).resize((1600, 900)).save(folder / f"{name}.jpg")
+    for name, image, intrinsic, pose in zip(rig.names, images, rig.intrinsics, rig.base_from_camera, strict=True):
+        Image.fromarray(image).save(folder / f"{name}.jpg", quality=95)
         cameras[name] = {
             "image": f"{name}.jpg",
             "K": intrinsic.tolist(),
@@ -47,3 +45,23 @@ def frame_folder(tmp_path_factory: pytest.TempPathFactory, rig: CameraRig) -> Pa
         }
     (folder / "calibration.yaml").write_text(yaml.safe_dump({"cameras": cameras}, sort_keys=False))
     return folder
+
+
+@pytest.fixture(scope="session")
+def frame_folder(tmp_path_factory: pytest.TempPathFactory, rig: CameraRig) -> Path:
+    """A folder with one picture of smooth noise per camera and its calibration."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    small = [rng.integers(0, 256, (9, 16, 3), np.uint8) for _ in rig.names]
+    images = [np.asarray(Image.fromarray(image).resize((1600, 900))) for image in small]
+    return write_frame(tmp_path_factory.mktemp("frame"), images, rig)
+
+
+@pytest.fixture(scope="session")
+def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with pictures of the synthetic world, which the shipped weights were trained on."""
+    from flashocc_ros.data.synthetic import Drive
+
+    sample = next(iter(Drive(1000, 0.6)))
+    return write_frame(tmp_path_factory.mktemp("world"), sample.images, sample.rig)
