@@ -62,7 +62,9 @@ def measure(name: str, engine: str, with_forward: bool, repeats: int = 1) -> dic
     variant = get_variant(name)
     model = build_model(variant)
     backend = (
-        TorchBackend(variant, model=model, device="cpu") if engine == "torch" else open_backend(variant, None, engine)
+        TorchBackend(variant, model=model, device="cpu", fold=True)
+        if engine == "torch"
+        else open_backend(variant, None, engine)
     )
     predictor = Predictor(variant, backend=backend, max_gap_s=100.0)
     rig = surround_rig()

@@ -53,7 +53,7 @@ class TorchBackend(Backend):
         cache_dir: Path | None = None,
         device: str | None = None,
         model: FlashOcc | None = None,
-        fold: bool = True,
+        fold: bool = False,
     ) -> None:
         reason = self.unavailable()
         if reason is not None:

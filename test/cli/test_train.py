@@ -17,7 +17,8 @@ from flashocc_ros.model.variants import get_variant
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "train_synthetic.yaml"
 QUICK = ["schedule.iterations=2", "schedule.warmup_iterations=0", "schedule.decay_start=1", "batch_size=1",
-         "data.first_frames=0", "loss.image_only_iterations=1", "loss.columns=256", "loss.calibration_samples=1",
+         "data.first_frames=0", "data.frames=0",
+         "loss.image_only_iterations=1", "loss.columns=256", "loss.calibration_samples=1",
          "precision=fp32", "checkpoint_every=1", "picture_every=2"]  # fmt: skip
 
 
