@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from flashocc_ros.geometry.lift import LiftTable
     from flashocc_ros.model.network import FlashOcc
+    from flashocc_ros.model.outputs import HeadTensors
     from flashocc_ros.model.variants import Variant
 
 
@@ -29,8 +30,8 @@ class TorchBackend(Backend):
         device: "cpu", "cuda", ...; None takes a GPU when torch sees one.
         model: a network already built, instead of ``variant`` and ``checkpoint``; it is left as it is.
         fold: run the rewrites of ``engine.export_fold`` (batch norms folded and the like) and, on a CPU, the cheap
-            upsampling of ``engine.upsample_conv``: equal but for float32 rounding. Off, the stages are bit for bit
-            those of the network's own forward.
+            convolutions of ``engine.upsample_conv`` and ``engine.winograd``: equal but for float32 rounding. Off, the
+            stages are bit for bit those of the network's own forward. None folds on a CPU.
 
     Attributes:
         model: the network that runs.
@@ -53,7 +54,7 @@ class TorchBackend(Backend):
         cache_dir: Path | None = None,
         device: str | None = None,
         model: FlashOcc | None = None,
-        fold: bool = False,
+        fold: bool | None = None,
     ) -> None:
         reason = self.unavailable()
         if reason is not None:
@@ -63,7 +64,6 @@ class TorchBackend(Backend):
         import torch
 
         self.variant = variant
-        self.fold = fold
         if model is None:
             from flashocc_ros.model import build_model, load_checkpoint
 
@@ -72,7 +72,8 @@ class TorchBackend(Backend):
                 model.load_state_dict(load_checkpoint(checkpoint, variant))
         model = model.eval()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        if fold:
+        self.fold = self.device.type == "cpu" if fold is None else fold
+        if self.fold:
             model = _rewritten(model, self.device)
         try:
             self.model = model.to(self.device)
@@ -127,14 +128,7 @@ class TorchBackend(Backend):
 
         with torch.inference_mode():
             key = self.model.preprocess_bev(self._tensor(bev))
-            past: list[torch.Tensor] = []
-            if history:
-                # One map at a time and in the key map's layout: stacked, all of them would be copied twice more.
-                layout = torch.channels_last if self.fold and key.ndim == 4 else torch.contiguous_format
-                for old, grid in zip(history, self._tensor(grids).split(1), strict=True):
-                    warped = self.model.warp(key if old is None else old, grid)
-                    past.append(warped.contiguous(memory_format=layout))
-            out = self.model.bev_head(self.model.concatenate(key, past))
+            out = self._bev_head(key, history, grids)
             logits = out.occ_logits[0]
             if self.device.type == "cpu":
                 labels = argmax_labels(logits.numpy())
@@ -153,6 +147,22 @@ class TorchBackend(Backend):
                 logits=logits.float().cpu().numpy() if with_logits else None,
             )
 
+    def _bev_head(self, key: torch.Tensor, history: Sequence[Any], grids: Float32 | None) -> HeadTensors:
+        """The encoder and the heads on the key map and the past ones, warped."""
+        from flashocc_ros.engine.framewise import FramewiseBevResNet
+        from flashocc_ros.model.outputs import HeadTensors
+
+        model = self.model
+        if grids is None:
+            return model.bev_head(key)
+        past = [key if old is None else old for old in history]
+        if isinstance(model.img_bev_encoder_backbone, FramewiseBevResNet):
+            bev_out = model.img_bev_encoder_neck(model.img_bev_encoder_backbone(key, past, grids))
+            centers = {} if model.aux_centerness_head is None else model.aux_centerness_head(bev_out)
+            return HeadTensors(occ_logits=model.occ_head(bev_out), bev_out=bev_out, **centers)
+        warped = [model.warp(old, grid) for old, grid in zip(past, self._tensor(grids).split(1), strict=True)]
+        return model.bev_head(model.concatenate(key, warped))
+
     def describe(self) -> str:
         import torch
 
@@ -164,13 +174,32 @@ def _rewritten(model: FlashOcc, device: torch.device) -> FlashOcc:
     """A copy that does the same with fewer operations, in the layout convolutions like best."""
     import torch
 
-    from flashocc_ros.engine.export_fold import FactoredBevNeck, folded
+    from flashocc_ros.engine.export_fold import folded
 
-    model = folded(model)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    neck = model.img_bev_encoder_neck
-    if device.type == "cpu" and isinstance(neck, FactoredBevNeck):
-        from flashocc_ros.engine.upsample_conv import with_cheap_upsampling
-
-        neck.up2 = with_cheap_upsampling(neck.up2)
+    model = folded(model, static=False)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device.type == "cpu":
+        _rewrite_for_cpu(model)
     return model
+
+
+def _rewrite_for_cpu(model: FlashOcc) -> None:
+    from flashocc_ros.engine.export_fold import FactoredBevNeck
+    from flashocc_ros.engine.framewise import FramewiseBevResNet
+    from flashocc_ros.engine.upsample_conv import with_cheap_upsampling
+    from flashocc_ros.engine.winograd import use_winograd
+    from flashocc_ros.model.bev_encoder import BevResNet
+
+    variant, neck, encoder = model.variant, model.img_bev_encoder_neck, model.img_bev_encoder_backbone
+    if isinstance(neck, FactoredBevNeck):
+        neck.up2 = with_cheap_upsampling(neck.up2)
+    # A stem's heads read the key map beside the encoder: its maps stay together.
+    if isinstance(encoder, BevResNet) and variant.num_history and not variant.stem_channels:
+        model.img_bev_encoder_backbone = FramewiseBevResNet(
+            encoder, variant.num_frames, oldest_first=variant.oldest_first
+        )
+    # Where maps are large beside the weights, which take four times the memory.
+    for part in (model.img_neck, model.img_view_transformer, neck, model.occ_head):
+        use_winograd(part)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,8 +14,9 @@ from safetensors.torch import save_file
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.engine.upsample_conv import with_cheap_upsampling
 from flashocc_ros.errors import CheckpointError, EngineError
-from flashocc_ros.geometry import Geometry, bev_warp_grid, camera_params, lift_table
+from flashocc_ros.geometry import Geometry, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.model import build_model, get_variant
+from flashocc_ros.model.variant import Backbone
 from flashocc_ros.model.variants import Variant
 
 TINY = "synthetic-tiny"
@@ -77,6 +79,56 @@ def test_stages_compose_to_the_forward_of_the_network(fold: bool, tolerance_std:
     assert output.bev_key is None  # nothing to remember for a single frame
 
 
+@pytest.mark.parametrize(
+    ("name", "backbone"),
+    [
+        ("panoptic-flashocc-r50-depth4d-pano", "resnet18"),
+        ("flashocc-r50-4d-stereo", "resnet18"),
+        ("bevdet-occ-r50-4d-stereo", "resnet18"),
+        ("flashocc-stbase-4d-stereo-512x1408_4x4_2e-4", "swin-b"),
+    ],
+)
+def test_on_a_cpu_cheaper_equivalents_run_by_default(name: str, backbone: Backbone) -> None:
+    """Wide enough that every rewrite takes part; the second frame, so that the first is its past."""
+    variant = get_variant(name)
+    variant = replace(
+        small(name),
+        backbone=backbone,
+        input_size=(64, 192),
+        neck_channels=256,
+        lift_channels=4 if variant.volumetric else 8,
+        encoder_channels=(4, 8, 8) if variant.volumetric else (16, 16, 16),
+        head_channels=4 if variant.volumetric else 256,
+    )
+    model = build_model(variant)
+    logits: list[npt.NDArray[np.float32]] = []
+    for backend in (
+        TorchBackend(variant, model=model, device="cpu", fold=False),
+        TorchBackend(variant, model=model, device="cpu"),
+    ):
+        pixels = torch.randn(2, CAMERAS, 3, *variant.input_size, generator=torch.Generator().manual_seed(0))
+        scene = geometry(2)
+        inputs = (scene.camera_to_key(0), scene.intrinsics[0], scene.post_rot[0], scene.post_tran[0], scene.bda)
+        stereo = None
+        if variant.stereo:
+            grid = stereo_grid(variant, scene.previous_camera_from_camera(0), *inputs[1:4])
+            stereo = (backend.stereo_feature(pixels[1]), grid)
+        table = lift_table(variant, *inputs)
+        moved = np.eye(4)
+        moved[:2, 3] = -2.0, 0.5
+        past = backend.head(
+            backend.pool(backend.encode(pixels[1], camera_params(*inputs), stereo), table),
+            [None],
+            bev_warp_grid(np.eye(4))[None],
+        ).bev_key
+        bev = backend.pool(backend.encode(pixels[0], camera_params(*inputs), stereo), table)
+        output = backend.head(bev, [past], bev_warp_grid(moved)[None], with_logits=True)
+        assert output.logits is not None
+        logits.append(output.logits)
+    plain, cheap = logits
+    assert 0 < np.abs(cheap - plain).max() < 1e-3 * plain.std()  # untrained networks magnify rounding
+
+
 def test_logits_are_returned_only_when_asked_for() -> None:
     variant = get_variant("synthetic-tiny-4d")
     backend = TorchBackend(variant, device="cpu")
@@ -94,6 +146,7 @@ def test_a_missing_past_is_the_key_map_itself() -> None:
     itself = backend.head(bev, [alone.bev_key], still, with_logits=True)
     other = backend.head(bev, [alone.bev_key * 0], still, with_logits=True)
     assert alone.logits is not None
+    assert other.logits is not None
     np.testing.assert_array_equal(alone.logits, itself.logits)
     assert np.abs(alone.logits - other.logits).max() > 1e-3
     assert backend.nbytes(alone.bev_key) == bev.nbytes
