@@ -41,6 +41,8 @@ def parity(
     if target not in VARIANTS and Path(target).is_dir():
         _compare_export(Path(target), variant, checkpoint, images)
         return
+    if target not in VARIANTS and ("/" in target or variant is not None):
+        raise ConfigError(f"{target} is no folder; write an export there with `flashocc export VARIANT --out {target}`")
     row = get_variant(target)
     if not golden or images is None or checkpoint is None:
         raise ConfigError(
@@ -56,9 +58,12 @@ def _compare_export(folder: Path, variant: str | None, checkpoint: Path | None, 
         raise ConfigError(
             "comparing an export needs --variant NAME (and --checkpoint for the weights it was made from)"
         )
+    from rich.console import Console
+
     from flashocc_ros.engine.parity import compare_export
 
-    result = compare_export(folder, variant, checkpoint, frames)
+    with Console(stderr=True).status(f"comparing {folder} with the network"):
+        result = compare_export(folder, variant, checkpoint, frames)
     typer.echo("\n".join(result.lines()))
     if not result.ok:
         raise typer.Exit(1)
@@ -114,3 +119,9 @@ def _show(result: Parity) -> None:
         f"{'ok' if result.passed else 'FAILED'}: {result.wrong_voxels} wrong voxels, {result.differing_voxels} differ, "
         f"all but the wrong ones within rounding; kept points differ by {result.point_difference}"
     )
+    if result.instances is not None:
+        found = result.instances
+        typer.echo(
+            f"{'ok' if found.passed else 'FAILED'}: {found.centers} centres of {found.expected}, "
+            f"at most {found.max_m:.1e} m apart; {found.differing_voxels} voxels belong to another instance"
+        )

@@ -16,10 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from flashocc_ros.decode import Centers, decode_centers
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry, lift_table
 from flashocc_ros.model.network import Align, FlashOcc
+from flashocc_ros.model.outputs import ModelOutput
 from flashocc_ros.model.variants import Variant
+from flashocc_ros.panoptic import assign_instances, reference_ids
 
 TOLERANCE_STD = 1e-3
 """Largest accepted difference in units of a tensor's standard deviation."""
@@ -27,6 +30,9 @@ MAX_OUTLIER_SHARE = {"bev_pool": 1e-3, "pre_process": 1e-3, "bev_enc_in": 1e-3, 
 """Share of numbers that may exceed it: points on cell borders move with the last bit, and the softmax of matching costs
 magnifies the rounding of sums over hundreds of channels."""
 MAX_POINT_DIFFERENCE = 10
+MAX_CENTER_M = 1e-3
+MAX_INSTANCE_SHARE = 1e-3
+"""Share of voxels that may belong to another instance: a centre on a voxel border moves the border between two."""
 
 # Which numbers of each tensor a golden file keeps, by number of axes behind the batch.
 _SLICES: dict[str, dict[int, tuple[slice, ...]]] = {
@@ -66,6 +72,25 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class InstanceParity:
+    """Object centres and the instance grid of the published decoding, mistakes included.
+
+    Attributes:
+        centers: how many were found.
+        expected: how many the reference found.
+        max_m: largest distance to the reference's nearest centre of the same class, and the other way round.
+        differing_voxels: voxels of another instance, whatever the ids are called.
+        passed: as many centres, at the same places, with the same voxels up to ``MAX_INSTANCE_SHARE``.
+    """
+
+    centers: int
+    expected: int
+    max_m: float
+    differing_voxels: int
+    passed: bool
+
+
+@dataclass(frozen=True)
 class Parity:
     """Result of one golden file.
 
@@ -76,6 +101,7 @@ class Parity:
         point_difference: largest difference in kept frustum points over all frames.
         differing_voxels: voxels whose class differs.
         wrong_voxels: those of them that rounding does not explain.
+        instances: only of variants with the centre head.
     """
 
     golden: str
@@ -84,14 +110,16 @@ class Parity:
     point_difference: int
     differing_voxels: int
     wrong_voxels: int
+    instances: InstanceParity | None = None
 
     @property
     def passed(self) -> bool:
-        """True when every stage is within tolerance and no voxel is wrong."""
+        """True when every stage is within tolerance, no voxel is wrong and the instances agree."""
         return (
             all(stage.passed for stage in self.stages)
             and self.point_difference <= MAX_POINT_DIFFERENCE
             and self.wrong_voxels == 0
+            and (self.instances is None or self.instances.passed)
         )
 
 
@@ -162,6 +190,7 @@ def compare_golden(
         point_difference=_point_difference(variant, golden, align),
         differing_voxels=int(differing.sum()),
         wrong_voxels=int((differing & ~ambiguous.reshape(labels.shape)).sum()),
+        instances=_compare_instances(variant, out, labels, golden) if "pano_inst" in golden.arrays else None,
     )
 
 
@@ -172,6 +201,41 @@ def _compare(name: str, tensor: Tensor, expected: npt.NDArray[np.float32]) -> St
     outliers = int((difference > TOLERANCE_STD).sum())
     allowed = MAX_OUTLIER_SHARE.get(kind, 0) * difference.size
     return Stage(name, float(difference.max()), outliers, difference.size, outliers <= allowed)
+
+
+def _compare_instances(
+    variant: Variant, out: ModelOutput, labels: npt.NDArray[np.uint8], golden: Golden
+) -> InstanceParity:
+    assert out.heatmap is not None
+    assert out.reg is not None
+    assert out.height is not None
+    found = decode_centers(out.heatmap.numpy(), out.reg.numpy(), out.height.numpy(), variant.score_threshold)
+    names = ("center_xyz", "center_score", "center_label")
+    xyz, score, detection = (golden.arrays[name] for name in names)
+    expected = Centers(xyz, score, detection.astype(np.int64))
+    max_m = max(_farthest_m(found, expected), _farthest_m(expected, found))
+    grid, _ = assign_instances(labels, found, reference_ids(found), reference_mode=True)
+    theirs = golden.arrays["pano_inst"].astype(np.int32)
+    differing = max(_split_voxels(grid, theirs), _split_voxels(theirs, grid))
+    passed = len(found) == len(expected) and max_m <= MAX_CENTER_M and differing <= MAX_INSTANCE_SHARE * grid.size
+    return InstanceParity(len(found), len(expected), max_m, differing, passed)
+
+
+def _farthest_m(centers: Centers, others: Centers) -> float:
+    """Largest distance in metres from any of ``centers`` to the nearest of ``others`` of its class."""
+    if not len(centers):
+        return 0.0
+    distance = np.linalg.norm(centers.xyz_m[:, None] - others.xyz_m[None], axis=2)
+    same = centers.detection[:, None] == others.detection[None]
+    return float(np.where(same, distance, np.inf).min(axis=1, initial=np.inf).max())
+
+
+def _split_voxels(grid: npt.NDArray[np.int32], other: npt.NDArray[np.int32]) -> int:
+    """Voxels outside the best overlap of each id of ``grid`` with an id of ``other``, whatever the ids are called."""
+    pairs, counts = np.unique(np.stack([grid.ravel(), other.ravel()]), axis=1, return_counts=True)
+    best = np.zeros(int(grid.max()) + 1, np.int64)
+    np.maximum.at(best, pairs[0], counts)
+    return int(grid.size - best.sum())
 
 
 def _point_difference(variant: Variant, golden: Golden, align: Align) -> int:

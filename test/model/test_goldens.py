@@ -53,6 +53,8 @@ def test_stages_and_voxels_equal_the_reference(
     assert [stage for stage in result.stages if not stage.passed] == []
     assert result.point_difference <= 2
     assert result.wrong_voxels == 0
+    assert (result.instances is not None) == variant.panoptic
+    assert result.instances is None or result.instances.passed
 
 
 def test_a_golden_of_another_variant_is_refused(shared_dir: Path) -> None:
