@@ -36,6 +36,9 @@ MAX_DISTANCE_M: dict[str, float] = {
 }
 """Voxel centre to object centre, metres: about half the length of a large object of the class plus 1 m."""
 
+SPARSE = 4
+"""Voxels of a class in a column of 16 up to which they are searched one by one."""
+
 REFERENCE_OCC_FROM_DETECTION = (4, 10, 9, 3, 5, 2, 6, 7, 8, 1)
 REFERENCE_DETECTION_FROM_OCC = (-1, -1, 5, 3, 0, 4, 6, 7, -1, 2, 1) + (-1,) * 7
 """The tables of the published code, mistakes included; -1 means that no centre is ever found."""
@@ -141,6 +144,56 @@ def assign_instances(
 
 
 @nb.njit(nogil=True, cache=True)
+def _search_column(
+    ix: int,
+    iy: int,
+    position: npt.NDArray[np.float32],
+    limit_squared: npt.NDArray[np.float32],
+    first: int,
+    last: int,
+    best: npt.NDArray[np.float32],
+    owner: npt.NDArray[np.int32],
+) -> None:
+    """Index of the nearest of the centres ``first`` to ``last`` for every height, -1 beyond the limits."""
+    best[:] = np.inf
+    owner[:] = -1
+    worst = np.float32(np.inf)
+    for m in range(first, last):
+        dx, dy = np.float32(ix) - position[m, 0], np.float32(iy) - position[m, 1]
+        flat, z, limit = dx * dx + dy * dy, position[m, 2], limit_squared[m]
+        if flat > limit or flat >= worst:
+            continue
+        for iz in range(len(best)):
+            dz = np.float32(iz) - z
+            distance = flat + dz * dz
+            closer = distance < best[iz] and distance <= limit
+            best[iz] = distance if closer else best[iz]
+            owner[iz] = np.int32(m) if closer else owner[iz]
+        worst = best.max()
+
+
+@nb.njit(nogil=True, cache=True)
+def _search_voxel(
+    ix: int,
+    iy: int,
+    iz: int,
+    position: npt.NDArray[np.float32],
+    limit_squared: npt.NDArray[np.float32],
+    first: int,
+    last: int,
+) -> int:
+    """The same for one voxel."""
+    best, owner = np.float32(np.inf), -1
+    for m in range(first, last):
+        dx, dy = np.float32(ix) - position[m, 0], np.float32(iy) - position[m, 1]
+        dz = np.float32(iz) - position[m, 2]
+        distance = dx * dx + dy * dy + dz * dz
+        if distance < best and distance <= limit_squared[m]:
+            best, owner = distance, m
+    return owner
+
+
+@nb.njit(nogil=True, cache=True)
 def _assign(
     semantics: npt.NDArray[np.uint8],
     position: npt.NDArray[np.float32],
@@ -153,47 +206,43 @@ def _assign(
     count: npt.NDArray[np.int64],
     box: npt.NDArray[np.int64],
 ) -> None:
-    """Nearest centre per voxel, one column of voxels at a time so that the inner loop runs along z in vectors."""
+    """Nearest centre per voxel, one column of voxels at a time.
+
+    A class that fills much of a column is searched for the whole column at once, in vectors along z; one that has a
+    voxel here and there, voxel by voxel.
+    """
     size_x, size_y, size_z = semantics.shape
+    classes = len(fallback)
     best = np.empty(size_z, np.float32)
-    owner = np.empty((len(fallback), size_z), np.int32)
+    owner = np.empty((classes, size_z), np.int32)
+    voxels = np.empty(classes, np.int64)
     for ix in range(size_x):
         for iy in range(size_y):
-            pending = 0  # bit c: class c occurs in this column and has centres
+            voxels[:] = 0
             for iz in range(size_z):
                 label = semantics[ix, iy, iz]
                 result[ix, iy, iz] = fallback[label]
-                if start[label + 1] > start[label]:
-                    pending |= 1 << label
-            if pending == 0:
-                continue
-            for label in range(len(fallback)):
-                if not (pending >> label) & 1:
-                    continue
-                best[:] = np.inf
-                owner[label] = -1
-                worst = np.float32(np.inf)
-                for m in range(start[label], start[label + 1]):
-                    dx, dy = np.float32(ix) - position[m, 0], np.float32(iy) - position[m, 1]
-                    flat, z, limit = dx * dx + dy * dy, position[m, 2], limit_squared[m]
-                    if flat > limit or flat >= worst:
-                        continue
-                    for iz in range(size_z):
-                        dz = np.float32(iz) - z
-                        distance = flat + dz * dz
-                        closer = distance < best[iz] and distance <= limit
-                        best[iz] = distance if closer else best[iz]
-                        owner[label, iz] = np.int32(m) if closer else owner[label, iz]
-                    worst = best.max()
+                voxels[label] += 1
+            for label in range(classes):
+                if start[label + 1] == start[label]:
+                    voxels[label] = 0
+                elif voxels[label] > SPARSE:
+                    _search_column(ix, iy, position, limit_squared, start[label], start[label + 1], best, owner[label])
             for iz in range(size_z):
                 label = semantics[ix, iy, iz]
-                if (pending >> label) & 1 and owner[label, iz] >= 0:
-                    k = member[owner[label, iz]]
-                    result[ix, iy, iz] = ids[k]
-                    count[k] += 1
-                    box[k, 0, 0] = min(box[k, 0, 0], ix)
-                    box[k, 1, 0] = max(box[k, 1, 0], ix)
-                    box[k, 0, 1] = min(box[k, 0, 1], iy)
-                    box[k, 1, 1] = max(box[k, 1, 1], iy)
-                    box[k, 0, 2] = min(box[k, 0, 2], iz)
-                    box[k, 1, 2] = max(box[k, 1, 2], iz)
+                if voxels[label] == 0:
+                    continue
+                found = owner[label, iz]
+                if voxels[label] <= SPARSE:
+                    found = _search_voxel(ix, iy, iz, position, limit_squared, start[label], start[label + 1])
+                if found < 0:
+                    continue
+                k = member[found]
+                result[ix, iy, iz] = ids[k]
+                count[k] += 1
+                box[k, 0, 0] = min(box[k, 0, 0], ix)
+                box[k, 1, 0] = max(box[k, 1, 0], ix)
+                box[k, 0, 1] = min(box[k, 0, 1], iy)
+                box[k, 1, 1] = max(box[k, 1, 1], iy)
+                box[k, 0, 2] = min(box[k, 0, 2], iz)
+                box[k, 1, 2] = max(box[k, 1, 2], iz)

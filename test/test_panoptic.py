@@ -62,6 +62,19 @@ def test_every_voxel_takes_the_nearest_centre_of_its_class() -> None:
     assert assigned > 10
 
 
+@pytest.mark.parametrize("reference_mode", [False, True])
+def test_a_voxel_alone_in_its_column_finds_what_it_finds_in_a_full_one(reference_mode: bool) -> None:
+    rng = np.random.default_rng(6)
+    found = centers(*(("car", tuple(rng.uniform((-40, -40, -1), (40, 40, 5)))) for _ in range(60)))
+    full, alone = np.full_like(free_grid(), CAR), free_grid()
+    picked = rng.random(alone.shape) < 0.1
+    alone[picked] = CAR
+    expected, _ = assign_instances(full, found, ids_of(found), reference_mode=reference_mode)
+    grid, _ = assign_instances(alone, found, ids_of(found), reference_mode=reference_mode)
+    np.testing.assert_array_equal(grid[picked], expected[picked])
+    assert len(np.unique(grid[picked])) > 30
+
+
 @pytest.mark.parametrize("name", DETECTION_NAMES)
 def test_each_detection_serves_the_class_of_its_name(name: str) -> None:
     semantics = free_grid()
