@@ -23,7 +23,6 @@ class Recorder:
     """Subscribes to the results. Needs an initialised rclpy; ``spin_once`` it and ``close`` it.
 
     Attributes:
-        ready: the node is active: its latched class table came.
         arrived_ns: wall clock (``time.time_ns``) at which the result of each key stamp came.
         status: key and value of the latest pipeline report.
         problem: why the node cannot be configured, empty while it can.
@@ -31,7 +30,7 @@ class Recorder:
     """
 
     def __init__(self, writer: BagWriter, node_name: str) -> None:
-        self.ready = False
+        self._active = False
         self.arrived_ns: dict[int, int] = {}
         self.status: dict[str, str] = {}
         self.problem = ""
@@ -58,6 +57,21 @@ class Recorder:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
 
+    @property
+    def ready(self) -> bool:
+        """The node is active (its latched class table came) and hears and is heard.
+
+        A result that is published before both sides have matched is lost, so both are asked: the node's report tells
+        how many subscriptions its topics have.
+        """
+        listeners = [self.status.get(f"subscribers_{t.strip('/')}") for t in (OCCUPANCY, INSTANCES)]
+        return self._active and listeners[0] is not None and "0" not in listeners and self._matched()
+
+    def _matched(self) -> bool:
+        # Where rclpy tells (Jazzy and newer), our side of the occupancy topic must know its publisher too.
+        count = getattr(self._subscriptions[0].handle, "get_publisher_count", None)
+        return True if count is None else bool(count() > 0)
+
     def spin_once(self, timeout_s: float) -> None:
         """Take what has come, waiting at most ``timeout_s`` for it."""
         self._executor.spin_once(timeout_sec=timeout_s)
@@ -81,7 +95,7 @@ class Recorder:
 
     def _on_class_table(self, cdr: bytes) -> None:
         self._class_table = cdr
-        self.ready = True
+        self._active = True
 
     def _on_diagnostics(self, cdr: bytes) -> None:
         for status in deserialize_message(cdr, DiagnosticArray).status:

@@ -42,6 +42,10 @@ def node_parameters(bag: BagReader, network: Network) -> dict[str, Any]:
     rig: dict[str, Any] = {
         "names": names,
         "transport": "compressed" if "Compressed" in kinds.pop() else "raw",
+        # Nothing may be lost where the recording's publishers allow it: a lockstep replay waits for every image.
+        "reliability": "reliable"
+        if all(bag.topics[pair.image].qos.reliability.name != "BEST_EFFORT" for pair in cameras.values())
+        else "best_effort",
         "rectified": all("image_rect" in pair.image for pair in cameras.values()),
     }
     for name, pair in zip(names, cameras.values(), strict=True):

@@ -34,6 +34,7 @@ def summarise(
         "skipped": int(status.get("sets_skipped", 0)),
         "dropped": int(status.get("sets_dropped", 0)),
         "dropped_reasons": reasons,
+        "lost": max(int(status.get("sets_published", 0)) - len(session.arrived_ns), 0),
         "sets_in_bag": sum(1 for _ in read_sets(bag, decode=False)),
         "unanswered": session.replay["unanswered"],
         "late_messages": session.replay["late"],
@@ -104,6 +105,9 @@ def table(summary: dict[str, Any]) -> Table:
     grid.add_row("camera sets", f"{summary['sets_in_bag']} in the recording, replayed in {summary['replay']}")
     counts = f"{summary['published']} published, {summary['skipped']} skipped, {summary['dropped']} dropped"
     grid.add_row("results", counts + (f" ({why})" if why else ""))
+    if summary["lost"] or summary["unanswered"]:
+        text = f"{summary['lost']} results lost on their way, {summary['unanswered']} sets without a word of the node"
+        grid.add_row("not accounted", f"[bold yellow]{text}")
     grid.add_row("network", summary["network"] or summary["variant"])
     grid.add_row("weights", "trained" if summary["trained"] else "[bold yellow]untrained: the result means nothing")
     for stage, times in {"stamp to publish": summary["latency_ms"], **summary["stages_ms"]}.items():

@@ -34,6 +34,10 @@ QUEUE = 100
 FIRST_ANSWER_S = 120.0
 LEAST_ANSWER_S = 5.0
 """No set is given up before this time, nor before five times the slowest answer so far."""
+FIRST_REPORT_S = 3.0
+ON_ITS_WAY_S = 2.0
+"""A report of the node may overtake the larger answer by this time."""
+_COUNTERS = ("sets_published", "sets_skipped", "sets_dropped", "sets_dropped_incomplete")
 
 
 @dataclass
@@ -44,7 +48,8 @@ class Report:
         messages: published messages.
         late: of these, left more than 20 ms after their time (real-time replay only).
         sets: camera sets sent in lockstep; ``answered`` of them came back, ``dropped`` ones the node reported to
-            have dropped, ``unanswered`` ones it said nothing of in time.
+            have dropped, ``lost`` ones it reported to have worked on though no answer came, ``unanswered`` ones it said
+            nothing of in time.
         sent_ns: wall clock (``time.time_ns``) at which each image of the anchor camera left, by its stamp.
         answer_s: seconds from the last image of each answered set to its answer.
         left_out: topics that could not be replayed because their message type is not installed.
@@ -55,6 +60,7 @@ class Report:
     sets: int = 0
     answered: int = 0
     dropped: int = 0
+    lost: int = 0
     unanswered: int = 0
     sent_ns: dict[int, int] = field(default_factory=dict)
     answer_s: list[float] = field(default_factory=list)
@@ -96,6 +102,7 @@ class Player:
         self._answer: Any = None
         self._answered_ns = -1
         self._drops = 0
+        self._settled: int | None = None
         if answer_topic is not None:
             self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
@@ -138,7 +145,12 @@ class Player:
         kind = message_class(found[0].topic_type)
         self._answer = self.node.create_subscription(kind, name, self._on_answer, profile, raw=True)
         publishers = self.node.count_publishers
-        return self._until(lambda: publishers(name) > 0 and self._matched(name), timeout_s)
+        if not self._until(lambda: publishers(name) > 0 and self._matched(name), timeout_s):
+            return False
+        # How many sets a flashocc node has settled before the first one of this replay; others report no such thing.
+        if publishers("/diagnostics"):
+            self._until(lambda: self._settled is not None, FIRST_REPORT_S)
+        return True
 
     def _matched(self, name: str) -> bool:
         # Where rclpy tells (Jazzy and newer: the handle's publisher count), ask; elsewhere discovery was symmetric.
@@ -149,11 +161,12 @@ class Player:
         self._answered_ns = max(self._answered_ns, header_stamp_ns(cdr))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        """Complete sets that a node gave up; incomplete ones are not what a lockstep waits for."""
+        """Complete sets that a node gave up or settled; incomplete ones are not what a lockstep waits for."""
         for status in message.status:
-            counts = {v.key: v.value for v in status.values if v.key in ("sets_dropped", "sets_dropped_incomplete")}
+            counts = {v.key: v.value for v in status.values if v.key in _COUNTERS}
             if "sets_dropped" in counts:
                 self._drops = int(counts["sets_dropped"]) - int(counts.get("sets_dropped_incomplete", "0"))
+                self._settled = self._drops + sum(int(counts.get(f"sets_{k}", "0")) for k in ("published", "skipped"))
 
     def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         end = time.monotonic() + timeout_s
@@ -199,25 +212,40 @@ class Player:
             progress: gets the recorded time.
         """
         self._answered_ns = -1
+        settled_before = self._settled
         for message in messages:
             if message.topic not in self._publishers:
                 continue
             self._send(message)
             progress(message.stamp_ns)
             if message.completes >= 0:
-                self._await_answer(first_ns[message.completes])
+                self._await_answer(first_ns[message.completes], settled_before)
 
-    def _await_answer(self, first_ns: int) -> None:
+    def _await_answer(self, first_ns: int, settled_before: int | None) -> None:
         report = self.report
         report.sets += 1
         limit_s = max(LEAST_ANSWER_S, 5 * max(report.answer_s)) if report.answer_s else FIRST_ANSWER_S
         begin, drops = time.monotonic(), self._drops
-        settled = self._until(lambda: self._answered_ns >= first_ns or self._drops > drops, limit_s)
-        if self._answered_ns >= first_ns:
+
+        def settled_all() -> bool:
+            # An answer can get lost on its way; what the node counts tells that the set was worked on all the same.
+            if self._settled is None or settled_before is None:
+                return False
+            return self._settled - settled_before >= report.sets
+
+        def answered() -> bool:
+            return self._answered_ns >= first_ns
+
+        settled = self._until(lambda: answered() or self._drops > drops or settled_all(), limit_s)
+        if settled and self._drops == drops:
+            self._until(answered, ON_ITS_WAY_S)
+        if answered():
             report.answered += 1
             report.answer_s.append(time.monotonic() - begin)
-        elif settled:
+        elif self._drops > drops:
             report.dropped += 1
+        elif settled:
+            report.lost += 1
         else:
             report.unanswered += 1
 

@@ -148,8 +148,10 @@ def _progress_bar(console: Console, bag: BagReader, start_ns: int) -> Iterator[C
 def _summary(report, options: Options, interrupted: bool) -> str:  # type: ignore[no-untyped-def]
     parts = [f"{report.messages} messages replayed" + (", interrupted" if interrupted else "")]
     if options.lockstep:
-        outcome = f"{report.answered} answered, {report.dropped} dropped, {report.unanswered} without answer"
-        parts.append(f"{report.sets} camera sets: {outcome}")
+        parts.append(
+            f"{report.sets} camera sets: {report.answered} answered, {report.dropped} dropped, "
+            f"{report.lost} answers lost, {report.unanswered} without answer"
+        )
         if report.answer_s:
             parts.append(f"median answer after {statistics.median(report.answer_s) * 1e3:.0f} ms")
     else:

@@ -71,6 +71,7 @@ class Health:
         network: one line on variant, engine and weights.
         sync: one line on the synchroniser.
         idle_s: time since the last result, or since activation before the first.
+        subscribers: matched subscriptions by result topic; without one a result is not computed.
     """
 
     state: str
@@ -80,6 +81,7 @@ class Health:
     idle_s: float | None
     counters: Mapping[str, int]
     times_ms: Mapping[str, float]
+    subscribers: Mapping[str, int]
     cameras: Sequence[CameraHealth]
 
 
@@ -92,6 +94,7 @@ def to_diagnostics(node_name: str, health: Health, header: Header, warn_s: float
         | dict.fromkeys(COUNTERS, 0)
         | dict(health.counters)
         | dict(health.times_ms)
+        | {f"subscribers_{topic}": count for topic, count in health.subscribers.items()}
         | {"memory_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
     )
     cameras = [_camera_status(node_name, camera, warn_s, error_s) for camera in health.cameras]

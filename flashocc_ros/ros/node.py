@@ -237,6 +237,7 @@ class FlashOccNode(LifecycleNode):
             idle_s=time.monotonic() - self._last_result_s if inputs else None,
             counters=counters,
             times_ms=times_ms,
+            subscribers=self._results.subscribers() if self._results else {},
             cameras=inputs.health(counters) if inputs else (),
         )
         header = make_header("", self.get_clock().now().nanoseconds)

@@ -92,6 +92,10 @@ class Publishers:
         """Publish the latched class table: the node is ready."""
         self._class_table.publish(to_class_table())
 
+    def subscribers(self) -> dict[str, int]:
+        """How many subscriptions each result topic has matched."""
+        return {output.topic: publisher.get_subscription_count() for output, publisher in self._outputs}
+
     def publish(self, occupancy: Occupancy) -> dict[str, float]:
         """Publish what someone listens to; wall milliseconds per topic published."""
         header = make_header(self._frame, occupancy.stamp_ns)

@@ -17,6 +17,7 @@ os.environ["ROS_DOMAIN_ID"] = str((int(os.environ.get("ROS_DOMAIN_ID", "77")) + 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 DEADLINE_S = 120.0
+ASK_AGAIN_S = 10.0
 PERIOD_NS = 100_000_000
 START_NS = 1_700_000_000_000_000_000
 SIZE = (128, 352)
@@ -37,6 +38,7 @@ class Feeder:
         self.names, self.size = names, size
         self.stamp_ns = START_NS
         self.heard: dict[str, list[Any]] = {}
+        self.clients: dict[str, Any] = {}
         self.context = Context()
         self.context.init()
         self.node = rclpy.create_node("feeder", context=self.context)
@@ -138,30 +140,44 @@ class Feeder:
             self.executor.spin_once(timeout_sec=0.1)
         return value
 
+    def spin_for(self, condition: Callable[[], Any], limit_s: float) -> None:
+        """Spin until the condition holds or the time is up."""
+        end = time.monotonic() + limit_s
+        while not condition() and time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.1)
+
     def connect(self, node: NodeUnderTest) -> None:
         """Wait until both sides have matched every topic: a message sent earlier may be lost."""
         publishers = [*self.images.values(), *self.infos.values(), self.tf, self.tf_static]
         self.until(lambda: all(p.get_subscription_count() for p in publishers), "the node to find the rig")
         self.until(lambda: node.matched(len(publishers), set(self.heard)), "the rig to find the node")
 
-    def call(self, service_type: type, name: str, request: Any) -> Any:
-        """Call a service and wait for the answer."""
-        client = self.node.create_client(service_type, name)
+    def client(self, service_type: type, name: str) -> Any:
+        """The one client of a service; made before it is needed, the service knows it by then."""
+        if name not in self.clients:
+            self.clients[name] = self.node.create_client(service_type, name)
+        return self.clients[name]
+
+    def call(self, service_type: type, name: str, request: Any, repeat: bool = True) -> Any:
+        """Call a service and wait for the answer.
+
+        A service that does not know its client yet answers into the void, and a match may get lost altogether. So the
+        question is asked again unless ``repeat`` is False, by a client that is announced afresh while none is found.
+        """
         give_up = time.monotonic() + DEADLINE_S
-        while not client.service_is_ready():
-            # On a starved machine a match can get lost in discovery; a new client is announced afresh.
-            asked = time.monotonic()
-            while not client.service_is_ready() and time.monotonic() < asked + 10:
-                self.executor.spin_once(timeout_sec=0.1)
-            if not client.service_is_ready():
-                if time.monotonic() > give_up:
-                    pytest.fail(f"waited {DEADLINE_S:.0f} s for service {name}")
-                self.node.destroy_client(client)
-                client = self.node.create_client(service_type, name)
-        future = client.call_async(request)
-        self.until(future.done, f"an answer of {name}")
-        self.node.destroy_client(client)
-        return future.result()
+        answers: list[Any] = []
+        while not any(answer.done() for answer in answers):
+            if time.monotonic() > give_up:
+                pytest.fail(f"waited {DEADLINE_S:.0f} s for an answer of {name}")
+            client = self.client(service_type, name)
+            self.spin_for(client.service_is_ready, ASK_AGAIN_S)
+            if not client.service_is_ready() and not answers:
+                self.node.destroy_client(self.clients.pop(name))
+                continue
+            if repeat or not answers:
+                answers.append(client.call_async(request))
+            self.spin_for(lambda: any(answer.done() for answer in answers), ASK_AGAIN_S)
+        return next(answer.result() for answer in answers if answer.done())
 
     def close(self) -> None:
         """Leave the graph."""

@@ -22,15 +22,18 @@ def camera(name: str = "front", **values: Any) -> CameraHealth:
 
 
 def report(**values: Any) -> list[DiagnosticStatus]:
-    defaults: dict[str, Any] = dict(
-        state="active", problem="", network="", sync="", idle_s=0.2, counters={}, times_ms={}, cameras=[camera()]
-    )
+    defaults: dict[str, Any] = dict(state="active", problem="", network="", sync="", idle_s=0.2, cameras=[camera()])
+    defaults |= {key: {} for key in ("counters", "times_ms", "subscribers")}
     health = Health(**(defaults | values))
     return list(to_diagnostics("flashocc_node", health, make_header("", 1), 1.0, 5.0).status)
 
 
 def values(status: DiagnosticStatus) -> dict[str, str]:
     return {entry.key: entry.value for entry in status.values}
+
+
+def test_who_listens_is_told_by_topic():
+    assert values(report(subscribers={"occupancy": 2})[0])["subscribers_occupancy"] == "2"
 
 
 def test_a_publishing_node_is_ok():

@@ -321,11 +321,12 @@ def test_a_recording_that_starts_again_goes_on_without_loss(running: Make):
 
 def change(feeder: Any, transition: int) -> bool:
     request = ChangeState.Request(transition=Transition(id=transition))
-    return bool(feeder.call(ChangeState, "flashocc_node/change_state", request).success)
+    return bool(feeder.call(ChangeState, "flashocc_node/change_state", request, repeat=False).success)
 
 
 def test_deactivate_unsubscribes_cleanup_frees_and_both_can_be_undone(running: Make):
     feeder, node, occupancy = running()
+    feeder.client(ChangeState, "flashocc_node/change_state")
     lockstep(feeder, occupancy, 1)
     assert change(feeder, Transition.TRANSITION_DEACTIVATE)
     feeder.until(lambda: not any(p.get_subscription_count() for p in feeder.images.values()), "no image subscription")
