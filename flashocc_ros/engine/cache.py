@@ -98,6 +98,15 @@ def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, r
     return entry
 
 
+def found(root: Path | None, key: CacheKey) -> Path | None:
+    """Folder of the entry for ``key`` when it is there and sound; a damaged or foreign one is said."""
+    entry = (default_root() if root is None else Path(root)) / key.folder_name
+    problem = _problem(entry, key)
+    if problem is not None and entry.exists():
+        logger.warning("engine cache: %s %s; it is not used", entry, problem)
+    return entry if problem is None else None
+
+
 def _lock(root: Path, entry: Path) -> FileLock:
     lock = FileLock(root / f".{entry.name}.lock")
     try:

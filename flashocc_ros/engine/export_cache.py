@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from flashocc_ros import __version__, weights
-from flashocc_ros.engine.cache import CacheKey, cached, file_sha256
+from flashocc_ros.engine.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.meta import FORMAT_VERSION, ExportMeta, Precision, load_export
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.model.variants import Variant
@@ -44,14 +44,17 @@ def cached_export(
             return shipped, load_export(shipped, variant, precision)
 
     def build(folder: Path) -> None:
-        if precision == "int8" and calibration is None:
-            raise EngineError(int8_needs_calibration(variant))
         from flashocc_ros.engine.export import export
 
         export(variant, checkpoint, folder, precision, calibration=calibration)  # type: ignore[arg-type]
 
     key = CacheKey("export", variant.name, {**source_key(variant, checkpoint), "precision": precision})
-    folder = cached(cache_dir, key, build, replace=precision == "int8" and calibration is not None)
+    if precision == "int8" and calibration is None:
+        kept = found(cache_dir, key)
+        if kept is None:
+            raise EngineError(int8_needs_calibration(variant))
+        return kept, load_export(kept, variant, precision, check_files=False)
+    folder = cached(cache_dir, key, build, replace=precision == "int8")
     return folder, load_export(folder, variant, precision, check_files=False)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.cache import CacheKey, cached, file_sha256
+from flashocc_ros import __version__
+from flashocc_ros.engine.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.export_cache import int8_needs_calibration
 from flashocc_ros.engine.labels_kernel import labels_from_columns
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
@@ -27,6 +28,9 @@ Float32 = npt.NDArray[np.float32]
 COLUMNS = "logits_by_column"
 """Output of the compiled head: logits with the classes last, (200, 200, 16, 18), axes y, x, z, class."""
 
+PER_CAMERA_GRAPHS = ("image_encoder", "stereo_feature")
+"""Compiled for one camera: requests of several cameras run side by side, each in the cache of its own cores."""
+
 
 class OpenVinoBackend(OnnxBackend):
     """See ``OnnxBackend``.
@@ -40,7 +44,8 @@ class OpenVinoBackend(OnnxBackend):
 
     def __init__(self, variant: Any, checkpoint: Path | None = None, **options: Any) -> None:
         super().__init__(variant, checkpoint, **options)
-        self._requests: dict[tuple[str, int], Any] = {}
+        self._requests: dict[str, Any] = {}
+        self._per_camera: dict[tuple[str, int], tuple[list[Any], Arrays]] = {}
         if self.precision == "fp16" and not self.from_export and self._hint == "f32":
             raise EngineError(f"{cpu_name()} computes neither bfloat16 nor float16; use precision fp32 or int8")
 
@@ -62,21 +67,34 @@ class OpenVinoBackend(OnnxBackend):
 
     def close(self) -> None:
         self._requests.clear()
+        self._per_camera.clear()
 
     def prepare(self, cameras: int) -> None:
         for graph in self.graphs:
-            self._request(graph, cameras)
+            if graph in PER_CAMERA_GRAPHS:
+                self._camera_requests(graph, cameras)
+            else:
+                self._request(graph)
 
     def run(self, graph: str, inputs: Arrays) -> Arrays:
-        import openvino
-
-        cameras = inputs["images"].shape[0] if "images" in inputs else 0
-        request = self._request(graph, cameras)
+        if graph in PER_CAMERA_GRAPHS:
+            return self._run_cameras(graph, inputs)
+        request = self._request(graph)
         for name, array in inputs.items():
-            request.set_tensor(name, openvino.Tensor(np.ascontiguousarray(array), shared_memory=True))
+            request.set_tensor(name, _tensor(array))
         request.infer()
-        ports = request.model_outputs
-        return {port.any_name: request.get_tensor(port).data for port in ports}
+        return {port.any_name: request.get_tensor(port).data for port in request.model_outputs}
+
+    def _run_cameras(self, graph: str, inputs: Arrays) -> Arrays:
+        """All cameras at once, each with its slice of the inputs; OpenVINO deals them to its streams."""
+        requests, outputs = self._camera_requests(graph, len(inputs["images"]))
+        for camera, request in enumerate(requests):
+            for name, array in inputs.items():
+                request.set_tensor(name, _tensor(array[camera : camera + 1]))
+            request.start_async()
+        for request in requests:
+            request.wait()
+        return outputs
 
     def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
         outputs = self.run("bev_head", inputs)
@@ -92,13 +110,28 @@ class OpenVinoBackend(OnnxBackend):
         native = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if "BF16" in native else "f16" if "FP16" in native else "f32"
 
-    def _request(self, graph: str, cameras: int) -> Any:
-        key = (graph, cameras if graph in ("image_encoder", "stereo_feature") else 0)
-        if key not in self._requests:
-            self._requests[key] = self._load(*key).create_infer_request()
-        return self._requests[key]
+    def _request(self, graph: str) -> Any:
+        if graph not in self._requests:
+            self._requests[graph] = self._load(graph, streams=1).create_infer_request()
+        return self._requests[graph]
 
-    def _load(self, graph: str, cameras: int) -> Any:
+    def _camera_requests(self, graph: str, cameras: int) -> tuple[list[Any], Arrays]:
+        """One request per camera, and the arrays (N, ...) that they fill."""
+        key = (graph, cameras)
+        if key not in self._per_camera:
+            compiled = self._load(graph, stream_count(cameras, worker_count()))
+            outputs = {
+                port.any_name: np.empty((cameras, *port.shape[1:]), port.element_type.to_dtype())
+                for port in compiled.outputs
+            }
+            requests = [compiled.create_infer_request() for _ in range(cameras)]
+            for camera, request in enumerate(requests):
+                for name, array in outputs.items():
+                    request.set_tensor(name, _tensor(array[camera : camera + 1]))
+            self._per_camera[key] = requests, outputs
+        return self._per_camera[key]
+
+    def _load(self, graph: str, streams: int) -> Any:
         """The compiled graph, out of the cache when it is there."""
         import openvino
 
@@ -109,8 +142,8 @@ class OpenVinoBackend(OnnxBackend):
             "version": openvino.__version__,
             "device": cpu_name(),
             "precision": f"{self.precision}, {self._hint} elsewhere",
-            "shapes": f"cameras {cameras}",
-            "threads": str(worker_count()),
+            "shapes": "one camera" if graph in PER_CAMERA_GRAPHS else "one map",
+            "threads": f"{worker_count()} in {streams} streams",
         }
         quantized = self._quantized(graph) if self.precision == "int8" else None
         if quantized is not None:
@@ -121,24 +154,32 @@ class OpenVinoBackend(OnnxBackend):
             model = _core().read_model(quantized or self.folder / source.file)
             if quantized is None:
                 model = prepared(model, graph)
-            if cameras:
-                model.reshape({port.any_name: [cameras, *port.partial_shape[1:]] for port in model.inputs})
-            compiled = _core().compile_model(model, "CPU", self._options())
+            if graph in PER_CAMERA_GRAPHS:
+                model.reshape({port.any_name: [1, *port.partial_shape[1:]] for port in model.inputs})
+            compiled = _core().compile_model(model, "CPU", self._options(streams))
             (folder / "engine.blob").write_bytes(compiled.export_model().getvalue())
 
-        entry = cached(self.cache_dir, CacheKey("openvino", self.variant.name, parts), build)
+        key = CacheKey("openvino", self.variant.name, parts)
+        entry = cached(self.cache_dir, key, build)
         try:
-            with (entry / "engine.blob").open("rb") as blob:
-                return _core().import_model(blob.read(), "CPU", self._options())
+            return self._imported(entry, streams)
         except RuntimeError as error:
-            raise EngineError(
-                f"OpenVINO cannot load {entry} ({str(error).splitlines()[0]}); delete that folder, it is built again"
-            ) from error
+            reason = str(error).splitlines()[0]
+            logger.warning("engine cache: OpenVINO does not take %s (%s); building it again", entry, reason)
+        entry = cached(self.cache_dir, key, build, replace=True)
+        try:
+            return self._imported(entry, streams)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise EngineError(f"OpenVINO cannot load what it built ({reason}); reinstall openvino") from error
 
-    def _options(self) -> dict[str, Any]:
+    def _imported(self, entry: Path, streams: int) -> Any:
+        return _core().import_model((entry / "engine.blob").read_bytes(), "CPU", self._options(streams))
+
+    def _options(self, streams: int) -> dict[str, Any]:
         return {
             "INFERENCE_PRECISION_HINT": self._hint,
-            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": worker_count(),
         }
 
@@ -149,6 +190,23 @@ class OpenVinoBackend(OnnxBackend):
         return quantized_model(self, graph)
 
 
+def stream_count(cameras: int, threads: int) -> int:
+    """Into how many streams to deal the threads so that all cameras are done first; of equals the most, because
+    threads of different streams never wait for each other."""
+
+    def rounds(streams: int) -> float:
+        return -(-cameras // streams) / (threads // streams)
+
+    return min(range(min(cameras, threads), 0, -1), key=rounds)
+
+
+def _tensor(array: npt.NDArray[Any]) -> Any:
+    """The array itself as OpenVINO takes it; copied only when it is not contiguous."""
+    import openvino
+
+    return openvino.Tensor(np.ascontiguousarray(array), shared_memory=True)
+
+
 def quantized_model(backend: OpenVinoBackend, graph: str, feeds: Any = None) -> Path:
     """Path of the int8 graph for these weights; with ``feeds`` it is made (again) from them.
 
@@ -156,11 +214,16 @@ def quantized_model(backend: OpenVinoBackend, graph: str, feeds: Any = None) -> 
         EngineError: it was never made.
     """
     source = backend.meta.graphs[graph]
-    key = CacheKey("openvino-int8", backend.variant.name, {"graph": graph, "onnx": source.sha256})
+    parts = {"graph": graph, "onnx": source.sha256, "release": __version__}
+    key = CacheKey("openvino-int8", backend.variant.name, parts)
+
+    if feeds is None:
+        entry = found(backend.cache_dir, key)
+        if entry is None:
+            raise EngineError(int8_needs_calibration(backend.variant))
+        return entry / "int8.xml"
 
     def build(folder: Path) -> None:
-        if feeds is None:
-            raise EngineError(int8_needs_calibration(backend.variant))
         import openvino
 
         from flashocc_ros.engine.precision_openvino import quantize
@@ -168,7 +231,7 @@ def quantized_model(backend: OpenVinoBackend, graph: str, feeds: Any = None) -> 
         model = prepared(_core().read_model(backend.folder / source.file), graph)
         openvino.save_model(quantize(model, feeds), folder / "int8.xml", compress_to_fp16=False)
 
-    return cached(backend.cache_dir, key, build, replace=feeds is not None) / "int8.xml"
+    return cached(backend.cache_dir, key, build, replace=True) / "int8.xml"
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ def quantize(model: Any, feeds: Feeds) -> Any:
         import nncf
     except ImportError as error:
         raise EngineError("int8 for OpenVINO needs nncf; pip install 'flashocc_ros[export]'") from error
+    # It logs every layer it leaves alone; those are known.
+    logging.getLogger("nncf").setLevel(logging.WARNING)
     parts = kept_parts(op.get_friendly_name() for op in model.get_ops())
     kept = [f".*{re.escape(part)}.*" for part in parts if part not in QUANTIZED_HERE]
     return nncf.quantize(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flashocc_ros.engine.cache import CacheKey, cached, default_root
+from flashocc_ros.engine.cache import CacheKey, cached, default_root, found
 from flashocc_ros.errors import EngineError
 
 KEY = CacheKey("openvino", "flashocc-r50-M0", {"onnx": "abc", "version": "2026.4", "device": "CPU"})
@@ -32,6 +32,15 @@ def test_second_call_reuses_the_entry(tmp_path: Path) -> None:
     entry = cached(tmp_path, KEY, write_engine)
     assert cached(tmp_path, KEY, never) == entry
     assert (entry / "engine.bin").read_bytes() == b"engine"
+
+
+def test_a_sound_entry_is_found_and_nothing_is_built(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert found(tmp_path, KEY) is None
+    entry = cached(tmp_path, KEY, write_engine)
+    assert found(tmp_path, KEY) == entry
+    (entry / "engine.bin").write_bytes(b"engi")
+    assert found(tmp_path, KEY) is None
+    assert "it is not used" in caplog.text
 
 
 @pytest.mark.parametrize("part", ["onnx", "version", "device"])
