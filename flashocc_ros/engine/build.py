@@ -34,7 +34,7 @@ def fill_cache(
         raise ConfigError(f"--calibration only serves int8, not {precision}; leave it out or add --precision int8")
     if precision == "int8" and calibration is not None:
         engine = _first_available(engine, precision)
-        _quantize(row, find_checkpoint(row, checkpoint), engine, calibration, cache_dir)
+        _quantize(row, find_checkpoint(row, checkpoint), engine, calibration, cache_dir, cameras)
     backend = open_backend(row, checkpoint, engine, precision, cache_dir)
     try:
         backend.prepare(cameras)
@@ -52,18 +52,20 @@ def _first_available(engine: str, precision: str) -> str:
 
 
 def _quantize(
-    variant: Variant, checkpoint: Path | None, engine: str, calibration: Path, cache_dir: Path | None
+    variant: Variant, checkpoint: Path | None, engine: str, calibration: Path, cache_dir: Path | None, cameras: int
 ) -> None:
     if engine == "openvino":
         from flashocc_ros.engine.calibration import record_feeds
         from flashocc_ros.engine.openvino_backend import OpenVinoBackend, quantized_model
 
         backend = OpenVinoBackend(variant, checkpoint, precision="fp32", cache_dir=cache_dir)
-        feeds = record_feeds(backend, calibration)
+        feeds = record_feeds(backend, calibration, cameras=cameras)
         backend.close()
         for graph in ("image_encoder", "bev_head"):
             quantized_model(backend, graph, feeds[graph])
     else:
+        from flashocc_ros.engine.calibration import check_cameras, first_frame
         from flashocc_ros.engine.export_cache import cached_export
 
+        check_cameras(first_frame(calibration), calibration, cameras)
         cached_export(variant, checkpoint, "int8", cache_dir, calibration=calibration)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,9 +50,45 @@ def read_frames(path: Path) -> Iterator[Frame]:
         )
 
 
-def frame_rig(path: Path) -> CameraRig:
-    """The cameras of the first frame."""
-    return next(read_frames(path)).rig
+def first_frame(path: Path) -> Frame:
+    """The first frame of ``read_frames``, its calibration checked against its pictures.
+
+    Raises:
+        ConfigError: there is none, or ``check_rig`` says so.
+    """
+    for frame in read_frames(path):
+        check_rig(frame, path)
+        return frame
+    raise ConfigError(f"{path} holds no complete frame; record at least one picture of every camera")
+
+
+def check_rig(frame: Frame, path: Path) -> None:
+    """Refuse pictures that are not those of their calibration: scales measured on them would be of another rig.
+
+    Raises:
+        ConfigError: a principal point lies outside its picture.
+    """
+    for name, image, matrix in zip(frame.rig.names, frame.images, frame.rig.intrinsics, strict=True):
+        height, width = image.shape[:2]
+        x, y = matrix[0, 2], matrix[1, 2]
+        if not (0 < x < width and 0 < y < height):
+            raise ConfigError(
+                f"{path}: the principal point ({x:.0f}, {y:.0f}) of camera {name} lies outside its picture of "
+                f"{width}x{height}: the pictures are of another rig or were scaled; give the K of these pictures"
+            )
+
+
+def check_cameras(frame: Frame, path: Path, cameras: int) -> None:
+    """Refuse frames of a vehicle with another number of cameras.
+
+    Raises:
+        ConfigError: there are more or fewer than ``cameras``.
+    """
+    if frame.rig.num_cameras != cameras:
+        raise ConfigError(
+            f"{path} is of a rig with {frame.rig.num_cameras} cameras, the engine is for {cameras}: calibrate on a "
+            f"recording of the vehicle itself, or give --cameras {frame.rig.num_cameras}"
+        )
 
 
 def nominal_rig(cameras: int) -> CameraRig:
@@ -68,32 +104,37 @@ def nominal_rig(cameras: int) -> CameraRig:
 
 
 def standing_table(variant: Variant, rig: CameraRig, source_hw: tuple[int, int] = SOURCE_HW) -> LiftTable:
-    """The lift table of a vehicle that does not move while its cameras fire."""
-    transform = image_transform(source_hw, variant)
-    count = rig.num_cameras
-    return lift_table(
-        variant,
-        rig.base_from_camera,
-        rig.intrinsics,
-        np.tile(transform.post_rot, (count, 1, 1)),
-        np.tile(transform.post_tran, (count, 1)),
-        np.eye(3),
-    )
+    """The lift table of a vehicle that does not move while its cameras, all of one picture size, fire."""
+    return _table(variant, rig, [source_hw] * rig.num_cameras)
 
 
-def record_feeds(backend: OnnxBackend, path: Path, max_frames: int = 32) -> dict[str, Feeds]:
+def frame_table(variant: Variant, frame: Frame) -> LiftTable:
+    """The same for the pictures of a frame, which may differ in size."""
+    return _table(variant, frame.rig, [image.shape[:2] for image in frame.images])
+
+
+def _table(variant: Variant, rig: CameraRig, sizes: Sequence[tuple[int, int]]) -> LiftTable:
+    transforms = [image_transform(size, variant) for size in sizes]
+    rotation, translation = np.stack([t.post_rot for t in transforms]), np.stack([t.post_tran for t in transforms])
+    return lift_table(variant, rig.base_from_camera, rig.intrinsics, rotation, translation, np.eye(3))
+
+
+def record_feeds(
+    backend: OnnxBackend, path: Path, max_frames: int = 32, *, cameras: int | None = None
+) -> dict[str, Feeds]:
     """Run a float32 backend over frames and keep what each graph was fed with.
 
     Args:
         backend: opened on the float32 export; its ``observer`` is used.
         path: see ``read_frames``.
         max_frames: frames spread no further than the first of them.
+        cameras: how many the vehicle has; None takes any number.
 
     Returns:
         Inputs by graph name, one dict of arrays per run.
 
     Raises:
-        ConfigError: there is no frame.
+        ConfigError: there is no frame, or it is of another rig.
     """
     from flashocc_ros.predictor import Predictor
 
@@ -101,11 +142,15 @@ def record_feeds(backend: OnnxBackend, path: Path, max_frames: int = 32) -> dict
     predictor = Predictor(backend.variant, backend=backend)
 
     def keep(graph: str, inputs: dict[str, npt.NDArray[Any]]) -> None:
-        feeds.setdefault(graph, []).append({name: array.copy() for name, array in inputs.items()})
+        # Not copied: inputs are made anew for every frame or, as past maps, are copies already and shared by many.
+        feeds.setdefault(graph, []).append(dict(inputs))
 
     backend.observer = keep
     try:
         for frame in islice(read_frames(path), max_frames):
+            check_rig(frame, path)
+            if cameras is not None:
+                check_cameras(frame, path, cameras)
             predictor(frame.images, frame.rig, frame.odom_from_base, frame.stamp_ns)
     finally:
         backend.observer = None

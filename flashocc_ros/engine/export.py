@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flashocc_ros import __version__
 from flashocc_ros.engine.cache import file_sha256
+from flashocc_ros.engine.calibration import first_frame, frame_table, nominal_rig, standing_table
 from flashocc_ros.engine.meta import (
     DYNAMIC_CAMERAS,
     LOGITS,
@@ -22,13 +23,15 @@ from flashocc_ros.engine.meta import (
     depth_meta,
     grid_meta,
 )
+from flashocc_ros.engine.signatures import Signature, encoder_signature, head_signature, signatures
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.model.variants import Variant, get_variant
 
 if TYPE_CHECKING:
     import torch
 
-    from flashocc_ros.engine.export_graphs import Signature
+    from flashocc_ros.engine.calibration import Frame
+    from flashocc_ros.geometry.lift import LiftTable
     from flashocc_ros.model.network import FlashOcc
     from flashocc_ros.structures import CameraRig
 
@@ -37,6 +40,13 @@ logger = logging.getLogger(__name__)
 OPSET = 17
 NUM_CAMERAS = 6
 """Cameras of the published rig: what a fused graph and a build ahead of time assume when nothing else is said."""
+
+CONVERTERS = {
+    "fp32": ("torch", "onnx"),
+    "fp16": ("torch", "onnx", "onnxconverter-common"),
+    "int8": ("torch", "onnx", "onnxruntime"),
+}
+"""Packages that decide what the files hold, by precision; their versions go into ``meta.json``."""
 
 PER_CAMERA_INPUTS = ("images", "camera_params", "previous_feature", "stereo_grid")
 PER_CAMERA_OUTPUTS = ("depth", "context", "stereo_feature")
@@ -75,9 +85,11 @@ def export(
     row = get_variant(variant)
     if precision == "int8" and calibration is None:
         raise ConfigError("int8 needs frames to measure activations on; give --calibration a bag or a frame folder")
+    # Before minutes of work and half an export.
+    frame = None if calibration is None else first_frame(calibration)
     try:
-        import onnx
-        import torch
+        import onnx  # noqa: F401
+        import torch  # noqa: F401
     except ImportError as error:
         raise EngineError(f"export needs {error.name}; pip install 'flashocc_ros[export]'") from error
     if model is None:
@@ -90,15 +102,30 @@ def export(
             model.load_state_dict(load_checkpoint(checkpoint, row))
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
+        table = None if not fused else _fused_table(row, rig, frame)
+        return _write(model, row, checkpoint, out_dir, precision, table, calibration)
     except OSError as error:
-        raise EngineError(f"cannot make the export folder {out_dir}: {error.strerror}; choose another --out") from error
+        raise EngineError(
+            f"cannot write the export to {out_dir}: {error.strerror or error}; free some space or choose another --out "
+            "(in the cache: another cache_dir)"
+        ) from error
 
+
+def _write(
+    model: FlashOcc,
+    row: Variant,
+    checkpoint: Path | None,
+    out_dir: Path,
+    precision: Precision,
+    fused: tuple[LiftTable, float] | None,
+    calibration: Path | None,
+) -> ExportMeta:
     from flashocc_ros.engine.export_fold import folded
 
     files = write_two_graphs(folded(model), row, out_dir)
     tree = None
-    if fused:
-        tree = _write_fused(folded(model), row, out_dir, rig, calibration)
+    if fused is not None:
+        tree = _write_fused(folded(model), row, out_dir, *fused)
         files["fused"] = out_dir / "fused.onnx"
     kept: tuple[LayerMeta, ...] = ()
     if precision != "fp32":
@@ -118,7 +145,7 @@ def export(
         calibration=None if calibration is None else str(calibration),
         kept_layers=kept,
         tree=tree,
-        versions={"flashocc_ros": __version__, "torch": torch.__version__, "onnx": onnx.__version__},
+        versions={"flashocc_ros": __version__} | {name: package_version(name) for name in CONVERTERS[precision]},
     )
     meta.write(out_dir)
     return meta
@@ -128,15 +155,16 @@ def write_two_graphs(model: FlashOcc, variant: Variant, out_dir: Path) -> dict[s
     """Write the fp32 graphs of a folded network; paths by graph name."""
     from flashocc_ros.engine import export_graphs as graphs
 
-    files = {"image_encoder": out_dir / "image_encoder.onnx", "bev_head": out_dir / "bev_head.onnx"}
+    modules = {
+        "image_encoder": graphs.ImageEncoderGraph,
+        "bev_head": graphs.BevHeadGraph,
+        "stereo_feature": graphs.StereoFeatureGraph,
+    }
     # Two cameras while tracing: one could be mistaken for a constant.
-    encoder = graphs.encoder_signature(variant, 2)
-    write_onnx(graphs.ImageEncoderGraph(model), encoder, files["image_encoder"], dynamic=True)
-    write_onnx(graphs.BevHeadGraph(model), graphs.head_signature(variant), files["bev_head"])
-    if variant.stereo:
-        files["stereo_feature"] = out_dir / "stereo_feature.onnx"
-        stereo = graphs.stereo_signature(variant, 2)
-        write_onnx(graphs.StereoFeatureGraph(model), stereo, files["stereo_feature"], dynamic=True)
+    wanted = signatures(variant, 2)
+    files = {name: out_dir / f"{name}.onnx" for name in wanted}
+    for name, signature in wanted.items():
+        write_onnx(modules[name](model), signature, files[name], dynamic=name != "bev_head")
     return files
 
 
@@ -186,23 +214,25 @@ def write_onnx(
     logger.info("wrote %s: %d nodes, %.1f MB", path, len(graph.graph.node), path.stat().st_size / 1e6)
 
 
-def _write_fused(
-    model: FlashOcc, variant: Variant, out_dir: Path, rig: CameraRig | None, calibration: Path | None
-) -> TreeMeta:
+def _fused_table(variant: Variant, rig: CameraRig | None, frame: Frame | None) -> tuple[LiftTable, float]:
+    """What a fused graph is sized for and how much more it holds: a guessed rig needs more room than a known one that
+    may only be recalibrated."""
+    if rig is not None:
+        return standing_table(variant, rig), 1.25
+    if frame is not None:
+        return frame_table(variant, frame), 1.25
+    return standing_table(variant, nominal_rig(NUM_CAMERAS)), 1.6
+
+
+def _write_fused(model: FlashOcc, variant: Variant, out_dir: Path, table: LiftTable, margin: float) -> TreeMeta:
     import torch
 
     from flashocc_ros.engine import export_graphs as graphs
-    from flashocc_ros.engine.calibration import frame_rig, nominal_rig, standing_table
     from flashocc_ros.engine.poolers import tree16
 
-    if rig is None and calibration is not None:
-        rig = frame_rig(calibration)
-    # A guessed rig needs more room than a known one that may only be recalibrated.
-    margin = 1.25 if rig is not None else 1.6
-    rig = nominal_rig(NUM_CAMERAS) if rig is None else rig
-    table = standing_table(variant, rig)
     sizes = tree16.TreeSizes.fitting(table, margin)
-    encoder, head = graphs.encoder_signature(variant, rig.num_cameras), graphs.head_signature(variant)
+    cameras = table.frustum_shape[0]
+    encoder, head = encoder_signature(variant, cameras), head_signature(variant)
     tables = {
         "row_point": (sizes.rows, sizes.row_points),
         "row_pixel": (sizes.rows, sizes.row_points),
@@ -214,13 +244,13 @@ def _write_fused(
     outputs = head.outputs + (("stereo_feature",) if variant.stereo else ())
     module = graphs.FusedGraph(model, tuple(inputs), table.grid_shape)
     dtypes = dict.fromkeys(tables, torch.int32)
-    write_onnx(module, graphs.Signature(inputs, outputs), out_dir / "fused.onnx", dtypes=dtypes)
+    write_onnx(module, Signature(inputs, outputs), out_dir / "fused.onnx", dtypes=dtypes)
     return TreeMeta(
         rows=sizes.rows,
         tall_cells=sizes.tall_cells,
         rows_per_cell=sizes.rows_per_cell,
         row_points=sizes.row_points,
-        cameras=rig.num_cameras,
+        cameras=cameras,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flashocc_ros import __version__
 from flashocc_ros.engine.cache import file_sha256
+from flashocc_ros.engine.signatures import signatures
 from flashocc_ros.errors import EngineError
 from flashocc_ros.model.variants import Variant
 from flashocc_ros.structures import OCC3D_GRID
@@ -16,6 +17,7 @@ from flashocc_ros.structures import OCC3D_GRID
 META_FILE = "meta.json"
 FORMAT_VERSION = 1
 DYNAMIC_CAMERAS = "cameras"
+ANY_CAMERAS = -1
 
 LOGITS = "class_logits"
 """Tensor inside every head graph: (1, 16 * 18, 200, 200), channel = z * 18 + class, or (1, 18, 16, 200, 200)."""
@@ -177,6 +179,22 @@ def _check_variant(path: Path, meta: ExportMeta, variant: Variant) -> None:
             raise EngineError(
                 f"{path} says {name} = {getattr(meta, name)!s}, {variant.name} has {value!s}; export again with this "
                 "release"
+            )
+    for graph, signature in signatures(variant, ANY_CAMERAS).items():
+        if graph not in meta.graphs:
+            raise EngineError(f"{path} lists no graph {graph}, which {variant.name} needs; export again")
+        found = meta.graphs[graph]
+        inputs = {tensor.name: tensor.shape for tensor in found.inputs}
+        shapes = {
+            name: tuple(DYNAMIC_CAMERAS if size == ANY_CAMERAS else size for size in shape)
+            for name, shape in signature.inputs.items()
+        }
+        if inputs != shapes:
+            raise EngineError(f"{path} says {graph} takes {inputs}, {variant.name} gives {shapes}; export again")
+        outputs = tuple(tensor.name for tensor in found.outputs)
+        if outputs != signature.outputs:
+            raise EngineError(
+                f"{path} says {graph} gives {outputs}, {variant.name} has {signature.outputs}; export again"
             )
 
 

@@ -14,6 +14,7 @@ from flashocc_ros.engine.backend import Backend, Encoded, Float32, HeadOutput
 from flashocc_ros.engine.export_cache import cached_export
 from flashocc_ros.engine.meta import ExportMeta, load_export
 from flashocc_ros.engine.poolers import numba_pooler
+from flashocc_ros.engine.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import EngineError, InputError
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from flashocc_ros.model.variants import Variant
 
 Arrays = dict[str, npt.NDArray[Any]]
-
-CENTER_OUTPUTS = ("heatmap", "reg", "height")
 
 
 class OnnxBackend(Backend):

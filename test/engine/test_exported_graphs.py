@@ -39,6 +39,20 @@ def ops(path: Path) -> set[str]:
     return {node.op_type for node in onnx.load(path).graph.node}
 
 
+def idle(path: Path) -> set[str]:
+    """Nodes, weights and inputs that no output needs."""
+    graph = onnx.load(path).graph
+    made_by = {output: node for node in graph.node for output in node.output}
+    needed, waiting = set(), [output.name for output in graph.output]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += made_by[name].input if name in made_by else []
+    nodes = {node.name for node in graph.node if not needed & set(node.output)}
+    return nodes | {value.name for value in (*graph.initializer, *graph.input) if value.name not in needed}
+
+
 @pytest.fixture(scope="session")
 def tiny_4d(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ExportMeta]:
     """Two frames, panoptic, with the fused graph; small."""
@@ -68,6 +82,11 @@ def test_the_number_of_cameras_stays_open_and_labels_are_bytes(tiny_4d: tuple[Pa
 def test_no_graph_holds_norms_scatters_or_identities(tiny_4d: tuple[Path, ExportMeta]) -> None:
     for graph in tiny_4d[1].graphs.values():
         assert not ops(tiny_4d[0] / graph.file) & FORBIDDEN_OPS
+
+
+def test_every_node_and_every_weight_serves_an_output(tiny_4d: tuple[Path, ExportMeta]) -> None:
+    for graph in tiny_4d[1].graphs.values():
+        assert not idle(tiny_4d[0] / graph.file)
 
 
 def test_tensorrt_builds_the_tiny_4d_graphs_fused_one_included(tiny_4d: tuple[Path, ExportMeta]) -> None:
@@ -159,6 +178,7 @@ def test_tensorrt_builds_every_variant(tmp_path: Path, name: str) -> None:
     meta = export(name, None, tmp_path)
     for graph in meta.graphs.values():
         assert not ops(tmp_path / graph.file) & FORBIDDEN_OPS
+        assert not idle(tmp_path / graph.file)
     assert set(build_all(tmp_path)) == set(meta.graphs)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from flashocc_ros.engine.cache import file_sha256
-from flashocc_ros.engine.meta import ExportMeta, GraphMeta, depth_meta, grid_meta, load_export
+from flashocc_ros.engine.meta import ExportMeta, GraphMeta, TensorMeta, depth_meta, grid_meta, load_export
+from flashocc_ros.engine.signatures import signatures
 from flashocc_ros.errors import EngineError
 from flashocc_ros.model.variants import get_variant
 
@@ -20,8 +21,19 @@ VARIANT = get_variant("flashocc-r50-M0")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An export of one made-up file."""
-    (tmp_path / "bev_head.onnx").write_bytes(b"graph")
+    """An export of made-up files."""
+    graphs = {}
+    for name, signature in signatures(VARIANT, 7).items():
+        (tmp_path / f"{name}.onnx").write_bytes(b"graph")
+        graphs[name] = GraphMeta(
+            file=f"{name}.onnx",
+            sha256=file_sha256(tmp_path / f"{name}.onnx"),
+            inputs=tuple(
+                TensorMeta(name=key, dtype="float32", shape=tuple("cameras" if s == 7 else s for s in shape))
+                for key, shape in signature.inputs.items()
+            ),
+            outputs=tuple(TensorMeta(name=key, dtype="float32", shape=()) for key in signature.outputs),
+        )
     meta = ExportMeta(
         variant=VARIANT.name,
         grid=grid_meta(),
@@ -30,11 +42,7 @@ def folder(tmp_path: Path) -> Path:
         lift_z_bins=1,
         precision="fp32",
         opset=17,
-        graphs={
-            "bev_head": GraphMeta(
-                file="bev_head.onnx", sha256=file_sha256(tmp_path / "bev_head.onnx"), inputs=(), outputs=()
-            )
-        },
+        graphs=graphs,
         checkpoint_sha256=None,
     )
     meta.write(tmp_path)
@@ -69,6 +77,29 @@ def test_another_precision_is_refused(folder: Path) -> None:
 def test_depth_bins_that_disagree_are_refused(folder: Path) -> None:
     with pytest.raises(EngineError, match="says depth = "):
         load_export(folder, replace(VARIANT, depth=replace(VARIANT.depth, stop_m=60.0)))
+
+
+@pytest.mark.parametrize(
+    ("graph", "change"),
+    [
+        ("bev_head", lambda g: g["inputs"][0]["shape"].__setitem__(1, 65)),
+        ("bev_head", lambda g: g["inputs"].append({"name": "grids", "dtype": "float32", "shape": [1, 200, 200, 2]})),
+        ("bev_head", lambda g: g["outputs"].append({"name": "heatmap", "dtype": "float32", "shape": []})),
+        ("image_encoder", lambda g: g["inputs"].clear()),
+    ],
+    ids=["channels", "a-past", "centres", "no-pictures"],
+)
+def test_graphs_of_another_network_are_refused(folder: Path, graph: str, change: Callable[[Any], Any]) -> None:
+    """The name and the grid fit the variant, the layers do not."""
+    edit(folder, lambda content: change(content["graphs"][graph]))
+    with pytest.raises(EngineError, match=rf"says {graph} (takes|gives) .*export again"):
+        load_export(folder, VARIANT)
+
+
+def test_a_graph_that_is_not_listed_is_refused(folder: Path) -> None:
+    edit(folder, lambda content: content["graphs"].pop("image_encoder"))
+    with pytest.raises(EngineError, match=r"lists no graph image_encoder, which .* needs; export again"):
+        load_export(folder, VARIANT)
 
 
 def test_a_replaced_graph_is_refused(folder: Path) -> None:

@@ -1,0 +1,71 @@
+"""Inputs and outputs of the exported graphs, which follow from the variant alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flashocc_ros.model.variants import Variant
+
+CENTER_OUTPUTS = ("heatmap", "reg", "height")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs (name, shape) and output names of a graph; shapes with N cameras."""
+
+    inputs: dict[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+
+
+def encoder_signature(variant: Variant, cameras: int) -> Signature:
+    """``image_encoder``: pictures, camera numbers and the previous frame to depth and context."""
+    inputs: dict[str, tuple[int, ...]] = {"images": (cameras, 3, *variant.input_size)}
+    if variant.depth_net:
+        inputs["camera_params"] = (cameras, 27)
+    outputs: tuple[str, ...] = ("depth", "context")
+    if variant.stereo:
+        inputs["previous_feature"] = feature_shape(variant, cameras)
+        inputs["stereo_grid"] = (cameras, variant.depth.count, *feature_shape(variant, cameras)[2:], 2)
+        outputs += ("stereo_feature",)
+    return Signature(inputs, outputs)
+
+
+def head_signature(variant: Variant) -> Signature:
+    """``bev_head``: the pooled map and the past to labels and centre maps."""
+    inputs = {"bev": map_shape(variant)}
+    outputs: tuple[str, ...] = ("labels",)
+    if variant.num_history:
+        inputs["grids"] = (variant.num_history, 200, 200, 2)
+        inputs |= {f"history_{age}": cached_shape(variant) for age in range(1, variant.num_history + 1)}
+        outputs += ("bev_key",)
+    if variant.panoptic:
+        outputs += CENTER_OUTPUTS
+    return Signature(inputs, outputs)
+
+
+def stereo_signature(variant: Variant, cameras: int) -> Signature:
+    """``stereo_feature``: what a sequence starts with."""
+    return Signature({"images": (cameras, 3, *variant.input_size)}, ("stereo_feature",))
+
+
+def feature_shape(variant: Variant, cameras: int) -> tuple[int, int, int, int]:
+    """(N, c, H/4, W/4) of the stereo feature."""
+    return cameras, variant.stereo_channels, variant.input_size[0] // 4, variant.input_size[1] // 4
+
+
+def map_shape(variant: Variant) -> tuple[int, ...]:
+    """Pooled maps."""
+    height = (variant.lift_z_bins,) if variant.volumetric else ()
+    return (1, variant.map_channels, *height, 200, 200)
+
+
+def cached_shape(variant: Variant) -> tuple[int, ...]:
+    """Maps as they are kept for later frames."""
+    shape = map_shape(variant)
+    return (1, variant.cached_channels, *shape[2:])
+
+
+def signatures(variant: Variant, cameras: int) -> dict[str, Signature]:
+    """Of every graph an export of ``variant`` must hold, by name."""
+    graphs = {"image_encoder": encoder_signature(variant, cameras), "bev_head": head_signature(variant)}
+    return graphs | ({"stereo_feature": stereo_signature(variant, cameras)} if variant.stereo else {})

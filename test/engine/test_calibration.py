@@ -1,0 +1,56 @@
+"""Frames for exports: what is of another rig is refused before anything is measured on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flashocc_ros.data.folder import FolderSet
+from flashocc_ros.engine import calibration
+from flashocc_ros.engine.calibration import check_cameras, check_rig, first_frame, frame_table, standing_table
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.model.variants import get_variant
+from flashocc_ros.structures import CameraRig
+
+BAG = Path("drive")
+
+
+@pytest.fixture
+def frame(rig: CameraRig) -> FolderSet:
+    images = [np.zeros((900, 1600, 3), np.uint8) for _ in rig.names]
+    return FolderSet(images, rig, np.tile(np.eye(4), (6, 1, 1)), 1)
+
+
+def test_pictures_of_their_calibration_are_taken(frame: FolderSet) -> None:
+    check_rig(frame, BAG)
+    check_cameras(frame, BAG, 6)
+
+
+def test_pictures_of_another_size_than_their_calibration_are_refused(frame: FolderSet) -> None:
+    halved = replace(frame, images=[image[::2, ::2] for image in frame.images])
+    with pytest.raises(ConfigError, match=r"principal point \(800, 450\) of camera camera_0 .* 800x450: .*K"):
+        check_rig(halved, BAG)
+
+
+def test_frames_of_another_number_of_cameras_are_refused(frame: FolderSet) -> None:
+    with pytest.raises(ConfigError, match=r"drive is of a rig with 6 cameras, the engine is for 4: .*--cameras 6"):
+        check_cameras(frame, BAG, 4)
+
+
+def test_a_recording_without_a_frame_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "read_frames", lambda path: iter(()))
+    with pytest.raises(ConfigError, match="drive holds no complete frame; record"):
+        first_frame(BAG)
+
+
+def test_the_table_of_a_frame_knows_the_size_of_its_pictures(frame: FolderSet, rig: CameraRig) -> None:
+    """The same cameras with pictures of half the size see the same cells."""
+    variant = get_variant("flashocc-r50-M0")
+    scaled = CameraRig(rig.names, rig.intrinsics * np.array([0.5, 0.5, 1])[:, None], rig.base_from_camera)
+    halved = replace(frame, images=[image[::2, ::2] for image in frame.images], rig=scaled)
+    table, expected = frame_table(variant, halved), standing_table(variant, rig)
+    assert abs(len(table.point_index) - len(expected.point_index)) < 0.001 * len(expected.point_index)
+    assert len(np.setxor1d(table.cell_index, expected.cell_index)) < 0.01 * len(expected.cell_index)
