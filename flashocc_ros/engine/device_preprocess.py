@@ -21,16 +21,12 @@ from flashocc_ros.preprocess import MEAN, STD, ImageTransform
 
 
 class DevicePreprocessor:
-    """Uploads source pictures and computes the network input on one device.
-
-    Pinned host memory is kept per camera and picture size, so that the copies run without waiting for each other.
-    """
+    """Uploads source pictures and computes the network input on one device."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         # nvJPEG comes with torchvision; the libraries of both must fit, which only its import can tell.
         self.decodes_jpeg = device.type == "cuda" and importlib.util.find_spec("torchvision") is not None
-        self._staging: dict[tuple[int, tuple[int, ...]], Tensor] = {}
         self._mean = torch.as_tensor(MEAN, device=device)[:, None, None]
         self._scale = torch.as_tensor(np.float32(1) / STD, device=device)[:, None, None]
 
@@ -50,7 +46,7 @@ class DevicePreprocessor:
             except RuntimeError as error:
                 raise ImageError(f"a JPEG of this set cannot be decoded on the GPU ({error}); it is dropped") from error
             return planes
-        return [self._upload(i, image).permute(2, 0, 1) for i, image in enumerate(decoded(images))]
+        return [self._upload(image).permute(2, 0, 1) for image in decoded(images)]
 
     def _one(self, source: Tensor, transform: ImageTransform) -> Tensor:
         height, width = transform.size
@@ -61,14 +57,12 @@ class DevicePreprocessor:
         planes = functional.pad(planes, (0, 0, height - planes.shape[1], 0))
         return (planes - self._mean) * self._scale
 
-    def _upload(self, camera: int, image: npt.NDArray[np.uint8]) -> Tensor:
+    def _upload(self, image: npt.NDArray[np.uint8]) -> Tensor:
+        host = torch.from_numpy(np.ascontiguousarray(image))
         if self._device.type != "cuda":
-            return torch.from_numpy(np.ascontiguousarray(image)).to(self._device)
-        key = (camera, image.shape)
-        if key not in self._staging:
-            self._staging[key] = torch.empty(image.shape, dtype=torch.uint8, pin_memory=True)
-        self._staging[key].numpy()[:] = image
-        return self._staging[key].to(self._device, non_blocking=True)
+            return host.to(self._device)
+        # torch keeps pinned blocks for reuse, each only once the copies out of it are done.
+        return host.pin_memory().to(self._device, non_blocking=True)
 
 
 def _resized(planes: Tensor, size: tuple[int, int]) -> Tensor:

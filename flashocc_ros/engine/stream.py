@@ -46,7 +46,8 @@ class DeviceStream:
             work()
         self._cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self._cuda):
+        # Other threads may allocate device memory meanwhile; only this one's calls belong to the graph.
+        with torch.cuda.graph(graph, stream=self._cuda, capture_error_mode="thread_local"):
             work()
 
         def replay() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,7 @@ class TensorRTBackend(OnnxBackend):
 
     name = "tensorrt"
     precisions = ("fp32", "fp16", "int8")
+    gives_logits = False
 
     def __init__(
         self,
@@ -78,14 +80,7 @@ class TensorRTBackend(OnnxBackend):
         for module, remedy in (("tensorrt", "install TensorRT 10 or 11"), ("torch", "install PyTorch with CUDA")):
             if importlib.util.find_spec(module) is None:
                 return f"engine tensorrt needs the Python module {module}: {remedy}, or choose engine openvino"
-        import torch
-
-        if not torch.cuda.is_available():
-            return (
-                "engine tensorrt found no usable NVIDIA GPU (torch.cuda.is_available() is False): check `nvidia-smi`, "
-                "update the driver if it is older than the CUDA of PyTorch, or choose engine openvino"
-            )
-        return None
+        return gpu_problem()
 
     def describe(self) -> str:
         import torch
@@ -104,6 +99,9 @@ class TensorRTBackend(OnnxBackend):
         for graph in self.graphs:
             if graph != "bev_key":  # an output of the head's engine
                 self._engine(graph, cameras)
+
+    def synchronize(self) -> None:
+        self._stream.synchronize()
 
     def preprocess(self, images: Sequence[Picture], transforms: Sequence[ImageTransform]) -> Any:
         with self._stream():
@@ -141,7 +139,7 @@ class TensorRTBackend(OnnxBackend):
         with self._stream():
             if self._table is None or self._table[0] is not table:
                 self._table = (table, pooler.to_device(table, self.device))
-            depth, context = encoded.depth.float(), encoded.context.float()
+            depth, context = (self._tensor(array).float() for array in (encoded.depth, encoded.context))
             return pooler.pool(depth, context, self._table[1], volumetric=self.variant.volumetric)
 
     def kept(self, array: Any) -> torch.Tensor:
@@ -150,17 +148,23 @@ class TensorRTBackend(OnnxBackend):
         return result
 
     def fetched(self, array: Any) -> npt.NDArray[Any]:
-        # Copies of the stream end before the array is read; the copy also frees the buffer for the next frame.
+        import torch
+
+        # A copy to pinned memory does not block; it ends before the array is read, and frees the buffer for the next
+        # frame.
         with self._stream():
-            host = array.to("cpu", copy=True)
+            host = torch.empty(array.shape, dtype=array.dtype, pin_memory=self.device.type == "cuda")
+            host.copy_(array, non_blocking=True)
         self._stream.synchronize()
         result: npt.NDArray[Any] = (host.float() if host.is_floating_point() else host).numpy()
         return result
 
-    def engine_only_ms(self, cameras: int, repeats: int = 50) -> dict[str, float]:
-        """Median GPU time of each engine alone, by CUDA events, with whatever lies in its buffers."""
+    def engine_only_ms(self, cameras: int, repeats: int = 50) -> dict[str, float] | None:
+        """By CUDA events, with whatever lies in the buffers of each engine."""
         import torch
 
+        if self.device.type != "cuda":
+            return None
         result = {}
         for graph in self.meta.graphs:
             if graph == "fused":
@@ -178,13 +182,24 @@ class TensorRTBackend(OnnxBackend):
             result[graph] = float(np.median(times))
         return result
 
+    def _tensor(self, array: Any) -> torch.Tensor:
+        import torch
+
+        return torch.as_tensor(array, device=self.device)
+
     def _engine(self, graph: str, cameras: int) -> tuple[TensorRtEngine, Callable[[], None]]:
         key = (graph, cameras if graph in PER_CAMERA_GRAPHS else 0)
         if key not in self._engines:
-            from flashocc_ros.engine.tensorrt_runtime import TensorRtEngine
+            from flashocc_ros.engine.tensorrt_runtime import ForeignEngineError, TensorRtEngine
 
             shapes = self._shapes(graph, key[1])
-            engine = TensorRtEngine(self._serialized(graph, shapes), self._trt, self.device, shapes)
+            try:
+                engine = TensorRtEngine(self._serialized(graph, shapes), self._trt, self.device, shapes)
+            except ForeignEngineError as error:
+                # The driver, for one, is not part of the key.
+                logger.warning("engine cache: %s; building it again", error)
+                serialized = self._serialized(graph, shapes, replace=True)
+                engine = TensorRtEngine(serialized, self._trt, self.device, shapes)
             self._engines[key] = engine, self._stream.captured(lambda: engine.run(self._stream.handle))
         return self._engines[key]
 
@@ -194,7 +209,7 @@ class TensorRTBackend(OnnxBackend):
             for tensor in self.meta.graphs[graph].inputs
         }
 
-    def _serialized(self, graph: str, shapes: dict[str, tuple[int, ...]]) -> bytes:
+    def _serialized(self, graph: str, shapes: dict[str, tuple[int, ...]], *, replace: bool = False) -> bytes:
         """The engine out of the cache; built and kept when it is not there for this GPU and TensorRT."""
         from flashocc_ros.engine.tensorrt_build import build_engine
 
@@ -212,8 +227,29 @@ class TensorRTBackend(OnnxBackend):
             logger.info("building the TensorRT engine of %s %s; this takes minutes once", self.variant.name, graph)
             (folder / "engine.plan").write_bytes(build_engine(self.folder / source.file, self._trt, shapes))
 
-        entry = cached(self.cache_dir, CacheKey("tensorrt", self.variant.name, parts), build)
+        entry = cached(self.cache_dir, CacheKey("tensorrt", self.variant.name, parts), build, replace=replace)
         return (entry / "engine.plan").read_bytes()
+
+
+def gpu_problem() -> str | None:
+    """Why PyTorch cannot use a GPU here, with the remedy; None when it can."""
+    import torch
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return None
+    if torch.version.cuda is None:
+        return (
+            f"engine tensorrt needs PyTorch with CUDA, this is {torch.__version__}: install a CUDA build of it, or "
+            "choose engine openvino"
+        )
+    # A driver that is too old is explained in a warning, with both versions.
+    reason = f" ({' '.join(str(said[0].message).split())})" if said else ""
+    return (
+        f"engine tensorrt found no usable NVIDIA GPU{reason}: check `nvidia-smi`, update the driver if it is too old "
+        f"for CUDA {torch.version.cuda} of PyTorch, or choose engine openvino"
+    )
 
 
 def _pooler(device_type: str) -> ModuleType:

@@ -51,11 +51,31 @@ def make_logger(trt: ModuleType) -> Any:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
                 self.errors.append(message)
             elif severity == trt.ILogger.Severity.WARNING:
+                # A driver that is too old is a mere warning, and the only hint at why nothing works after it.
+                if "CUDA initialization" in message:
+                    self.errors.append(message)
                 logger.info("TensorRT: %s", message)
             else:
                 logger.debug("TensorRT: %s", message)
 
     return Forward()
+
+
+def created(trt: ModuleType, kind: str, log: Any) -> Any:
+    """A ``Builder`` or ``Runtime``.
+
+    Raises:
+        EngineError: TensorRT cannot use this driver or GPU. Its Python module says so with a bare TypeError.
+    """
+    try:
+        return getattr(trt, kind)(log)
+    except (TypeError, RuntimeError) as error:
+        said = " / ".join(log.errors[-3:] or [str(error)])
+        raise EngineError(
+            f"TensorRT {trt.__version__} cannot start here (it said: {' '.join(said.split())}); the NVIDIA driver is "
+            "missing or too old for it: compare `nvidia-smi` with the release notes, update the driver, or choose "
+            "engine openvino"
+        ) from error
 
 
 def build_engine(
@@ -80,7 +100,7 @@ def build_engine(
             failed; the message says what TensorRT said.
     """
     log = make_logger(trt)
-    builder = trt.Builder(log)
+    builder = created(trt, "Builder", log)
     # Flag values differ between releases; 11 knows only strongly typed networks and may drop the flag one day.
     strongly_typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if strongly_typed is None else 1 << int(strongly_typed))

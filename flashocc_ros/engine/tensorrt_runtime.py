@@ -13,8 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flashocc_ros.engine.tensorrt_build import make_logger
+from flashocc_ros.engine.tensorrt_build import created, make_logger
 from flashocc_ros.errors import EngineError
+
+
+class ForeignEngineError(EngineError):
+    """A serialized engine that this TensorRT or this GPU does not take."""
 
 
 class TensorRtEngine:
@@ -45,10 +49,10 @@ class TensorRtEngine:
         """
         self._log = make_logger(trt)
         # Runtime, engine and context must outlive each other in this order; all are kept.
-        self._runtime = trt.Runtime(self._log)
+        self._runtime = created(trt, "Runtime", self._log)
         self._engine = self._runtime.deserialize_cuda_engine(serialized)
         if self._engine is None:
-            raise EngineError(
+            raise ForeignEngineError(
                 f"TensorRT {trt.__version__} cannot load the engine (it said: {self._said()}); it was built for "
                 "another TensorRT version or GPU: run `flashocc build` on this machine"
             )
@@ -77,7 +81,8 @@ class TensorRtEngine:
                     f"no GPU memory for tensor {name} {shape} {dtype}; free memory on {device}"
                 ) from error
             (self.inputs if is_input[name] else self.outputs)[name] = buffer
-            self._context.set_tensor_address(name, buffer.data_ptr())
+            if not self._context.set_tensor_address(name, buffer.data_ptr()):
+                raise EngineError(f"TensorRT does not take the address of {name} (it said: {self._said()})")
 
     def run(self, stream_handle: int) -> None:
         """Enqueue the engine on a CUDA stream; returns before it has finished.

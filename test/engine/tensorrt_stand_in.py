@@ -50,7 +50,7 @@ NUMPY = {
 def make_tensorrt(major: int) -> Any:
     """A namespace that can stand where the module ``tensorrt`` stands; ``.calls`` lists what was called."""
     calls: list[tuple[str, Any]] = []
-    behaviour = SimpleNamespace(build_error=None, context_error=None, run_error=None)
+    behaviour = SimpleNamespace(start_error=None, build_error=None, context_error=None, run_error=None)
 
     # Release 10 still names explicit batch and numbers strongly typed 1; in 11 only strongly typed is left.
     flags = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1} if major == 10 else {"STRONGLY_TYPED": 0}
@@ -62,6 +62,12 @@ def make_tensorrt(major: int) -> Any:
 
         def __init__(self) -> None:
             self.ready = True
+
+    def start(log: ILogger) -> None:
+        """What both releases do where the driver is too old: a warning, then a bare TypeError."""
+        if behaviour.start_error:
+            log.log(Severity.WARNING, behaviour.start_error)
+            raise TypeError("pybind11::init(): factory function returned nullptr")
 
     class Network:
         def __init__(self, flag_bits: int) -> None:
@@ -119,6 +125,7 @@ def make_tensorrt(major: int) -> Any:
     class Builder:
         def __init__(self, log: ILogger) -> None:
             assert log.ready
+            start(log)
             self._log = log
 
         def create_network(self, flag_bits: int = 0) -> Network:
@@ -212,6 +219,7 @@ def make_tensorrt(major: int) -> Any:
 
     class Runtime:
         def __init__(self, log: ILogger) -> None:
+            start(log)
             self._log = log
 
         def deserialize_cuda_engine(self, serialized: bytes) -> Engine | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import torch
 from engine_helpers import rig_table, ring_rig
 from tensorrt_stand_in import make_tensorrt
 
+from flashocc_ros.engine.backend import Encoded
+from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.export import export
 from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
+from flashocc_ros.engine.poolers import numba_pooler
 from flashocc_ros.engine.select import open_backend
-from flashocc_ros.engine.tensorrt_backend import TensorRTBackend
+from flashocc_ros.engine.tensorrt_backend import TensorRTBackend, gpu_problem
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry.ego_motion import bev_warp_grid
 from flashocc_ros.model.variants import get_variant
@@ -98,6 +103,33 @@ def test_engine_of_another_release_is_built_again(exported: Path, tmp_path: Path
         assert [call for call in trt.calls if call[0] == "create_network"]
 
 
+def test_an_engine_this_release_does_not_take_is_built_again_and_said(
+    backend: Any, exported: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cache finds it sound: only TensorRT can tell."""
+    backend.prepare(CAMERAS)
+    for plan in tmp_path.glob("tensorrt-*/engine.plan"):
+        plan.write_bytes(b"of another driver")
+        entry = json.loads((plan.parent / "entry.json").read_text())
+        entry["files"]["engine.plan"] = {"sha256": file_sha256(plan), "bytes": plan.stat().st_size}
+        (plan.parent / "entry.json").write_text(json.dumps(entry))
+    trt = make_tensorrt(int(backend.describe().split()[1].split(".")[0]))
+    with caplog.at_level("WARNING"):
+        WithoutGpu(VARIANT, export_dir=exported, cache_dir=tmp_path, device="cpu", tensorrt=trt).prepare(CAMERAS)
+    assert "magic tag" in caplog.text
+    assert "building it again" in caplog.text
+    assert [call for call in trt.calls if call[0] == "create_network"]
+
+
+def test_pooling_takes_arrays_of_the_host(backend: Any) -> None:
+    given = scene()
+    rng = np.random.default_rng(0)
+    depth = rng.random(given["table"].frustum_shape, np.float32)
+    context = rng.random((CAMERAS, VARIANT.lift_channels, *depth.shape[2:]), np.float32)
+    expected = numba_pooler.pool(depth, context, given["table"])
+    np.testing.assert_allclose(backend.pool(Encoded(depth, context), given["table"]), expected, atol=1e-4)
+
+
 def test_wrong_shape_is_refused(backend: Any) -> None:
     pixels = torch.zeros(CAMERAS, 3, *VARIANT.input_size)
     with pytest.raises(InputError, match=r"camera_params has shape \(2, 5\)"):
@@ -116,6 +148,24 @@ def test_closed_backend_holds_no_buffers(backend: Any) -> None:
     engines = [engine for engine, _ in backend._engines.values()]
     backend.close()
     assert all(not engine.inputs and not engine.outputs for engine in engines)
+
+
+def test_pytorch_without_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert "install a CUDA build" in str(gpu_problem())
+
+
+def test_an_old_driver_is_named_with_what_pytorch_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_available() -> bool:
+        warnings.warn("The NVIDIA driver on your system is too old (found version 11040).", stacklevel=1)
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    problem = str(gpu_problem())
+    assert "found version 11040" in problem
+    assert "update the driver if it is too old for CUDA 13.0" in problem
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

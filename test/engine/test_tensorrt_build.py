@@ -81,6 +81,12 @@ def test_failed_build_says_what_to_do(trt: Any, tmp_path: Path, said: str, remed
     assert said in str(error.value)
 
 
+def test_a_driver_that_is_too_old_is_explained(trt: Any, tmp_path: Path) -> None:
+    trt.behaviour.start_error = "CUDA initialization failure with error: 35"
+    with pytest.raises(EngineError, match=r"error: 35\); the NVIDIA driver is missing or too old .*update the driver"):
+        build_engine(linear_graph(tmp_path / "a.onnx"), trt)
+
+
 def test_missing_module_is_explained() -> None:
     with pytest.raises(EngineError, match="install TensorRT 10 or 11"):
         import_tensorrt("tensorrt_that_does_not_exist")

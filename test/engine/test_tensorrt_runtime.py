@@ -56,6 +56,13 @@ def test_engine_of_another_release_is_refused(tmp_path: Path) -> None:
         TensorRtEngine(built, make_tensorrt(11), CPU)
 
 
+def test_a_driver_that_is_too_old_is_explained(trt: Any, tmp_path: Path) -> None:
+    built = build_engine(linear_graph(tmp_path / "a.onnx"), trt)
+    trt.behaviour.start_error = "CUDA initialization failure with error: 35"
+    with pytest.raises(EngineError, match="driver is missing or too old"):
+        TensorRtEngine(built, trt, CPU)
+
+
 def test_damaged_engine_is_refused(trt: Any) -> None:
     with pytest.raises(EngineError, match="magic tag"):
         TensorRtEngine(b"not an engine", trt, CPU)
