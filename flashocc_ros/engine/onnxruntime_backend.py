@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.engine.cache import default_root
 from flashocc_ros.engine.labels_kernel import labels_from_planes
 from flashocc_ros.engine.meta import LOGITS
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
@@ -35,7 +36,10 @@ class OnnxRuntimeBackend(OnnxBackend):
     """See ``OnnxBackend``.
 
     Args:
-        provider: "cpu", "cuda" or "tensorrt"; None takes CUDA when the installed onnxruntime has it.
+        provider: "cpu", "cuda" or "tensorrt"; None takes CUDA when it works here.
+
+    Raises:
+        EngineError: the provider is not part of this onnxruntime, or its libraries or its GPU are missing.
     """
 
     name = "onnxruntime"
@@ -47,7 +51,7 @@ class OnnxRuntimeBackend(OnnxBackend):
         super().__init__(variant, checkpoint, **options)
         import onnxruntime
 
-        available = onnxruntime.get_available_providers()
+        available, asked = onnxruntime.get_available_providers(), provider is not None
         if provider is None:
             provider = "cuda" if PROVIDERS["cuda"] in available else "cpu"
         if PROVIDERS.get(provider) not in available:
@@ -55,7 +59,7 @@ class OnnxRuntimeBackend(OnnxBackend):
                 f"this onnxruntime has no provider {provider!r}, only {', '.join(available)}; install onnxruntime-gpu "
                 "for cuda and tensorrt"
             )
-        self.provider = provider
+        self.provider, self._asked = provider, asked
         self._files = {name: self.folder / graph.file for name, graph in self.meta.graphs.items()}
         self._sessions: dict[str, Any] = {}
 
@@ -63,7 +67,7 @@ class OnnxRuntimeBackend(OnnxBackend):
     def on_files(cls, variant: Variant, files: dict[str, Path]) -> OnnxRuntimeBackend:
         """A float32 CPU backend on graph files that have no ``meta.json`` yet, for calibration during an export."""
         backend = cls.__new__(cls)
-        backend.variant, backend.precision, backend.provider = variant, "fp32", "cpu"
+        backend.variant, backend.precision, backend.provider, backend._asked = variant, "fp32", "cpu", True
         backend.observer, backend._files, backend._sessions = None, files, {}
         return backend
 
@@ -120,11 +124,33 @@ class OnnxRuntimeBackend(OnnxBackend):
                 session = onnxruntime.InferenceSession(model, options, providers=self._providers())
             except Exception as error:  # onnxruntime raises bare C++ exceptions of many types
                 raise EngineError(f"onnxruntime cannot load {source}: {str(error).splitlines()[0]}") from error
+            self._check_provider(session.get_providers())
             self._sessions[graph] = session
         return self._sessions[graph]
 
-    def _providers(self) -> list[str]:
+    def _providers(self) -> list[Any]:
+        if self.provider == "tensorrt":
+            return [(PROVIDERS["tensorrt"], self._tensorrt_options()), PROVIDERS["cpu"]]
         return list(dict.fromkeys([PROVIDERS[self.provider], PROVIDERS["cpu"]]))
+
+    def _tensorrt_options(self) -> dict[str, Any]:
+        """Engines are kept by onnxruntime itself, which names them after graph, GPU and TensorRT version."""
+        root = (default_root() if self.cache_dir is None else self.cache_dir) / "onnxruntime-tensorrt"
+        root.mkdir(parents=True, exist_ok=True)
+        return {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(root)}
+
+    def _check_provider(self, active: list[str]) -> None:
+        """onnxruntime goes on with the CPU when a provider does not start; what is said must stay true."""
+        if PROVIDERS[self.provider] in active:
+            return
+        problem = (
+            f"onnxruntime could not start its provider {self.provider}: a driver or library it needs is missing or too "
+            "old, check `nvidia-smi`"
+        )
+        if self._asked:
+            raise EngineError(f"{problem}, or use provider cpu")
+        logger.warning("%s; the CPU is used", problem)
+        self.provider = "cpu"
 
 
 def _head(model: Any, graph: str) -> Any:

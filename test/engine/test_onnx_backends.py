@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from flashocc_ros.engine.backend import Backend, HeadOutput
+from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.calibration import nominal_rig, read_frames, standing_table
+from flashocc_ros.engine.openvino_backend import stream_count
 from flashocc_ros.engine.select import backend_class, open_backend
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry import bev_warp_grid, camera_params
@@ -162,6 +165,50 @@ def test_a_damaged_engine_in_the_cache_is_built_again_and_said(cache: Path, capl
         result = run(opened("openvino", "synthetic-tiny", cache), nominal_rig(6))
     assert "engine.blob is not the file that was written; building it again" in caplog.text
     assert result.labels.shape == (200, 200, 16)
+
+
+def test_an_engine_openvino_does_not_take_is_built_again_and_said(
+    cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cache finds it sound: only OpenVINO can tell."""
+    opened("openvino", "synthetic-tiny", cache).prepare(6)
+    for blob in cache.glob("openvino-synthetic-tiny-*/engine.blob"):
+        blob.write_bytes(b"of another build")
+        entry = json.loads((blob.parent / "entry.json").read_text())
+        entry["files"]["engine.blob"] = {"sha256": file_sha256(blob), "bytes": blob.stat().st_size}
+        (blob.parent / "entry.json").write_text(json.dumps(entry))
+    with caplog.at_level("WARNING"):
+        result = run(opened("openvino", "synthetic-tiny", cache), nominal_rig(6))
+    assert "building it again" in caplog.text
+    assert result.labels.shape == (200, 200, 16)
+
+
+@pytest.mark.parametrize(("cameras", "threads", "streams"), [(6, 2, 2), (1, 8, 1), (3, 2, 1), (6, 8, 2), (6, 1, 1)])
+def test_cameras_are_dealt_to_streams_that_end_together(cameras: int, threads: int, streams: int) -> None:
+    assert stream_count(cameras, threads) == streams
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_provider_that_does_not_start_is_never_claimed(
+    cache: Path, asked: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """onnxruntime itself goes on with the CPU and only logs it."""
+    import onnxruntime
+
+    from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
+
+    present = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: present)
+    provider = "cuda" if asked else None
+    backend = OnnxRuntimeBackend(get_variant("synthetic-tiny"), None, cache_dir=cache, provider=provider)
+    if asked:
+        with pytest.raises(EngineError, match="could not start its provider cuda"):
+            backend.prepare(6)
+        return
+    with caplog.at_level("WARNING"):
+        backend.prepare(6)
+    assert "the CPU is used" in caplog.text
+    assert "on cpu" in backend.describe()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
