@@ -36,7 +36,7 @@ def bench(
 
     from flashocc_ros.engine.bench import ReferencePipeline
     from flashocc_ros.engine.bench import bench as measure
-    from flashocc_ros.engine.calibration import read_frames
+    from flashocc_ros.engine.calibration import first_frame
     from flashocc_ros.engine.select import find_checkpoint
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.model.variants import get_variant
@@ -46,7 +46,7 @@ def bench(
         raise ConfigError(f"unknown baseline {baseline!r}; choose none or reference")
     row = get_variant(variant)
     reference = ReferencePipeline(row, find_checkpoint(row, checkpoint)) if baseline == "reference" else None
-    frame = None if frames is None else next(read_frames(frames))
+    frame = None if frames is None else first_frame(frames)
     predictor = Predictor(row, checkpoint, engine, precision, cache_dir=cache_dir)
     with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
         task = bar.add_task(f"measuring {row.name}", total=runs)
@@ -66,6 +66,8 @@ def _text(report: dict[str, Any]) -> str:
     if "baseline" in report:
         rows["reference"] = report["baseline"]
     lines += [f"{name:<16}{row['cpu_ms']:>10.1f}{row['wall_ms']:>10.1f}" for name, row in rows.items()]
+    if "device_ms" in report:
+        lines.append("on the device: " + ", ".join(f"{g} {ms:.2f} ms" for g, ms in report["device_ms"].items()))
     if "ratio" in report:
         ratio = report["ratio"]
         lines.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from typing import Any
 
@@ -66,8 +67,18 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
+def _show_engine_log() -> None:
+    """Which engine was chosen and why, and what is built, on stderr: building takes minutes and is never silent."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("flashocc_ros.engine")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+
+
 def main() -> None:
     """Run the command line; errors of this package become one line and exit code 1."""
+    _show_engine_log()
     try:
         app()
     except FlashOccError as error:

@@ -76,6 +76,7 @@ class Backend(ABC):
     Attributes:
         name: short engine name, e.g. ``"torch"``.
         decodes_jpeg: whether ``preprocess`` takes JPEG files faster than decoded pictures.
+        gives_logits: whether ``head`` can return its logits.
         precisions: what ``precision`` may be.
         variant: the network that is loaded.
 
@@ -85,6 +86,7 @@ class Backend(ABC):
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    gives_logits: ClassVar[bool] = True
     decodes_jpeg: bool = False
     variant: Variant
 
@@ -147,6 +149,14 @@ class Backend(ABC):
     def nbytes(self, array: Any) -> int:
         """Memory of one cached array of the engine's own kind, in bytes."""
         return int(array.nbytes)
+
+    def synchronize(self) -> None:
+        """Wait for work that earlier calls left running; the default leaves none."""
+        return None
+
+    def engine_only_ms(self, cameras: int) -> dict[str, float] | None:
+        """Median milliseconds of each graph alone by the device's own clock; None where it has none."""
+        return None
 
     @abstractmethod
     def describe(self) -> str:

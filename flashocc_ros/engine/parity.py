@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from flashocc_ros.data.folder import FolderSet
 from flashocc_ros.engine.backend import Backend, Encoded
-from flashocc_ros.engine.calibration import SOURCE_HW, Frame, nominal_rig, read_frames
-from flashocc_ros.engine.meta import load_export
+from flashocc_ros.engine.calibration import SOURCE_HW, Frame, check_rig, nominal_rig, read_frames
+from flashocc_ros.engine.fused import fused_tables
+from flashocc_ros.engine.meta import ExportMeta, load_export
 from flashocc_ros.engine.select import backend_class, find_checkpoint
+from flashocc_ros.engine.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.model.variants import Variant, get_variant
@@ -25,7 +27,7 @@ VOXEL_AGREEMENT = {"fp32": 0.9999, "fp16": 0.99, "int8": 0.95}
 """Least share of voxels with the label of PyTorch, by precision of the export."""
 
 POOLING_TOLERANCE = 1e-5
-ENGINES = ("openvino", "onnxruntime")
+ENGINES = ("tensorrt", "openvino", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class ExportParity:
         lines = [f"{self.folder}: {self.variant}, {self.precision}, {self.frames} frame(s)"]
         for engine in self.engines:
             lines.append(engine.engine)
-            lines.append(f"  {'stage':<11}{'tensor':<15}{'max error':>12}{'mean error':>12}{'std':>12}")
+            if engine.stages:
+                lines.append(f"  {'stage':<11}{'tensor':<15}{'max error':>12}{'mean error':>12}{'std':>12}")
             lines += [
                 f"  {s.stage:<11}{s.tensor:<15}{s.max_error:>12.3g}{s.mean_error:>12.3g}{s.spread:>12.3g}"
                 for s in engine.stages
@@ -138,9 +141,7 @@ def compare_export(
     classes = [cls for cls in map(backend_class, engines) if cls.unavailable() is None]
     if not classes:
         raise ConfigError(f"none of {', '.join(engines)} is installed here; pip install 'flashocc_ros[openvino]'")
-    sets = [_noise()] if frames is None else list(islice(read_frames(frames), max_frames))
-    if not sets:
-        raise ConfigError(f"{frames} holds no complete frame")
+    sets: list[Frame] = [_noise()] if frames is None else _recorded(frames, max_frames)
     reference = TorchBackend(row, checkpoint, device="cpu", fold=False)
     results = []
     for cls in classes:
@@ -151,14 +152,40 @@ def compare_export(
         agreement = min(c.agreement for c in comparisons)
         results.append(EngineParity(backend.describe(), worst, agreement, VOXEL_AGREEMENT[meta.precision]))
         backend.close()
+    if meta.tree is not None and "onnxruntime" in engines:
+        calibration = "of the nominal rig (give --images of yours)" if frames is None else f"in {frames}"
+        results.append(_fused(folder, meta, comparisons, calibration))
     return ExportParity(folder, row.name, meta.precision, len(sets), tuple(results))
 
 
+def _fused(folder: Path, meta: ExportMeta, comparisons: Sequence[_Comparison], calibration: str) -> EngineParity:
+    """The single graph on onnxruntime, fed with what PyTorch was fed with."""
+    import onnxruntime
+
+    path = folder / meta.graphs["fused"].file
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    agreements = []
+    for comparison in comparisons:
+        inputs = comparison.inputs | fused_tables(meta, comparison.table, calibration)
+        (labels,) = session.run(["labels"], inputs)
+        agreements.append(float((labels == comparison.expected).mean()))
+    engine = f"fused graph, onnxruntime {onnxruntime.__version__} on cpu, {meta.precision}"
+    return EngineParity(engine, (), min(agreements), VOXEL_AGREEMENT[meta.precision])
+
+
 class _Comparison:
-    """One frame, and for temporal variants the same pictures seen again half a metre further on."""
+    """One frame, and for temporal variants the same pictures seen again half a metre further on.
+
+    Attributes:
+        stages: what differs where.
+        agreement: share of equal labels, the engine running end to end.
+        expected: labels of PyTorch.
+        table: of the frame's calibration.
+        inputs: what the network was fed with, by the names of the exported graphs.
+    """
 
     def __init__(self, variant: Variant, reference: Backend, backend: Backend, frame: Frame) -> None:
-        self.variant, self.stages = variant, list[StageError]()
+        self.variant, self.backend, self.stages = variant, backend, list[StageError]()
         transforms = [image_transform(image.shape[:2], variant) for image in frame.images]
         rotation, translation = np.stack([t.post_rot for t in transforms]), np.stack([t.post_tran for t in transforms])
         geometry = (frame.rig.base_from_camera, frame.rig.intrinsics, rotation, translation, np.eye(3))
@@ -168,17 +195,18 @@ class _Comparison:
         pixels = _array(reference.preprocess(frame.images, transforms))
         own_pixels = backend.preprocess(frame.images, transforms)
         self._note("preprocess", "pixels", pixels, own_pixels)
-        stereo, own_stereo = None, None
+        stereo, torch_stereo, own_stereo = None, None, None
         if variant.stereo:
             moved = np.tile(_forward(0.5), (frame.rig.num_cameras, 1, 1))
             pose = np.linalg.inv(frame.rig.base_from_camera) @ moved @ frame.rig.base_from_camera
             grid = stereo_grid(variant, pose, frame.rig.intrinsics, rotation, translation)
-            stereo = _array(reference.stereo_feature(pixels)), grid
+            torch_stereo = reference.stereo_feature(pixels), grid
+            stereo = _array(torch_stereo[0]), grid
             own_stereo = backend.stereo_feature(own_pixels), grid
             self._note("encoder", "first_feature", stereo[0], own_stereo[0])
-        own = reference.encode(pixels, numbers, stereo)
+        own = reference.encode(pixels, numbers, torch_stereo)
         encoded = _arrays(own)
-        given = _arrays(backend.encode(pixels, numbers, stereo))
+        given = backend.encode(pixels, numbers, stereo)
         self._note("encoder", "depth", encoded.depth, given.depth)
         self._note("encoder", "context", encoded.context, given.context)
         bev = _array(reference.pool(own, table))
@@ -187,15 +215,16 @@ class _Comparison:
         key = reference.head(bev, *self._start()).bev_key
         grids = self._past(key)[1]
         expected = reference.head(bev, self._past(key)[0], grids, with_logits=True)
+        self.expected, self.table = expected.labels, table
         history = self._past(_array(key))[0]
+        self.inputs = self._by_name(pixels, numbers, stereo, history, grids)
         if variant.num_history:
             self._warp(reference, backend, bev, history, grids)
-        result = backend.head(bev, history, grids, with_logits=True)
-        for name in ("logits", "heatmap", "reg", "height"):
-            if getattr(expected, name) is not None:
+        result = backend.head(bev, history, grids, with_logits=backend.gives_logits)
+        for name in ("logits", *CENTER_OUTPUTS):
+            if getattr(expected, name) is not None and getattr(result, name) is not None:
                 self._note("head", name, getattr(expected, name), getattr(result, name))
-        decoded = expected.logits.argmax(-1).astype(np.int16)  # type: ignore[union-attr]
-        self._note("decode", "labels", decoded, result.logits.argmax(-1).astype(np.int16))  # type: ignore[union-attr]
+        self._note("decode", "labels", expected.labels, result.labels)
 
         own_bev = backend.pool(backend.encode(own_pixels, numbers, own_stereo), table)
         own_history, _ = self._past(backend.head(own_bev, *self._start()).bev_key)
@@ -222,10 +251,22 @@ class _Comparison:
             for past, grid in zip(history, grids, strict=True)
         ]
         still = np.stack([bev_warp_grid(np.eye(4))] * len(history))
-        expected = backend.head(bev, ready, still, with_logits=True).logits
-        self._note("warp", "logits", expected, backend.head(bev, history, grids, with_logits=True).logits)
+        tensor = "logits" if backend.gives_logits else "labels"
+        expected, got = (
+            getattr(backend.head(bev, maps, where, with_logits=backend.gives_logits), tensor)
+            for maps, where in ((ready, still), (history, grids))
+        )
+        self._note("warp", tensor, expected, got)
+
+    def _by_name(self, pixels: Any, numbers: Any, stereo: Any, history: list[Any], grids: Any) -> dict[str, Any]:
+        given = {"images": pixels, "camera_params": numbers, "grids": grids}
+        if stereo is not None:
+            given |= {"previous_feature": stereo[0], "stereo_grid": stereo[1]}
+        given |= {f"history_{age}": past for age, past in enumerate(history, 1)}
+        return {name: array for name, array in given.items() if array is not None}
 
     def _note(self, stage: str, tensor: str, expected: Any, got: Any) -> None:
+        self.backend.synchronize()
         a, b = _array(expected).astype(np.float64), _array(got).astype(np.float64)
         error = np.abs(a - b)
         self.stages.append(StageError(stage, tensor, float(error.max()), float(error.mean()), float(a.std())))
@@ -251,6 +292,15 @@ def _forward(distance_m: float) -> npt.NDArray[np.float64]:
     pose = np.eye(4)
     pose[0, 3] = distance_m
     return pose
+
+
+def _recorded(path: Path, count: int) -> list[Frame]:
+    frames = list(islice(read_frames(path), count))
+    if not frames:
+        raise ConfigError(f"{path} holds no complete frame; record at least one picture of every camera")
+    for frame in frames:
+        check_rig(frame, path)
+    return frames
 
 
 def _noise() -> FolderSet:

@@ -45,6 +45,12 @@ def test_parity_with_another_variant_is_refused(exported: Path) -> None:
     assert "export of synthetic-tiny, not of synthetic-tiny-4d" in str(done.exception)
 
 
+def test_parity_of_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    done = runner.invoke(app, ["parity", str(tmp_path / "no-export"), "--variant", "synthetic-tiny"])
+    assert isinstance(done.exception, ConfigError)
+    assert "is no folder; write an export there" in str(done.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -1,0 +1,80 @@
+"""What a benchmark counts: a device's work to its end, decoding where it happens, the device's own clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flashocc_ros import Predictor
+from flashocc_ros.engine.backend import Backend, Encoded, HeadOutput
+from flashocc_ros.engine.bench import bench
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.model.variants import get_variant
+
+VARIANT = get_variant("flashocc-r50-M0")
+
+
+class Recorder(Backend):
+    """Computes nothing and notes its calls."""
+
+    name = "recorder"
+    variant = VARIANT
+
+    def __init__(self, decodes_jpeg: bool = False) -> None:
+        self.decodes_jpeg = decodes_jpeg
+        self.calls: list[str] = []
+
+    def prepare(self, cameras: int) -> None:
+        self.calls.append(f"prepare {cameras}")
+
+    def preprocess(self, images: Any, transforms: Any) -> Any:
+        self.calls.append(f"preprocess {type(images[0]).__name__}")
+
+    def encode(self, pixels: Any, camera_params: Any = None, stereo: Any = None) -> Encoded:
+        self.calls.append("encode")
+        return Encoded(None, None)
+
+    def pool(self, encoded: Encoded, table: Any) -> Any:
+        self.calls.append("pool")
+
+    def head(self, bev: Any, history: Any = (), grids: Any = None, *, with_logits: bool = False) -> HeadOutput:
+        self.calls.append("head")
+        return HeadOutput(np.zeros((200, 200, 16), np.uint8))
+
+    def synchronize(self) -> None:
+        self.calls.append("synchronize")
+
+    def engine_only_ms(self, cameras: int) -> dict[str, float] | None:
+        return {"image_encoder": 1.25, "bev_head": 0.5}
+
+    def describe(self) -> str:
+        return "recorder"
+
+
+def measured(backend: Recorder) -> dict[str, Any]:
+    return bench(Predictor(VARIANT, backend=backend), runs=1)
+
+
+def test_every_stage_waits_for_the_device() -> None:
+    backend = Recorder()
+    measured(backend)
+    stages = ["preprocess ndarray", "encode", "pool", "head"]
+    frame = [call for stage in stages for call in (stage, "synchronize")]
+    assert backend.calls == ["prepare 6", *["synchronize", *frame] * 2]
+
+
+def test_an_engine_that_decodes_gets_the_files() -> None:
+    backend = Recorder(decodes_jpeg=True)
+    measured(backend)
+    assert "preprocess bytes" in backend.calls
+
+
+def test_the_device_s_own_times_are_reported() -> None:
+    assert measured(Recorder())["device_ms"] == {"image_encoder": 1.25, "bev_head": 0.5}
+
+
+def test_no_runs_are_refused() -> None:
+    with pytest.raises(ConfigError, match="must be at least 1"):
+        bench(Predictor(VARIANT, backend=Recorder()), runs=0)
