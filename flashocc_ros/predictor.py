@@ -184,8 +184,12 @@ class Predictor:
             timings["total"] = (perf_counter() - begin) * 1e3
             return Occupancy(head.labels, instances, centers, frame.stamp_ns, timings)
 
-    def _check(self, images: Any, rig: CameraRig, odom_from_base: Any, stamp_ns: Any, key_pose: Any) -> _Frame:
+    def _check(self, images: Any, rig: Any, odom_from_base: Any, stamp_ns: Any, key_pose: Any) -> _Frame:
         """Everything the stages need, or one sentence on what is wrong."""
+        if not isinstance(rig, CameraRig):
+            raise InputError(f"rig is {type(rig).__name__}, needs a CameraRig")
+        if not isinstance(images, Sequence | np.ndarray):
+            raise InputError(f"images are {type(images).__name__}, needs a list of one picture per camera")
         if len(images) != rig.num_cameras:
             raise InputError(f"got {len(images)} images for {rig.num_cameras} cameras {list(rig.names)}")
         for name, image in zip(rig.names, images, strict=True):

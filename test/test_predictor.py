@@ -142,7 +142,7 @@ def test_eight_past_frames_streamed_reproduce_the_golden_output(golden: Callable
         axis=1,
         return_counts=True,
     )
-    partner = {}
+    partner: dict[int, tuple[int, int]] = {}
     for (ours, theirs), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):
         partner[ours] = max(partner.get(ours, (0, 0)), (count, theirs))
     agreeing = sum(count for count, _ in partner.values())
@@ -278,6 +278,8 @@ BLACK = np.zeros((198, 352, 3), np.uint8)
     ("change", "message"),
     [
         (swap(0, [BLACK]), "got 1 images for 2 cameras"),
+        (swap(0, None), "images are NoneType"),
+        (swap(1, None), "rig is NoneType, needs a CameraRig"),
         (swap(0, [BLACK, BLACK.astype(np.float32)]), "camera camera1: the image is float32"),
         (swap(0, [BLACK, BLACK[..., 0]]), r"camera camera1: the image is uint8 \(198, 352\)"),
         (swap(0, [BLACK, BLACK[:0]]), "352x0 pixels is empty"),
