@@ -55,6 +55,14 @@ def test_turning_left_by_90_degrees_brings_what_was_ahead_to_the_right() -> None
     assert np.unravel_index(warped.argmax(), warped.shape) == (50, 100)
 
 
+def test_a_mirrored_map_moves_the_other_way() -> None:
+    bev = np.zeros((200, 200), np.float32)
+    bev[100, 150] = 1
+    mirror_x = np.diag([-1.0, 1.0, 1.0])
+    warped = _warp(bev, bev_warp_grid(np.linalg.inv(_pose(x_m=4)), mirror_x))
+    assert np.unravel_index(warped.argmax(), warped.shape) == (100, 160)
+
+
 def test_places_the_past_did_not_cover_are_zero() -> None:
     warped = _warp(np.ones((200, 200), np.float32), bev_warp_grid(np.linalg.inv(_pose(x_m=8))))
     assert warped[:, :180] == pytest.approx(1, abs=1e-4)
