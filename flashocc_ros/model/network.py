@@ -99,11 +99,16 @@ class FlashOcc(nn.Module):
         return volume if self.variant.volumetric else volume.transpose(1, 2).flatten(1, 2)
 
     def preprocess_bev(self, bev: Tensor) -> Tensor:
-        """The map as it is cached, warped and concatenated; the input itself where the variant has no such net."""
+        """The map as it is cached, warped and concatenated; the input itself where the variant has no such net.
+
+        A stem reads x / sqrt(1 + |x|) of the sums x: near the vehicle hundreds of points fall into a cell, far away a
+        few, and a thin network learns both only at one scale.
+        """
         if self.pre_process_net is None:
             return bev
-        out = self.pre_process_net(bev)
-        return out if self.variant.stem_channels else out[-1]
+        if self.variant.stem_channels:
+            return cast(Tensor, self.pre_process_net(bev * torch.rsqrt(1.0 + bev.abs())))
+        return cast(Tensor, self.pre_process_net(bev)[-1])
 
     def warp(self, maps: Tensor, grids: Tensor) -> Tensor:
         """Sample maps (B, C, 200, 200) or (B, C, 16, 200, 200) at grids (B, 200, 200, 2), zero outside."""

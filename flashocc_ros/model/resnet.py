@@ -97,4 +97,4 @@ def resnet50(width: int = 64) -> ResNet:
 
 def resnet18(width: int = 64, stride: int = 16) -> ResNet:
     """ResNet-18 of ``width`` channels after the stem; without its last stage where features of stride 8 are lifted."""
-    return ResNet(SlimBlock, (2, 2, 2, 2) if stride == 16 else (1, 2, 2), width)
+    return ResNet(SlimBlock, (2, 2, 2, 2) if stride == 16 else (1, 2, 3), width)

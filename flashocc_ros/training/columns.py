@@ -106,7 +106,10 @@ class ColumnObjective(Objective):
     def _lift(self, depth: Tensor, context: Tensor, batch: Sequence[Prepared], frame: int) -> Tensor:
         depths, contexts = depth.chunk(len(batch)), context.chunk(len(batch))
         pooled = [self.model.pool(d, c, item.tables[frame]) for d, c, item in zip(depths, contexts, batch, strict=True)]
-        return self.model.preprocess_bev(torch.cat(pooled).contiguous(memory_format=torch.channels_last))
+        maps = torch.cat(pooled).contiguous(memory_format=torch.channels_last)
+        # Mixed precision leaves the stem's elementwise scaling in the input's type, and this is the largest map of all.
+        mixed = torch.is_autocast_enabled(maps.device.type)
+        return self.model.preprocess_bev(maps.to(torch.get_autocast_dtype(maps.device.type)) if mixed else maps)
 
     def _pixel_losses(self, depth: Tensor, context: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
         depth_m, labels = pixel_targets(samples, self.variant)

@@ -16,6 +16,10 @@ from flashocc_ros.data.synthetic.street import KERB_M, Street, street_at
 STATIC, EGO_LANE = 0.0, 1e6
 """Speeds with a meaning: does not move; moves exactly as the vehicle does."""
 
+_BUILT_UP = 0.65
+"""Share of street sides whose houses stand at the sidewalk, as in an old town: most of what a network must place
+then lies within the reach of its depth."""
+
 
 @dataclass
 class Placed:
@@ -106,19 +110,19 @@ def _street_side(
         d = side * (half + rng.uniform(0.45, 0.75))
         kind = rng.random()
         turn = along
-        if kind < 0.20:
+        if kind < 0.16:
             shape = scenery.pole(rng)
             turn = 0.0 if side > 0 else np.pi
-        elif kind < 0.35:
+        elif kind < 0.30:
             shape = scenery.tree(rng)
             d = side * (half + 0.9)
         elif kind < 0.52:
             shape, turn = scenery.other(rng), along + rng.choice([0.0, 0.1])
-        elif kind < 0.57:
+        elif kind < 0.61:
             shape = scenery.traffic_cone(rng)
-        elif kind < 0.69:
+        elif kind < 0.71:
             shape, turn = people.bicycle(rng), along + rng.uniform(-0.4, 0.4)
-        elif kind < 0.77:
+        elif kind < 0.79:
             shape, turn = people.motorcycle(rng), along + rng.uniform(-0.4, 0.4)
         else:
             shape, turn = people.pedestrian(rng, walking=False), rng.uniform(0, 2 * np.pi)
@@ -128,22 +132,28 @@ def _street_side(
     for direction in (-1, 1):
         d = side * (half + sidewalk * (0.55 if direction < 0 else 0.82))
         speed = direction * rng.uniform(0.9, 1.6)
+        pace = speed if path == 0 else STATIC
         s = low + rng.uniform(0, 12)
         while s < high:
             turn = 0.0 if direction > 0 else np.pi
             shape = people.pedestrian(rng)
-            fill.put(shape, path, s, d + rng.uniform(-0.2, 0.2), turn, speed if path == 0 else STATIC, low=-0.5)
+            fill.put(shape, path, s, d + rng.uniform(-0.2, 0.2), turn, pace, low=-0.5)
             if rng.random() < 0.3:
-                fill.put(
-                    people.pedestrian(rng),
-                    path,
-                    s + 0.3,
-                    d - side * 0.6,
-                    turn,
-                    speed if path == 0 else STATIC,
-                    low=-0.5,
-                )
+                fill.put(people.pedestrian(rng), path, s + 0.3, d - side * 0.6, turn, pace, low=-0.5)
             s += rng.uniform(4, 20) / density
+    if rng.random() < _BUILT_UP:
+        _buildings(fill, path, side, half + sidewalk + 0.6, 0.8, sidewalk, low, high, share=0.9)
+    else:
+        _gardens(fill, path, side, half, sidewalk, low, high, along)
+        back = half + sidewalk + rng.uniform(4.5, 6.5)
+        _buildings(fill, path, side, back, 2.0, sidewalk, low, high, share=0.35 if rng.random() < 0.3 else 0.85)
+
+
+def _gardens(
+    fill: _Filler, path: int, side: int, half: float, sidewalk: float, low: float, high: float, along: float
+) -> None:
+    """What lies between sidewalk and buildings."""
+    rng = fill.rng
     # Verge behind the sidewalk: hedges, fences, bushes, or open.
     s = low + rng.uniform(0, 6)
     while s < high:
@@ -176,18 +186,23 @@ def _street_side(
         s += gap
         fill.put(shape, path, s, side * d, turn, low=sidewalk + 0.6, reach=gap)
         s += gap + rng.uniform(1.5, 9)
-    # Buildings.
+
+
+def _buildings(
+    fill: _Filler, path: int, side: int, back: float, jitter: float, sidewalk: float, low: float, high: float,
+    share: float,
+) -> None:  # fmt: skip
+    """A row of buildings whose fronts stand ``back`` to ``back + jitter`` metres from the centre line."""
+    rng = fill.rng
     s = low + rng.uniform(0, 10)
-    back = half + sidewalk + rng.uniform(6.5, 8.0)
-    open_land = rng.random() < 0.25
     while s < high:
         length, depth = rng.uniform(9, 22), rng.uniform(8, 14)
-        setback = back + rng.uniform(0, 3)
-        if rng.random() < (0.35 if open_land else 0.85):
+        setback = back + rng.uniform(0, jitter)
+        if rng.random() < share:
             shape = scenery.building(rng, float(length), float(depth))
             fill.put(shape, path, s + length / 2, side * (setback + depth / 2), 0.0 if side > 0 else np.pi,
                      low=sidewalk + 0.8, reach=length / 2)  # fmt: skip
-        s += length + (rng.uniform(0.2, 1.5) if rng.random() < 0.5 else rng.uniform(3, 12))
+        s += length + (rng.uniform(0.2, 1.5) if rng.random() < 0.6 else rng.uniform(3, 9))
 
 
 def _park(
@@ -227,9 +242,8 @@ def _park(
         for _ in range(rng.integers(1, 4)):
             at = s + rng.uniform(0, 4)
             if not _blocked(at, 1, mouths):
-                fill.put(
-                    people.pedestrian(rng, walking=False), path, at, d + rng.uniform(-0.8, 0.8), rng.uniform(0, 6.28)
-                )
+                person, turn = people.pedestrian(rng, walking=False), rng.uniform(0, 6.28)
+                fill.put(person, path, at, d + rng.uniform(-0.8, 0.8), turn)
         return 5.0
     if kind < 0.92:
         if _blocked(s + 6, 8, mouths):
@@ -258,13 +272,8 @@ def _site(fill: _Filler, path: int, side: int, d: float, s: float, along: float,
     if vehicle:
         fill.put(vehicles.construction_vehicle(rng), path, s + length / 2, side * (d + 0.6), along)
     for _ in range(rng.integers(0, 3)):
-        fill.put(
-            people.pedestrian(rng, walking=False),
-            path,
-            s + rng.uniform(0, length * 0.25),
-            side * d,
-            rng.uniform(0, 6.28),
-        )
+        person, turn = people.pedestrian(rng, walking=False), rng.uniform(0, 6.28)
+        fill.put(person, path, s + rng.uniform(0, length * 0.25), side * d, turn)
     return length + 3.5
 
 

@@ -109,12 +109,12 @@ def make_street(rng: np.random.Generator, length_m: float) -> Street:
     x, y = np.cumsum(np.cos(yaw)) * step, np.cumsum(np.sin(yaw)) * step
     main = Path(np.arange(count, dtype=np.float64) * step, x.astype(np.float64), y.astype(np.float64), yaw)
 
-    lanes = int(rng.choice([1, 1, 2]))
-    median = float(rng.uniform(0.6, 1.4)) if rng.random() < 0.4 else 0.0
+    lanes = int(rng.choice([1, 1, 1, 2]))
+    median = float(rng.uniform(0.6, 1.2)) if rng.random() < 0.3 else 0.0
     parking = 2.5 if rng.random() < 0.8 else 0.9
-    lane = rng.uniform(3.2, 3.6)
-    sidewalk = rng.uniform(2.6, 4.5)
-    half = median + lanes * lane + 1.0 + parking
+    lane = rng.uniform(3.0, 3.4)
+    sidewalk = rng.uniform(2.0, 3.6)
+    half = median + lanes * lane + 0.9 + parking
     profile = np.array([half, sidewalk, median, lane, lanes, parking, rng.uniform(0, 9), rng.uniform(-1, 1)])
 
     sides, side_s, side_half, rows = [], [], [], []
@@ -150,7 +150,7 @@ def _rasterise(rng: np.random.Generator, main: Path) -> tuple[npt.NDArray[np.flo
     for _ in range(3):
         direction, phase = rng.uniform(0, 2 * np.pi, 2)
         wave = 2 * np.pi / rng.uniform(70, 180)
-        height += rng.uniform(0.05, 0.3) * np.sin(wave * (gx * np.cos(direction) + gy * np.sin(direction)) + phase)
+        height += rng.uniform(0.04, 0.22) * np.sin(wave * (gx * np.cos(direction) + gy * np.sin(direction)) + phase)
     raster[..., 2] = height
     blocks = rng.random((2, 64))
     share = rng.uniform(0.25, 0.75)
