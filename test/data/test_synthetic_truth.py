@@ -19,7 +19,7 @@ CONE, CAR, WALL, ROAD = (CLASS_NAMES.index(n) for n in ("traffic_cone", "car", "
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    return Drive(5, 2.0, image_size=SMALL).sample(3)
+    return Drive(6, 2.0, image_size=SMALL).sample(3)
 
 
 def solid(center: tuple[float, float, float], size: tuple[float, float, float], label: int, kind: int = BOX) -> Solids:

@@ -16,9 +16,10 @@ from flashocc_ros.training.checkpoint import export_weights, widened
 def test_a_widened_network_starts_as_the_narrow_one() -> None:
     narrow, wide = build_model("synthetic-tiny"), build_model("synthetic-tiny-4d")
     wide.load_state_dict(widened(narrow.state_dict(), wide.state_dict()))
-    maps = torch.randn(1, 64, 200, 200, generator=torch.Generator().manual_seed(0))
+    one = narrow.variant.cached_channels
+    maps = torch.randn(1, 2 * one, 200, 200, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        torch.testing.assert_close(wide.encode_bev(maps), narrow.encode_bev(maps[:, :32]), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(wide.encode_bev(maps), narrow.encode_bev(maps[:, :one]), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_of_another_network_are_refused() -> None:
