@@ -136,6 +136,15 @@ class FlashOccNode(LifecycleNode):
         self.destroy_node()
         return True
 
+    def destroy_node(self) -> None:
+        """Leave the graph now.
+
+        rclpy leaves the state machine to the garbage collector, and with it the node and its services: until then a
+        client may find them and ask a node that nobody spins.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def _stop_running(self, timeout_s: float | None) -> bool:
         if self._inputs is not None:
             self._inputs.destroy()

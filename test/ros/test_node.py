@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -355,6 +356,20 @@ def test_a_bad_parameter_leaves_the_node_unconfigured_until_it_is_set_right(make
     assert change(feeder, Transition.TRANSITION_CONFIGURE)
     assert change(feeder, Transition.TRANSITION_ACTIVATE)
     assert node.state == "active"
+
+
+def test_a_closed_node_leaves_the_graph_at_once(make_feeder: Make, start_node: Make):
+    feeder = make_feeder()
+    gc.disable()  # a node kept alive by reference cycles would answer nobody, but clients would find its services
+    try:
+        node = start_node(autostart=False)
+        services = ("flashocc_node", "/")
+        feeder.until(lambda: "flashocc_node" in feeder.node.get_node_names(), "the node")
+        feeder.until(lambda: feeder.node.get_service_names_and_types_by_node(*services), "its services")
+        node.close()
+        feeder.until(lambda: "flashocc_node" not in feeder.node.get_node_names(), "the node to leave", deadline_s=60)
+    finally:
+        gc.enable()
 
 
 def test_an_engine_that_cannot_be_loaded_is_said_when_the_node_is_configured(start_node: Make, tmp_path: Path):
