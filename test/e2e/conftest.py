@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 
 import pytest
-
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+from ros_domain import claim_domain
 
 
 @pytest.fixture
-def domain(monkeypatch: pytest.MonkeyPatch) -> int:
-    """ROS domain for this worker, also in the environment that child processes get."""
+def domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """ROS domain of this test alone, also in the environment that child processes get."""
     pytest.importorskip("rclpy")
-    number = (int(os.environ.get("ROS_DOMAIN_ID", "33")) + 1 + 3 * _WORKER) % 100
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
+    claim = claim_domain()
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(claim.number))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return number
+    yield claim.number
+    claim.lock.release()

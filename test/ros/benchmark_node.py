@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from conftest import Feeder, NodeUnderTest  # noqa: E402
 
 CAMERAS = ["CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT"]
@@ -70,7 +71,7 @@ def measure(variant: str, engine: str, sets: int, listen: bool) -> dict[str, flo
     options = {"cameras.names": CAMERAS, "cameras.reliability": "reliable", "sync.timeout_s": 0.3}
     node = NodeUnderTest(variant=variant, engine=engine, **options)
     network = NetworkClock(node.node._inference.predictor.backend)
-    command = [sys.executable, __file__, "--feed", *(["--listen"] if listen else [])]
+    command = [sys.executable, __file__, "--feed", os.environ["ROS_DOMAIN_ID"], *(["--listen"] if listen else [])]
     feeder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert feeder.stdin is not None
     assert feeder.stdout is not None
@@ -121,9 +122,10 @@ def main() -> None:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--sets", type=int, default=20)
     parser.add_argument("--listen", action="store_true", help="subscribe to every output")
-    parser.add_argument("--feed", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--feed", metavar="DOMAIN", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.feed:
+        os.environ["ROS_DOMAIN_ID"] = options.feed  # the node's, not one of its own
         feed(options.listen)
     else:
         print(json.dumps(measure(options.variant, options.engine, options.sets, options.listen), indent=1))

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ros_domain import claim_domain
 
-# Parallel test workers and other ROS users of this machine must not hear each other; set before any context exists.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-os.environ["ROS_DOMAIN_ID"] = str((int(os.environ.get("ROS_DOMAIN_ID", "77")) + 3 * _WORKER) % 100)
+# Parallel test workers, other runs and other ROS users of this machine must not hear each other; set before any
+# context exists, and held until this process ends.
+_CLAIM = claim_domain()
+os.environ["ROS_DOMAIN_ID"] = str(_CLAIM.number)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 DEADLINE_S = 120.0
@@ -230,7 +232,9 @@ class NodeUnderTest:
         return str(self.node.state_label)
 
     def close(self) -> None:
-        """Stop spinning and destroy the node."""
+        """Stop spinning and destroy the node; once is enough."""
+        if not self.context.ok():
+            return
         self.context.shutdown()
         self.thread.join()
         assert self.node.close(DEADLINE_S)
