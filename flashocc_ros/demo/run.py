@@ -17,7 +17,7 @@ from flashocc_ros.bags import read_sets
 from flashocc_ros.demo.inputs import GeneratedDrive
 from flashocc_ros.demo.session import run_session
 from flashocc_ros.demo.settings import Network
-from flashocc_ros.demo.summary import accuracy, summarise, table
+from flashocc_ros.demo.summary import accuracy, loss, summarise, table
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.replay.run import use_large_shared_memory
 from flashocc_ros.viz.album import write_album
@@ -44,7 +44,7 @@ def run(options: Options) -> dict[str, Any]:
 
     Raises:
         BagError, ConfigError: the input or the settings cannot be used.
-        EngineError: the node failed or published nothing.
+        EngineError: the node failed or published nothing, or a set got lost in lockstep, where none may.
     """
     console = Console(highlight=False)
     begin = time.monotonic()
@@ -78,6 +78,8 @@ def run(options: Options) -> dict[str, Any]:
     (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     console.print(table(summary))
     console.print(f"written to {options.out}: {', '.join(summary['files'])}")
+    if summary["lost"] and options.rate <= 0:
+        raise EngineError(f"lost {loss(summary)}; see {options.out / 'node.log'} and replay.log")
     return summary
 
 

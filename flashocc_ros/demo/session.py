@@ -18,6 +18,8 @@ NODE_NAME = "flashocc_node"
 READY_S = 900.0
 """Exporting and compiling a large network for the first time takes minutes on a small machine."""
 SETTLE_S = 30.0
+"""How long a node that counts no further set is waited for."""
+SETTLED_REPORTS = 3
 POLL_S = 0.05
 
 Progress = Callable[[str, int], None]
@@ -66,7 +68,7 @@ def run_session(bag: Path, out: Path, network: Network, rate: float, progress: P
         raise ConfigError(f"the demo needs rclpy and the built messages ({error}); run `make setup`") from error
 
     with BagReader(bag) as reader:
-        write_parameters(out / "node.yaml", node_parameters(reader, network))
+        write_parameters(out / "node.yaml", node_parameters(reader, network, lockstep=rate <= 0))
         replay_arguments = _replay_arguments(reader, out, rate)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with BagWriter(out / "result", compress=True) as writer:
@@ -125,24 +127,30 @@ def _check_alive(node: Child) -> None:
 
 
 def _settle(recorder: Any) -> None:
-    """Wait until the node has nothing left to do: every set it got is accounted for, and two reports agree."""
+    """Wait until the node has nothing left to do: every set it got is accounted for, and its reports agree."""
     end = time.monotonic() + SETTLE_S
-    before: tuple[int, ...] | None = None
-    seen = recorder.reports
-    while time.monotonic() < end:
+    before: tuple[int, ...] = ()
+    seen, agreeing = recorder.reports, 0
+    while agreeing < SETTLED_REPORTS and time.monotonic() < end:
         recorder.spin_once(POLL_S)
         if recorder.reports == seen:
             continue
         seen = recorder.reports
-        received, published, skipped, dropped, incomplete = (
-            int(recorder.status.get(f"sets_{key}", 0))
-            for key in ("received", "published", "skipped", "dropped", "dropped_incomplete")
-        )
-        now = (received, published, skipped, dropped)
-        done = published + skipped + dropped - incomplete >= received and published <= len(recorder.arrived_ns)
-        if done and now == before:
-            return
-        before = now
+        received, published, skipped, dropped = counts = node_counts(recorder.status)
+        now = (*counts, len(recorder.arrived_ns))
+        if now != before:
+            before, agreeing, end = now, 0, time.monotonic() + SETTLE_S
+        if published + skipped + dropped >= received and published <= len(recorder.arrived_ns):
+            agreeing += 1
+
+
+def node_counts(status: dict[str, str]) -> tuple[int, int, int, int]:
+    """Complete sets that the node received, published, skipped and dropped."""
+    received, published, skipped, dropped, incomplete = (
+        int(status.get(f"sets_{key}", 0))
+        for key in ("received", "published", "skipped", "dropped", "dropped_incomplete")
+    )
+    return received, published, skipped, dropped - incomplete
 
 
 def copy_inputs(bag: BagReader, writer: BagWriter) -> None:

@@ -26,8 +26,11 @@ class Network:
     precision: str = "fp32"
 
 
-def node_parameters(bag: BagReader, network: Network) -> dict[str, Any]:
+def node_parameters(bag: BagReader, network: Network, lockstep: bool = False) -> dict[str, Any]:
     """ROS parameters of ``flashocc_node`` that fit the cameras, topics and frames of ``bag``.
+
+    Args:
+        lockstep: the recording is replayed in lockstep, which offers every topic reliably.
 
     Raises:
         BagError: the recording holds no camera, or compressed and raw ones.
@@ -42,9 +45,9 @@ def node_parameters(bag: BagReader, network: Network) -> dict[str, Any]:
     rig: dict[str, Any] = {
         "names": names,
         "transport": "compressed" if "Compressed" in kinds.pop() else "raw",
-        # Nothing may be lost where the recording's publishers allow it: a lockstep replay waits for every image.
+        # Nothing may be lost where the publishers allow it: one lost image costs a set.
         "reliability": "reliable"
-        if all(bag.topics[pair.image].qos.reliability.name != "BEST_EFFORT" for pair in cameras.values())
+        if lockstep or all(bag.topics[pair.image].qos.reliability.name != "BEST_EFFORT" for pair in cameras.values())
         else "best_effort",
         "rectified": all("image_rect" in pair.image for pair in cameras.values()),
     }

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from flashocc_ros.bags import read_sets
-from flashocc_ros.demo.session import Session
+from flashocc_ros.bags import BagReader, camera_topics, read_sets
+from flashocc_ros.demo.session import Session, node_counts
 from flashocc_ros.demo.settings import Network
 from flashocc_ros.viz.album import UNTRAINED_MARK
 from flashocc_ros.viz.result_bag import read_results
@@ -29,13 +29,16 @@ def summarise(
     description = status.get("network", "")
     sent = {int(stamp): int(at) for stamp, at in session.replay["sent_ns"].items()}
     latencies = [(at - sent[stamp]) / 1e6 for stamp, at in session.arrived_ns.items() if stamp in sent]
+    sets, broken = count_sets(bag)
+    lost = lost_sets(session, sets, broken)
     return {
         "published": len(session.arrived_ns),
         "skipped": int(status.get("sets_skipped", 0)),
         "dropped": int(status.get("sets_dropped", 0)),
         "dropped_reasons": reasons,
-        "lost": max(int(status.get("sets_published", 0)) - len(session.arrived_ns), 0),
-        "sets_in_bag": sum(1 for _ in read_sets(bag, decode=False)),
+        "lost": sum(lost.values()),
+        "lost_reasons": lost,
+        "sets_in_bag": sets,
         "unanswered": session.replay["unanswered"],
         "late_messages": session.replay["late"],
         "trained": bool(description) and UNTRAINED_MARK not in description,
@@ -56,6 +59,38 @@ def summarise(
         "truth": truth,
         "mIoU": truth["mIoU"] if truth else None,
     }
+
+
+def count_sets(bag: Path) -> tuple[int, int]:
+    """Complete camera sets of a recording, and triggers of its first camera that lack an image of another."""
+    with BagReader(bag) as reader:
+        triggers = reader.topics[next(iter(camera_topics(reader.topics).values())).image].count
+    sets = sum(1 for _ in read_sets(bag, decode=False))
+    return sets, max(triggers - sets, 0)
+
+
+def lost_sets(session: Session, sets: int, broken: int) -> dict[str, int]:
+    """Complete sets of the recording that were neither published nor skipped nor dropped, by where they got lost.
+
+    Args:
+        sets: complete sets of the recording.
+        broken: its incomplete ones; the node drops them, but nothing is lost with them.
+    """
+    received, published, skipped, dropped = node_counts(session.status)
+    heard = len(session.arrived_ns)
+    incomplete = int(session.status.get("sets_dropped_incomplete", 0))
+    missing = max(sets - heard - skipped - dropped - max(incomplete - broken, 0), 0)
+    found: dict[str, int] = {}
+    for reason, count in (
+        ("result not heard", published - heard),
+        ("not finished by the node", received - published - skipped - dropped),
+        ("never complete in the node", missing),
+    ):
+        count = min(max(count, 0), missing)
+        missing -= count
+        if count:
+            found[reason] = count
+    return found
 
 
 def engine_name(description: str) -> str:
@@ -96,6 +131,12 @@ def accuracy(result: Path) -> dict[str, Any] | None:
     }
 
 
+def loss(summary: dict[str, Any]) -> str:
+    """How many sets got lost and where, in a few words."""
+    where = ", ".join(f"{n} {reason}" for reason, n in summary["lost_reasons"].items())
+    return f"{summary['lost']} of {summary['sets_in_bag']} camera sets: {where}"
+
+
 def table(summary: dict[str, Any]) -> Table:
     """The summary for a terminal."""
     grid = Table(show_header=False, box=None, pad_edge=False)
@@ -105,9 +146,8 @@ def table(summary: dict[str, Any]) -> Table:
     grid.add_row("camera sets", f"{summary['sets_in_bag']} in the recording, replayed in {summary['replay']}")
     counts = f"{summary['published']} published, {summary['skipped']} skipped, {summary['dropped']} dropped"
     grid.add_row("results", counts + (f" ({why})" if why else ""))
-    if summary["lost"] or summary["unanswered"]:
-        text = f"{summary['lost']} results lost on their way, {summary['unanswered']} sets without a word of the node"
-        grid.add_row("not accounted", f"[bold yellow]{text}")
+    if summary["lost"]:
+        grid.add_row("lost", f"[bold yellow]{loss(summary)}")
     grid.add_row("network", summary["network"] or summary["variant"])
     grid.add_row("weights", "trained" if summary["trained"] else "[bold yellow]untrained: the result means nothing")
     for stage, times in {"stamp to publish": summary["latency_ms"], **summary["stages_ms"]}.items():

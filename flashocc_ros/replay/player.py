@@ -23,6 +23,7 @@ from rosgraph_msgs.msg import Clock
 from flashocc_ros.bags import Topic
 from flashocc_ros.bags.camera_sets import header_stamp_ns
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.replay.reports import NodeReports
 from flashocc_ros.replay.schedule import Outgoing
 
 _LOG = logging.getLogger(__name__)
@@ -32,12 +33,13 @@ LATE_NS = 20_000_000
 CLOCK_STEP_S = 0.01
 QUEUE = 100
 FIRST_ANSWER_S = 120.0
-LEAST_ANSWER_S = 5.0
+LEAST_ANSWER_S = 15.0
 """No set is given up before this time, nor before five times the slowest answer so far."""
+IDLE_REPORTS = 20
+"""A node that reports so often to have nothing in work will not answer; one that has is waited for."""
 FIRST_REPORT_S = 3.0
 ON_ITS_WAY_S = 2.0
 """A report of the node may overtake the larger answer by this time."""
-_COUNTERS = ("sets_published", "sets_skipped", "sets_dropped", "sets_dropped_incomplete")
 
 
 @dataclass
@@ -96,15 +98,16 @@ class Player:
                 self.report.left_out.append(topic.name)
                 _LOG.warning("%s is left out: %s", topic.name, error)
                 continue
-            self._publishers[topic.name] = self.node.create_publisher(kind, topic.name, to_profile(topic.qos))
+            # In lockstep a lost image costs a set; who asks for less than what is offered gets it all the same.
+            profile = to_profile(topic.qos, reliable=answer_topic is not None)
+            self._publishers[topic.name] = self.node.create_publisher(kind, topic.name, profile)
         self._clock = self.node.create_publisher(Clock, "/clock", 10) if clock else None
         self._answer_topic, self._anchor_topic = answer_topic, anchor_topic
         self._answer: Any = None
         self._answered_ns = -1
-        self._drops = 0
-        self._settled: int | None = None
+        self._reports = NodeReports()
         if answer_topic is not None:
-            self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+            self.node.create_subscription(DiagnosticArray, "/diagnostics", self._reports.on_diagnostics, 10)
 
     def close(self, flush: bool = True) -> None:
         """Leave the graph; with ``flush`` not before reliable messages have arrived, which may take seconds."""
@@ -149,7 +152,7 @@ class Player:
             return False
         # How many sets a flashocc node has settled before the first one of this replay; others report no such thing.
         if publishers("/diagnostics"):
-            self._until(lambda: self._settled is not None, FIRST_REPORT_S)
+            self._until(lambda: self._reports.heard, FIRST_REPORT_S)
         return True
 
     def _matched(self, name: str) -> bool:
@@ -159,14 +162,6 @@ class Player:
 
     def _on_answer(self, cdr: bytes) -> None:
         self._answered_ns = max(self._answered_ns, header_stamp_ns(cdr))
-
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        """Complete sets that a node gave up or settled; incomplete ones are not what a lockstep waits for."""
-        for status in message.status:
-            counts = {v.key: v.value for v in status.values if v.key in _COUNTERS}
-            if "sets_dropped" in counts:
-                self._drops = int(counts["sets_dropped"]) - int(counts.get("sets_dropped_incomplete", "0"))
-                self._settled = self._drops + sum(int(counts.get(f"sets_{k}", "0")) for k in ("published", "skipped"))
 
     def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         end = time.monotonic() + timeout_s
@@ -212,42 +207,52 @@ class Player:
             progress: gets the recorded time.
         """
         self._answered_ns = -1
-        settled_before = self._settled
+        done, settled_before = 0, self._reports.settled if self._reports.heard else None
         for message in messages:
             if message.topic not in self._publishers:
                 continue
             self._send(message)
             progress(message.stamp_ns)
             if message.completes >= 0:
-                self._await_answer(first_ns[message.completes], settled_before)
+                done += self._await_answer(
+                    first_ns[message.completes], None if settled_before is None else settled_before + done
+                )
 
-    def _await_answer(self, first_ns: int, settled_before: int | None) -> None:
-        report = self.report
+    def _await_answer(self, first_ns: int, settled_before: int | None) -> bool:
+        """Wait for the set just sent; ``settled_before`` is what the node counted without it, if known.
+
+        Returns:
+            False for a set that the node never said anything of.
+        """
+        report, node = self.report, self._reports
         report.sets += 1
+        begin, drops, node.idle = time.monotonic(), node.dropped, 0
         limit_s = max(LEAST_ANSWER_S, 5 * max(report.answer_s)) if report.answer_s else FIRST_ANSWER_S
-        begin, drops = time.monotonic(), self._drops
-
-        def settled_all() -> bool:
-            # An answer can get lost on its way; what the node counts tells that the set was worked on all the same.
-            if self._settled is None or settled_before is None:
-                return False
-            return self._settled - settled_before >= report.sets
 
         def answered() -> bool:
             return self._answered_ns >= first_ns
 
-        settled = self._until(lambda: answered() or self._drops > drops or settled_all(), limit_s)
-        if settled and self._drops == drops:
+        def settled() -> bool:
+            # An answer can get lost on its way; what the node counts tells that the set was worked on all the same.
+            return node.dropped > drops or (settled_before is not None and node.settled > settled_before)
+
+        def hopeless() -> bool:
+            return node.idle >= IDLE_REPORTS and time.monotonic() - begin >= LEAST_ANSWER_S
+
+        self._until(lambda: answered() or settled() or hopeless(), max(limit_s, FIRST_ANSWER_S * node.heard))
+        if settled() and node.dropped == drops:
             self._until(answered, ON_ITS_WAY_S)
         if answered():
             report.answered += 1
             report.answer_s.append(time.monotonic() - begin)
-        elif self._drops > drops:
+        elif node.dropped > drops:
             report.dropped += 1
-        elif settled:
+        elif settled():
             report.lost += 1
         else:
             report.unanswered += 1
+            return False
+        return True
 
     def _send(self, message: Outgoing) -> None:
         if self._clock is not None:
@@ -277,14 +282,14 @@ def message_class(name: str) -> type:
         raise ConfigError(f"message type {name} is not installed; install or build the package {package}") from error
 
 
-def to_profile(qos: Qos) -> QoSProfile:
-    """The recorded quality of service for a publisher.
+def to_profile(qos: Qos, reliable: bool = False) -> QoSProfile:
+    """The recorded quality of service for a publisher, or a ``reliable`` one whatever was recorded.
 
     Deadline, lifespan and liveliness are left out: they describe the recorded system, not the replay. What the
     recording does not know becomes reliable, volatile, keep last. Reliable queues are at least ``QUEUE`` deep: a
     lockstep replay sends transforms in bursts.
     """
-    reliable = qos.reliability.name != "BEST_EFFORT"
+    reliable = reliable or qos.reliability.name != "BEST_EFFORT"
     latched = qos.durability.name == "TRANSIENT_LOCAL"
     depth = max(qos.depth, 1) if qos.history.name == "KEEP_LAST" else 10
     return QoSProfile(

@@ -14,7 +14,7 @@ from flashocc_ros.cli.demo import app
 from flashocc_ros.demo.run import clean
 from flashocc_ros.demo.session import Session
 from flashocc_ros.demo.settings import Network, node_parameters, odometry_frame, write_parameters
-from flashocc_ros.demo.summary import engine_name, quantiles, summarise
+from flashocc_ros.demo.summary import count_sets, engine_name, lost_sets, quantiles, summarise
 from flashocc_ros.errors import ConfigError
 
 
@@ -28,6 +28,12 @@ def test_node_parameters_fit_the_recording(tmp_path: Path) -> None:
     assert cameras["rectified"] is False
     assert cameras["CAM_FRONT"]["image_topic"] == "/CAM_FRONT/image/compressed"
     assert parameters["odom_frame"] == "odom"
+
+
+def test_a_lockstep_leaves_no_image_to_chance(tmp_path: Path) -> None:
+    with BagReader(write_drive(tmp_path / "drive")) as bag:
+        parameters = node_parameters(bag, Network("synthetic-tiny"), lockstep=True)
+    assert parameters["cameras"]["reliability"] == "reliable"
 
 
 def test_a_recording_without_odometry_is_shown_with_static_cameras(tmp_path: Path) -> None:
@@ -59,6 +65,36 @@ def test_the_summary_counts_what_the_node_reported(tmp_path: Path) -> None:
     assert summary["trained"] is False
     assert summary["engine"] == "openvino"
     assert summary["sets_in_bag"] == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "heard", "lost"),
+    [
+        ({"received": 3, "published": 3}, 3, {}),
+        ({"received": 3, "published": 3}, 1, {"result not heard": 2}),
+        ({"received": 3, "published": 2}, 2, {"not finished by the node": 1}),
+        ({"received": 1, "published": 1}, 1, {"never complete in the node": 2}),
+        ({"received": 3, "published": 1, "skipped": 1, "dropped": 1}, 1, {}),
+        ({"received": 2, "published": 2, "dropped": 1, "dropped_incomplete": 1}, 2, {}),
+    ],
+)
+def test_every_complete_set_is_accounted_for(
+    tmp_path: Path, status: dict[str, int], heard: int, lost: dict[str, int]
+) -> None:
+    reported = {f"sets_{key}": str(count) for key, count in status.items()}
+    session = Session(tmp_path, {k: k for k in range(heard)}, reported, {"sent_ns": {}}, 0, 1.0)
+    assert lost_sets(session, sets=3, broken=0) == lost
+    accounted = heard + status.get("skipped", 0) + status.get("dropped", 0) + sum(lost.values())
+    assert accounted == 3
+
+
+def test_a_set_that_is_broken_in_the_recording_hides_no_loss(tmp_path: Path) -> None:
+    bag = write_drive(tmp_path / "drive", sets=4, skip={(1, 1)})
+    sets, broken = count_sets(bag)
+    assert (sets, broken) == (3, 1)
+    status = {"sets_received": "2", "sets_published": "2", "sets_dropped": "1", "sets_dropped_incomplete": "1"}
+    session = Session(tmp_path, {1: 1, 2: 2}, status, {"sent_ns": {}}, 0, 1.0)
+    assert lost_sets(session, sets, broken) == {"never complete in the node": 1}
 
 
 def test_weights_nobody_spoke_of_are_not_called_trained() -> None:

@@ -68,6 +68,8 @@ def test_the_recorded_quality_of_service_is_kept() -> None:
     sensor = to_profile(SENSOR_DATA)
     assert sensor.reliability == qos.ReliabilityPolicy.BEST_EFFORT
     assert sensor.durability == qos.DurabilityPolicy.VOLATILE
+    in_lockstep = to_profile(SENSOR_DATA, reliable=True)
+    assert in_lockstep.reliability == qos.ReliabilityPolicy.RELIABLE
     unknown = LATCHED._replace(reliability=QosReliability.UNKNOWN, durability=QosDurability.UNKNOWN)
     assert to_profile(unknown).reliability == qos.ReliabilityPolicy.RELIABLE
     assert to_profile(unknown).durability == qos.DurabilityPolicy.VOLATILE
