@@ -9,8 +9,10 @@ TEST_ARGS ?=
 # With a sourced ROS 2 the package is built with colcon into install/.
 SOURCE = $(if $(ROS_DISTRO),. install/setup.sh && ,)
 PYTHON_ENV = $(SOURCE).venv/bin/python
-# The shipped networks need no PyTorch; the published ones are exported from it on first use.
-DEMO_PROFILE = $(if $(filter-out synthetic-%,$(VARIANT)),torch,runtime)
+# The shipped one-frame network needs no PyTorch; others are exported from it on first use, and so is what
+# `flashocc demo` takes for a recording of somebody's own.
+DEMO_NETWORK = $(or $(VARIANT),$(if $(BAG),published,synthetic-tiny))
+DEMO_PROFILE = $(if $(filter-out synthetic-tiny,$(DEMO_NETWORK))$(CHECKPOINT),torch,runtime)
 
 .PHONY: help setup demo test test-slow lint clean
 

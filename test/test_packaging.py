@@ -100,3 +100,19 @@ def test_every_extra_has_bounded_versions() -> None:
     blocks = [config["options"]["install_requires"], *config["options.extras_require"].values()]
     requirements = [line.split(";")[0] for block in blocks for line in block.splitlines() if line.strip()]
     assert [r for r in requirements if "#" not in r and "<" not in r] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "profile"),
+    [
+        ((), "runtime"),
+        (("BAG=drive", "VARIANT=synthetic-tiny"), "runtime"),
+        (("BAG=drive",), "torch"),
+        (("VARIANT=synthetic-tiny-4d",), "torch"),
+        (("VARIANT=synthetic-tiny", "CHECKPOINT=mine.pth"), "torch"),
+    ],
+)
+def test_the_demo_installs_pytorch_only_where_something_is_exported(arguments: tuple[str, ...], profile: str) -> None:
+    command = ["make", "--dry-run", "demo", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"scripts/setup.sh {profile}\n" in done.stdout
