@@ -119,7 +119,8 @@ class FlashOccNode(LifecycleNode):
     @property
     def state_label(self) -> str:
         """Name of the lifecycle state."""
-        return str(self._state_machine.current_state[1])
+        # A context that was shut down has freed the state machine: asking it then ends the process.
+        return str(self._state_machine.current_state[1]) if self.context.ok() else "finalized"
 
     def autostart(self) -> None:
         """Configure and activate, if the parameter says so; what fails is logged and can be tried again."""
