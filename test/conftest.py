@@ -9,6 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples everywhere, and none refused because the machine is busy.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 
 # Parallel workers must not fight over cores; set before any test module imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
