@@ -40,6 +40,7 @@ class FlashOccNode(LifecycleNode):
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("flashocc_node", **node_options)
+        self._closed = False
         self._rejected: Rejected = {}
         declare(self, self._rejected)
         self.add_on_set_parameters_callback(on_set(lambda: self._inference is not None, self._rejected))
@@ -119,8 +120,7 @@ class FlashOccNode(LifecycleNode):
     @property
     def state_label(self) -> str:
         """Name of the lifecycle state."""
-        # A context that was shut down has freed the state machine: asking it then ends the process.
-        return str(self._state_machine.current_state[1]) if self.context.ok() else "finalized"
+        return "finalized" if self._closed else str(self._state_machine.current_state[1])
 
     def autostart(self) -> None:
         """Configure and activate, if the parameter says so; what fails is logged and can be tried again."""
@@ -128,23 +128,19 @@ class FlashOccNode(LifecycleNode):
             self.trigger_activate()
 
     def close(self, timeout_s: float) -> bool:
-        """Stop; False when an inference is still running after the time."""
+        """Stop and leave the graph, once nobody spins the node; False when an inference still runs after the time."""
         if not self._stop_running(timeout_s):
             return False
         self._release()
         logging.getLogger("flashocc_ros").removeHandler(self._log_handler)
         self._jump_handle.unregister()
         self.destroy_node()
-        return True
-
-    def destroy_node(self) -> None:
-        """Leave the graph now.
-
-        rclpy leaves the state machine to the garbage collector, and with it the node and its services: until then a
-        client may find them and ask a node that nobody spins.
-        """
-        super().destroy_node()
+        # rclpy leaves the state machine to the garbage collector, and with it the node and its services: until then a
+        # client may find them and ask a node that nobody spins. Not in destroy_node: a context that is shut down calls
+        # that from any thread, while a callback may still ask for the state.
+        self._closed = True
         self._state_machine.destroy_when_not_in_use()
+        return True
 
     def _stop_running(self, timeout_s: float | None) -> bool:
         if self._inputs is not None:
