@@ -54,9 +54,14 @@ class SyntheticData(_Section):
 
 
 class Optimizer(_Section):
-    """AdamW; gradients are clipped to ``clip_norm`` (L2)."""
+    """AdamW; gradients are clipped to ``clip_norm`` (L2).
+
+    With ``muon_lr`` > 0, convolutions that a normalisation follows are moved by Muon at that rate instead; from random
+    weights that takes a fraction of the iterations. The published recipes do without.
+    """
 
     lr: float = Field(default=1e-4, gt=0)
+    muon_lr: float = Field(default=0.0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     clip_norm: float = Field(default=5.0, gt=0)
 

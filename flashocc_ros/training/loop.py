@@ -28,6 +28,7 @@ from flashocc_ros.model.checkpoint import load_checkpoint
 from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state, widened
 from flashocc_ros.training.config import TrainConfig
+from flashocc_ros.training.muon import build_optimizer
 from flashocc_ros.training.objective import build_objective
 from flashocc_ros.training.pictures import progress_picture
 from flashocc_ros.training.processes import Worker
@@ -40,7 +41,7 @@ _SEED_STRIDE = 1_000_003
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A sample with its lift tables, and the step and slot it was drawn for."""
+    """A sample with its lift tables (none where it is not lifted), and the step and slot it was drawn for."""
 
     sample: Sample
     tables: list[LiftTable]
@@ -64,7 +65,10 @@ class StepData(Dataset[Prepared]):
         step = local_step * self.worker.world + self.worker.rank
         index = int(draw_indices(step, config.batch_size, self.source, config.seed)[slot])
         sample = self.source.sample(index, sample_rng(step, slot, config.seed))
-        return Prepared(sample, sample.lift_tables(self.variant), step, slot)
+        # An iteration that trains the image branch alone lifts nothing.
+        iteration = self.first + item // (config.accumulate * config.batch_size)
+        image_only = config.loss is not None and iteration < config.loss.image_only_iterations
+        return Prepared(sample, [] if image_only else sample.lift_tables(self.variant), step, slot)
 
 
 def train(
@@ -104,9 +108,8 @@ def train(
     if not variant.volumetric:
         objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
     objective.train()
-    optimizer = torch.optim.AdamW(
-        objective.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay
-    )
+    optimizer = build_optimizer(objective, config.optimizer)
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
     average = WeightAverage(objective, config.ema)
     first = load_state(out / LAST, objective, optimizer, average) if resume else 0
     network: nn.Module = objective
@@ -126,9 +129,9 @@ def train(
     with Report(out, config, first, enabled=worker.is_main, progress=worker.is_main and not quiet) as report:
         for iteration in range(first, last):
             started = time.perf_counter()
-            lr = config.optimizer.lr * lr_factor(iteration, config.schedule)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
+            factor = lr_factor(iteration, config.schedule)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
             losses, batch = _iteration(network, batches, iteration, config, worker, scaler, out)
             scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(objective.parameters(), config.optimizer.clip_norm)
@@ -140,7 +143,7 @@ def train(
             history.append(losses["total"])
             done = iteration + 1
             seconds = time.perf_counter() - started
-            report.step(done, losses, lr=lr, gradient_norm=float(norm), seconds=seconds)
+            report.step(done, losses, lr=rates[0] * factor, gradient_norm=float(norm), seconds=seconds)
             if worker.is_main and config.picture_every and done % config.picture_every == 0:
                 report.picture("prediction, where seen, truth", progress_picture(model, batch[0].sample), done)
             due = config.checkpoint_every and done % config.checkpoint_every == 0

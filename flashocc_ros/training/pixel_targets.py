@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from flashocc_ros.geometry.frustum import frustum_axes
@@ -16,7 +15,6 @@ from flashocc_ros.model.variants import DepthBins, Variant
 from flashocc_ros.training.sample import Sample
 
 SMALL_CLASSES = tuple(CLASS_NAMES.index(n) for n in ("bicycle", "motorcycle", "pedestrian", "traffic_cone"))
-_BEYOND_M = 1e4
 
 
 def pixel_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, Tensor]:
@@ -33,18 +31,17 @@ def pixel_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, 
     labels = torch.from_numpy(np.concatenate([_required(s.labels_2d) for s in samples]))
     depth = torch.where(depth > 0, depth, torch.full_like(depth, torch.inf))
     cell_depth, cell_label = depth[:, v][:, :, u], labels[:, v][:, :, u].long()
-    small = torch.zeros_like(labels, dtype=torch.bool)
-    for class_id in SMALL_CLASSES:
-        small |= labels == class_id
-    if not bool(small.any()):
-        return cell_depth, cell_label
-    size = variant.stride - 1
-    near = torch.where(small, -depth, torch.full_like(depth, -_BEYOND_M))
-    best, where = F.max_pool2d(near[:, None], size, 1, size // 2, return_indices=True)
-    best, where = best[:, 0][:, v][:, :, u], where[:, 0][:, v][:, :, u]
-    found = best > -_BEYOND_M
-    label_there = labels.flatten(1).gather(1, where.flatten(1)).reshape(where.shape).long()
-    return torch.where(found, -best, cell_depth), torch.where(found, label_there, cell_label)
+    # The window around each centre; at the border it repeats the last pixel, which changes no minimum.
+    reach = np.arange(variant.stride - 1) - (variant.stride - 1) // 2
+    (height, width), (rows_of, columns_of) = depth.shape[1:], (v[:, None] + reach, u[:, None] + reach)
+    rows_of, columns_of = rows_of.clip(0, height - 1), columns_of.clip(0, width - 1)
+    window = (slice(None), rows_of[:, None, :, None], columns_of[None, :, None, :])
+    labels_there = labels[window].flatten(-2)
+    small = torch.isin(labels_there, torch.tensor(SMALL_CLASSES, dtype=labels.dtype))
+    nearest, where = torch.where(small, depth[window].flatten(-2), torch.inf).min(-1)
+    found = torch.isfinite(nearest)
+    label_there = labels_there.gather(-1, where[..., None])[..., 0].long()
+    return torch.where(found, nearest, cell_depth), torch.where(found, label_there, cell_label)
 
 
 def _required(value: np.ndarray | None) -> np.ndarray:

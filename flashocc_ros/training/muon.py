@@ -1,0 +1,103 @@
+"""Muon for the hidden convolutions, AdamW for everything else.
+
+Muon replaces the averaged gradient of a weight matrix by the nearest matrix with orthonormal rows or columns, so that
+every direction of the matrix moves alike (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon). It suits
+weights whose scale is undone by the normalisation behind them; biases, norms, first and last layers stay with AdamW.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from flashocc_ros.training.config import Optimizer
+
+MIN_INPUTS = 16
+"""A convolution of fewer input channels is a first layer."""
+MOMENTUM = 0.95
+_STEPS = 5
+# A quintic that brings singular values from (0, 1] near 1 in five steps; they need not become exactly 1.
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+
+
+def orthogonalised(matrix: Tensor) -> Tensor:
+    """(R, C) with its singular values brought to about 1 by Newton-Schulz iteration, in float32."""
+    a, b, c = _QUINTIC
+    x = matrix.float()
+    x = x / (x.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    if tall:
+        x = x.T
+    for _ in range(_STEPS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class MuonAdamW(torch.optim.AdamW):
+    """One optimiser with two kinds of parameter groups; groups with ``muon`` True are stepped by Muon.
+
+    Args:
+        hidden: weights of hidden convolutions (out, in, ...), moved by Muon.
+        others: everything else, moved by AdamW.
+        lr: rate of AdamW.
+        muon_lr: rate of Muon, for matrices that are not taller than wide; taller ones move by sqrt(out / in) more.
+        weight_decay: of both, relative to the rate.
+    """
+
+    def __init__(
+        self, hidden: list[nn.Parameter], others: list[nn.Parameter], lr: float, muon_lr: float, weight_decay: float
+    ) -> None:
+        groups: list[dict[str, Any]] = [
+            {"params": others, "lr": lr, "muon": False},
+            {"params": hidden, "lr": muon_lr, "muon": True},
+        ]
+        super().__init__(groups, lr=lr, weight_decay=weight_decay)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move all parameters that have a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            if group["muon"]:
+                self._muon(group)
+        # AdamW passes over parameters without a gradient, hence over those just moved.
+        super().step()
+        return loss
+
+    def _muon(self, group: dict[str, Any]) -> None:
+        for weight in group["params"]:
+            if weight.grad is None:
+                continue
+            gradient = weight.grad.flatten(1)
+            state = self.state[weight]
+            if not state:
+                # AdamW looks for the count when a state is restored.
+                state["step"], state["momentum"] = torch.zeros(()), torch.zeros_like(gradient)
+            state["step"] += 1
+            mean = state["momentum"].lerp_(gradient, 1.0 - MOMENTUM)
+            update = orthogonalised(gradient.lerp(mean, MOMENTUM))
+            rate = group["lr"] * max(1.0, update.shape[0] / update.shape[1]) ** 0.5
+            weight.mul_(1.0 - group["lr"] * group["weight_decay"])
+            weight.sub_(update.to(weight).reshape(weight.shape), alpha=rate)
+            weight.grad = None
+
+
+def build_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
+    """AdamW, or with ``config.muon_lr`` Muon for the convolutions that a normalisation follows: those without bias."""
+    if not config.muon_lr:
+        return torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    hidden = [
+        cast(nn.Parameter, module.weight)
+        for module in model.modules()
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)) and module.bias is None and module.in_channels >= MIN_INPUTS
+    ]
+    taken = {id(weight) for weight in hidden}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in taken]
+    return MuonAdamW(hidden, others, config.lr, config.muon_lr, config.weight_decay)
