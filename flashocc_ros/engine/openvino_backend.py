@@ -143,7 +143,7 @@ class OpenVinoBackend(OnnxBackend):
             "version": openvino.__version__,
             "device": cpu_name(),
             "precision": f"{self.precision}, {self._hint} elsewhere",
-            "convolutions": "cheap" if self.precision == "fp32" else "direct",
+            "convolutions": "cheap" if self._hint == "f32" else "direct",
             "shapes": "one camera" if graph in PER_CAMERA_GRAPHS else "one map",
             "threads": f"{worker_count()} in {streams} streams",
         }
@@ -158,7 +158,8 @@ class OpenVinoBackend(OnnxBackend):
                 model = prepared(model, graph)
             if graph in PER_CAMERA_GRAPHS:
                 model.reshape({port.any_name: [1, *port.partial_shape[1:]] for port in model.inputs})
-            if self.precision == "fp32":
+            # In a quantized model only the layers that were left in float32 have the weights this looks for.
+            if self._hint == "f32":
                 use_winograd(model)
             compiled = _core().compile_model(model, "CPU", self._options(streams))
             (folder / "engine.blob").write_bytes(compiled.export_model().getvalue())

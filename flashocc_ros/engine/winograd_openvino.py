@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from flashocc_ros.engine.winograd import OUT, TAPS, TILE, products, transforms
 
-TILES_AT_ONCE = 640
-"""Tiles transformed together: bounds the memory of the largest maps."""
+TILES_AT_ONCE = 100
+"""Tiles transformed together: what is in flight stays near the processor."""
 MIN_CHANNELS = 128
 """Below, the transforms cost what the products save."""
+MAX_WEIGHTS = 256 * 256
+"""in * out beyond which a layer is left alone: four times its weights, held twice, are not worth a few per cent."""
 
 
 def use_winograd(model: Any) -> int:
@@ -40,7 +42,8 @@ def _gains(op: Any) -> bool:
         return False
     shape, attributes = list(op.input_value(1).shape), op.get_attributes()
     plain = [attributes[name] for name in ("strides", "dilations", "pads_begin", "pads_end")] == [[1, 1]] * 4
-    return plain and shape[2:] == [TAPS, TAPS] and min(shape[:2]) >= MIN_CHANNELS
+    wide_enough = min(shape[:2]) >= MIN_CHANNELS and shape[0] * shape[1] <= MAX_WEIGHTS
+    return plain and shape[2:] == [TAPS, TAPS] and wide_enough
 
 
 def _convolved(x: Any, weight: npt.NDArray[np.float32]) -> Any:

@@ -68,7 +68,7 @@ def test_a_large_map_goes_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"out": 8}, {"kernel": ONE}, {"stride": 2}, {"dilation": 2}], ids=lambda changes: next(iter(changes))
+    "changes", [{"out": 8}, {"out": 600}, {"kernel": ONE}, {"stride": 2}, {"dilation": 2}], ids=str
 )
 def test_other_convolutions_stay(changes: dict[str, Any]) -> None:
     model = _model((1, MIN_CHANNELS, 12, 12), **changes)
