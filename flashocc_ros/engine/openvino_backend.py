@@ -18,7 +18,6 @@ from flashocc_ros.engine.export_cache import int8_needs_calibration
 from flashocc_ros.engine.labels_kernel import labels_from_columns
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
 from flashocc_ros.engine.threads import worker_count
-from flashocc_ros.engine.winograd_openvino import use_winograd
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
 
@@ -143,7 +142,6 @@ class OpenVinoBackend(OnnxBackend):
             "version": openvino.__version__,
             "device": cpu_name(),
             "precision": f"{self.precision}, {self._hint} elsewhere",
-            "convolutions": "cheap" if self._hint == "f32" else "direct",
             "shapes": "one camera" if graph in PER_CAMERA_GRAPHS else "one map",
             "threads": f"{worker_count()} in {streams} streams",
         }
@@ -158,9 +156,6 @@ class OpenVinoBackend(OnnxBackend):
                 model = prepared(model, graph)
             if graph in PER_CAMERA_GRAPHS:
                 model.reshape({port.any_name: [1, *port.partial_shape[1:]] for port in model.inputs})
-            # In a quantized model only the layers that were left in float32 have the weights this looks for.
-            if self._hint == "f32":
-                use_winograd(model)
             compiled = _core().compile_model(model, "CPU", self._options(streams))
             (folder / "engine.blob").write_bytes(compiled.export_model().getvalue())
 

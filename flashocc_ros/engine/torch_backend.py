@@ -30,8 +30,8 @@ class TorchBackend(Backend):
         device: "cpu", "cuda", ...; None takes a GPU when torch sees one.
         model: a network already built, instead of ``variant`` and ``checkpoint``; it is left as it is.
         fold: run the rewrites of ``engine.export_fold`` (batch norms folded and the like) and, on a CPU, the cheap
-            convolutions of ``engine.upsample_conv`` and ``engine.winograd_torch``: equal but for float32 rounding. Off,
-            the stages are bit for bit those of the network's own forward. None folds on a CPU.
+            convolutions of ``engine.upsample_conv`` and ``engine.winograd``: equal but for float32 rounding. Off, the
+            stages are bit for bit those of the network's own forward. None folds on a CPU.
 
     Attributes:
         model: the network that runs.
@@ -189,7 +189,7 @@ def _rewrite_for_cpu(model: FlashOcc) -> None:
     from flashocc_ros.engine.export_fold import FactoredBevNeck
     from flashocc_ros.engine.framewise import FramewiseBevResNet
     from flashocc_ros.engine.upsample_conv import with_cheap_upsampling
-    from flashocc_ros.engine.winograd_torch import use_winograd
+    from flashocc_ros.engine.winograd import use_winograd
     from flashocc_ros.model.bev_encoder import BevResNet
 
     variant, neck, encoder = model.variant, model.img_bev_encoder_neck, model.img_bev_encoder_backbone
