@@ -17,7 +17,7 @@ import numpy.typing as npt
 from flashocc_ros import panoptic
 from flashocc_ros.decode import decode_centers
 from flashocc_ros.engine.backend import Backend, HeadOutput, Picture
-from flashocc_ros.engine.select import find_checkpoint, open_backend
+from flashocc_ros.engine.select import has_weights, open_backend
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.geometry import LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.jpeg import jpeg_size
@@ -50,8 +50,8 @@ class Predictor:
 
     Args:
         variant: a name of ``flashocc_ros.model.VARIANTS`` (or a row of it).
-        checkpoint: weights file (.pth or .safetensors). None takes the weights shipped for the synthetic variants;
-            other variants then run with untrained weights and ``trained`` is False.
+        checkpoint: weights file (.pth or .safetensors), or the folder of an export. None takes the weights shipped for
+            the synthetic variants; other variants then run with untrained weights and ``trained`` is False.
         engine: "auto", "tensorrt", "openvino", "onnxruntime" or "torch".
         precision: "fp32", "fp16" or "int8".
         cache_dir: folder for built engines; None is the user's cache.
@@ -100,7 +100,7 @@ class Predictor:
         self._tracker = Tracker(track_max_age_s)
         self._reference_mode = panoptic_reference_mode
         self._limits_m = panoptic.max_distances(panoptic_max_distance_m)
-        self.trained = backend is not None or find_checkpoint(self.variant, checkpoint) is not None
+        self.trained = backend is not None or has_weights(self.variant, checkpoint)
         if backend is not None and backend.variant != self.variant:
             raise ConfigError(
                 f"the backend runs {backend.variant.name}, not {self.variant.name}; open it for the latter"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flashocc_ros import weights
 from flashocc_ros.engine.backend import Backend
+from flashocc_ros.engine.meta import META_FILE, load_export
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
 from flashocc_ros.model.variants import Variant, get_variant
 
@@ -55,14 +56,32 @@ def find_checkpoint(variant: str | Variant, checkpoint: str | Path | None) -> Pa
     """The weights file to load: the given one, else the one shipped for this variant, else None (untrained).
 
     Raises:
-        CheckpointError: the given file does not exist.
+        CheckpointError: the given file does not exist, or is a folder.
     """
     if checkpoint is None or str(checkpoint) == "":
         return weights.path(get_variant(variant).name)
     path = Path(checkpoint).expanduser()
+    if path.is_dir():
+        raise CheckpointError(f"checkpoint {path} is a folder; give the path of a .pth or .safetensors file")
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist; give the path of a .pth or .safetensors file")
     return path
+
+
+def find_export(checkpoint: str | Path | None) -> Path | None:
+    """``checkpoint`` where it is the folder of an export, None where it is anything else."""
+    if checkpoint is None or str(checkpoint) == "":
+        return None
+    folder = Path(checkpoint).expanduser()
+    return folder if (folder / META_FILE).is_file() else None
+
+
+def has_weights(variant: str | Variant, checkpoint: str | Path | None) -> bool:
+    """False when what ``open_backend`` would run is untrained."""
+    export = find_export(checkpoint)
+    if export is not None:
+        return load_export(export, check_files=False).checkpoint_sha256 is not None
+    return find_checkpoint(variant, checkpoint) is not None
 
 
 def open_backend(
@@ -76,7 +95,8 @@ def open_backend(
 
     Args:
         variant: a name of ``VARIANTS`` or a row of it.
-        checkpoint: weights; None takes the shipped ones, or untrained weights where none are shipped.
+        checkpoint: weights, or the folder of an export of ``precision``, whose graphs are then run as they are; None
+            takes the shipped weights, or untrained ones where none are shipped.
         engine: one of ``ENGINES``, or "auto": the first of them that runs here and supports ``precision``.
         precision: one of ``PRECISIONS``.
         cache_dir: where built engines are kept; None is the user's cache.
@@ -89,7 +109,7 @@ def open_backend(
     row = get_variant(variant)
     if precision not in PRECISIONS:
         raise ConfigError(f"unknown precision {precision!r}; choose {', '.join(PRECISIONS)}")
-    path = find_checkpoint(row, checkpoint)
+    path = find_export(checkpoint) or find_checkpoint(row, checkpoint)
     folder = None if cache_dir is None else Path(cache_dir).expanduser()
     if engine != "auto":
         return _open(engine, row, path, precision, folder)
@@ -114,4 +134,8 @@ def _open(name: str, variant: Variant, checkpoint: Path | None, precision: str, 
         raise EngineError(reason)
     if precision not in cls.precisions:
         raise EngineError(f"engine {name} has no precision {precision!r}; it has {', '.join(cls.precisions)}")
-    return cls(variant, checkpoint, precision=precision, cache_dir=cache_dir)  # type: ignore[call-arg]
+    if checkpoint is None or not checkpoint.is_dir():
+        return cls(variant, checkpoint, precision=precision, cache_dir=cache_dir)  # type: ignore[call-arg]
+    if name == "torch":
+        raise EngineError(f"engine torch runs weights, {checkpoint} is an export; choose {', '.join(ENGINES[:-1])}")
+    return cls(variant, precision=precision, cache_dir=cache_dir, export_dir=checkpoint)  # type: ignore[call-arg]

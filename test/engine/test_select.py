@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from flashocc_ros import weights
 from flashocc_ros.engine import select
 from flashocc_ros.engine.backend import Backend
+from flashocc_ros.engine.onnx_backend import OnnxBackend
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
 from flashocc_ros.model.variants import get_variant
 
@@ -80,3 +82,26 @@ def test_a_given_checkpoint_comes_before_the_shipped_one(tmp_path: Path) -> None
     mine.touch()
     assert select.find_checkpoint(TINY, mine) == mine
     assert select.find_checkpoint("flashocc-r50-M0", None) is None
+
+
+def test_the_folder_of_an_export_is_run_as_it_is() -> None:
+    folder = weights.export_dir(TINY)
+    assert folder is not None
+    backend = select.open_backend(TINY, folder, "onnxruntime")
+    assert isinstance(backend, OnnxBackend)
+    assert backend.from_export
+    assert backend.folder == folder
+    assert select.has_weights(TINY, folder)
+
+
+def test_an_export_is_refused_where_it_does_not_fit() -> None:
+    folder = weights.export_dir(TINY)
+    with pytest.raises(EngineError, match="engine torch runs weights"):
+        select.open_backend(TINY, folder, "torch")
+    with pytest.raises(EngineError, match="is an export in fp32, asked for int8"):
+        select.open_backend(TINY, folder, "onnxruntime", "int8")
+
+
+def test_a_folder_without_an_export_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is a folder; give the path"):
+        select.open_backend(TINY, tmp_path, "onnxruntime")
