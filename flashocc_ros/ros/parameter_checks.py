@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flashocc_ros.engine.select import find_export
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.model.variants import VARIANTS
 
@@ -69,8 +70,11 @@ def _error(name: str, value: Any, rest: str) -> ConfigError:
 
 def _check_files(parameters: NodeParameters) -> None:
     path = parameters.checkpoint
-    if path and not Path(path).expanduser().is_file():
-        raise _error("checkpoint", path, "is no file; give the path of a .pth or .safetensors file, or leave it empty")
+    if path and not Path(path).expanduser().is_file() and find_export(path) is None:
+        remedy = (
+            "is no file; give the path of a .pth or .safetensors file or the folder of an export, or leave it empty"
+        )
+        raise _error("checkpoint", path, remedy)
     folder = parameters.cache_dir
     if folder and Path(folder).expanduser().exists() and not Path(folder).expanduser().is_dir():
         raise _error("cache_dir", folder, "is no folder; give another path or leave it empty")

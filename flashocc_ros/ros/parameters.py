@@ -214,7 +214,9 @@ class NodeParameters:
 
     variant: str = option("flashocc-r50-M0", "Network; `flashocc variants` lists them.", choices=tuple(VARIANTS))
     checkpoint: str = option(
-        "", "Weights, .pth or .safetensors; empty: the shipped ones of a synthetic variant, else untrained."
+        "",
+        "Weights, .pth or .safetensors, or the folder of an export; empty: the shipped ones of a synthetic variant, "
+        "else untrained.",
     )
     engine: str = option("auto", "Inference engine.", choices=("auto", "tensorrt", "openvino", "onnxruntime", "torch"))
     precision: str = option("fp32", "Arithmetic of the engine.", choices=("fp32", "fp16", "int8"))
