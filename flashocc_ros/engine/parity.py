@@ -16,7 +16,7 @@ from flashocc_ros.engine.backend import Backend, Encoded
 from flashocc_ros.engine.calibration import SOURCE_HW, Frame, check_rig, nominal_rig, read_frames
 from flashocc_ros.engine.fused import fused_tables
 from flashocc_ros.engine.meta import ExportMeta, load_export
-from flashocc_ros.engine.select import backend_class, find_checkpoint
+from flashocc_ros.engine.select import backend_class, find_checkpoint, open_backend
 from flashocc_ros.engine.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
@@ -146,7 +146,7 @@ def compare_export(
     results = []
     for cls in classes:
         # Half precision and int8 are in the files; the engine itself computes what they say.
-        backend: Any = cls(row, precision=meta.precision, export_dir=folder)  # type: ignore[call-arg]
+        backend: Any = open_backend(row, folder, cls.name, meta.precision)
         comparisons = [_Comparison(row, reference, backend, frame) for frame in sets]
         worst = _worst([c.stages for c in comparisons])
         agreement = min(c.agreement for c in comparisons)

@@ -61,10 +61,9 @@ def find_checkpoint(variant: str | Variant, checkpoint: str | Path | None) -> Pa
     if checkpoint is None or str(checkpoint) == "":
         return weights.path(get_variant(variant).name)
     path = Path(checkpoint).expanduser()
-    if path.is_dir():
-        raise CheckpointError(f"checkpoint {path} is a folder; give the path of a .pth or .safetensors file")
     if not path.is_file():
-        raise CheckpointError(f"checkpoint {path} does not exist; give the path of a .pth or .safetensors file")
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise CheckpointError(f"checkpoint {path} {found}; give the path of a .pth or .safetensors file")
     return path
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flashocc_ros.engine.select import find_export
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.model.variants import VARIANTS
 
@@ -70,11 +69,12 @@ def _error(name: str, value: Any, rest: str) -> ConfigError:
 
 def _check_files(parameters: NodeParameters) -> None:
     path = parameters.checkpoint
-    if path and not Path(path).expanduser().is_file() and find_export(path) is None:
-        remedy = (
-            "is no file; give the path of a .pth or .safetensors file or the folder of an export, or leave it empty"
-        )
-        raise _error("checkpoint", path, remedy)
+    if path and not Path(path).expanduser().is_file():
+        from flashocc_ros.engine.select import find_export
+
+        remedy = "give the path of a .pth or .safetensors file or the folder of an export, or leave it empty"
+        if find_export(path) is None:
+            raise _error("checkpoint", path, f"is no file; {remedy}")
     folder = parameters.cache_dir
     if folder and Path(folder).expanduser().exists() and not Path(folder).expanduser().is_dir():
         raise _error("cache_dir", folder, "is no folder; give another path or leave it empty")

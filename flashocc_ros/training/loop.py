@@ -66,7 +66,7 @@ class StepData(Dataset[Prepared]):
         index = int(draw_indices(step, config.batch_size, self.source, config.seed)[slot])
         sample = self.source.sample(index, sample_rng(step, slot, config.seed))
         # An iteration that trains the image branch alone lifts nothing.
-        iteration = self.first + item // (config.accumulate * config.batch_size)
+        iteration = local_step // config.accumulate
         image_only = config.loss is not None and iteration < config.loss.image_only_iterations
         return Prepared(sample, [] if image_only else sample.lift_tables(self.variant), step, slot)
 

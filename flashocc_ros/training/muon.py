@@ -3,6 +3,7 @@
 Muon replaces the averaged gradient of a weight matrix by the nearest matrix with orthonormal rows or columns, so that
 every direction of the matrix moves alike (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon). It suits
 weights whose scale is undone by the normalisation behind them; biases, norms, first and last layers stay with AdamW.
+``torch.optim.Muon`` takes matrices only, a convolution's weight has four axes or five.
 """
 
 from __future__ import annotations

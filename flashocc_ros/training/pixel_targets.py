@@ -33,8 +33,8 @@ def pixel_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, 
     cell_depth, cell_label = depth[:, v][:, :, u], labels[:, v][:, :, u].long()
     # The window around each centre; at the border it repeats the last pixel, which changes no minimum.
     reach = np.arange(variant.stride - 1) - (variant.stride - 1) // 2
-    (height, width), (rows_of, columns_of) = depth.shape[1:], (v[:, None] + reach, u[:, None] + reach)
-    rows_of, columns_of = rows_of.clip(0, height - 1), columns_of.clip(0, width - 1)
+    rows_of = (v[:, None] + reach).clip(0, depth.shape[1] - 1)
+    columns_of = (u[:, None] + reach).clip(0, depth.shape[2] - 1)
     window = (slice(None), rows_of[:, None, :, None], columns_of[None, :, None, :])
     labels_there = labels[window].flatten(-2)
     small = torch.isin(labels_there, torch.tensor(SMALL_CLASSES, dtype=labels.dtype))
