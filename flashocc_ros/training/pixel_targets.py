@@ -66,6 +66,5 @@ def soft_depth_loss(probability: Tensor, depth_m: Tensor, bins: DepthBins) -> Te
         position = (depth - values[0]) / bins.step_m
     lower = position.floor().clamp(0, bins.count - 2).long()
     share = position - lower
-    log_probability = probability.clamp(min=1e-6).log()
-    chosen = log_probability.gather(1, torch.stack([lower, lower + 1], 1))
+    chosen = probability.gather(1, torch.stack([lower, lower + 1], 1)).clamp(min=1e-6).log()
     return -(chosen[:, 0] * (1.0 - share) + chosen[:, 1] * share).mean()
