@@ -47,6 +47,25 @@ def separate_outputs(model: Any) -> None:
         graph.node.append(onnx.helper.make_node("Identity", [inner], [output.name], name=f"{output.name}_copy"))
 
 
+def own_constants(model: Any, layers: Iterable[str]) -> None:
+    """Give these layers copies of the constants that other layers read too, so that their type can be kept.
+
+    Exporters keep equal constants, such as biases of zero, once.
+    """
+    import onnx
+
+    graph, wanted = model.graph, set(layers)
+    others = {name for node in graph.node if node.name not in wanted for name in node.input}
+    shared = {tensor.name: tensor for tensor in graph.initializer if tensor.name in others}
+    copies = dict[str, Any]()
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if node.name in wanted and name in shared:
+                copies[name] = onnx.TensorProto.FromString(shared[name].SerializeToString())
+                node.input[index] = copies[name].name = f"{name}_own"
+    graph.initializer.extend(copies.values())
+
+
 def compute_in_half(model: Any, layers: Iterable[str]) -> None:
     """Let these layers, whose weights are constants, compute in fp16 between two casts; the rest stays as it is."""
     import numpy as np

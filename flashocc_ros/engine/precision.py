@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from flashocc_ros.engine.calibration import Feeds, record_feeds
 from flashocc_ros.engine.meta import LayerMeta, Precision
-from flashocc_ros.engine.onnx_tools import compute_in_half, separate_outputs
+from flashocc_ros.engine.onnx_tools import compute_in_half, own_constants, separate_outputs
 from flashocc_ros.errors import EngineError
 from flashocc_ros.model.variants import Variant
 
@@ -113,6 +113,9 @@ def _to_fp16(graph: str, path: Path) -> list[LayerMeta]:
         what = f"{len(camera)} nodes that read camera_params only"
         kept.append(LayerMeta(graph=graph, layer=what, precision="fp32", reason=CAMERA_PATH))
     separate_outputs(model)
+    own_constants(model, camera | {node.name for node in model.graph.node if node.op_type in FP32_OPS})
+    # The converter leaves the casts of the network as they are, such as that of a mask to numbers.
+    own_casts = {node.name for node in model.graph.node if node.op_type == "Cast"} - camera
     with warnings.catch_warnings():
         # Weights below the smallest fp16 number become zero; each is reported as a warning.
         warnings.simplefilter("ignore")
@@ -122,6 +125,9 @@ def _to_fp16(graph: str, path: Path) -> list[LayerMeta]:
             op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *FP32_OPS],
             node_block_list=sorted(camera),
         )
+    for node in half.graph.node:
+        if node.name in own_casts and node.attribute[0].i == onnx.TensorProto.FLOAT:
+            node.attribute[0].i = onnx.TensorProto.FLOAT16
     onnx.save(half, path)
     return kept
 
