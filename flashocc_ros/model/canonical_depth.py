@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flashocc_ros.model.variants import Variant
 
+FEATURE_STRIDE = 8
+"""Input pixels per cell of the neck's feature map in the synthetic variants."""
+
 
 class CanonicalDepthNet(nn.Module):
     """One hidden layer, then depth probabilities for a camera of the reference focal length and the lifted context.
+
+    Where cells of stride 4 are lifted, the hidden map is upsampled and corrected by what the backbone saw at that
+    stride: 20 m away a cell of stride 8 is half a metre wide, more than a voxel.
 
     A picture of twice the focal length shows the same scene twice as near. In log-spaced bins that is a shift, so
     the probabilities are moved by ``ln(f / f_reference)`` instead of letting the network learn every camera. The last
@@ -32,11 +39,29 @@ class CanonicalDepthNet(nn.Module):
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         )
+        self.detail: nn.Module | None = None
+        if variant.stride < FEATURE_STRIDE:
+            self.detail = nn.Sequential(
+                nn.Conv2d(channels + variant.backbone_width, channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+            )
         self.out = nn.Conv2d(channels, self.num_depths + variant.lift_channels, 1)
 
-    def forward(self, feature: Tensor, camera_params: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C_n, fH, fW) and camera numbers (N, 27) to depth (N, D, fH, fW) and context (N, C, fH, fW)."""
-        out = self.out(self.hidden(feature))
+    def forward(self, feature: Tensor, camera_params: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Depth probabilities (N, D, fH, fW) and context (N, C, fH, fW) of the lifted cells.
+
+        Args:
+            feature: (N, C_n, H / 8, W / 8).
+            camera_params: (N, 27), see ``geometry.camera_params``.
+            fine: (N, c, H / 4, W / 4) of the backbone; read where stride 4 is lifted.
+        """
+        hidden = self.hidden(feature)
+        if self.detail is not None:
+            # Cells span the picture corner to corner, so the corners are what must stay in place.
+            hidden = F.interpolate(hidden, size=fine.shape[-2:], mode="bilinear", align_corners=True)
+            hidden = hidden + self.detail(torch.cat([hidden, fine], dim=1))
+        out = self.out(hidden)
         canonical = out[:, : self.num_depths].softmax(dim=1)
         depth = torch.matmul(self.shift_matrix(camera_params), canonical.flatten(2)).reshape(canonical.shape)
         return depth, out[:, self.num_depths :]

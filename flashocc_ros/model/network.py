@@ -17,7 +17,7 @@ from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_par
 from flashocc_ros.model.bev_encoder import BevNeck, BevResNet
 from flashocc_ros.model.heads import CenterHead, OccupancyHead2D, OccupancyHead3D
 from flashocc_ros.model.image_neck import ConcatNeck, TopDownNeck
-from flashocc_ros.model.layers import ConvUnit
+from flashocc_ros.model.layers import BasicBlock, ConvUnit
 from flashocc_ros.model.outputs import BatchOutput, EncodedImages, HeadTensors, ModelOutput, StereoContext
 from flashocc_ros.model.pooling import pool
 from flashocc_ros.model.resnet import resnet18, resnet50
@@ -61,8 +61,10 @@ class FlashOcc(nn.Module):
             encoder = VolumeResNet if variant.volumetric else BevResNet
             self.pre_process_net = encoder(variant.map_channels, [variant.map_channels], [1], [1])
         elif variant.stem_channels:
-            self.pre_process_net = nn.Sequential(ConvUnit(variant.map_channels, variant.stem_channels, 1))
-        head_channels, head_in = variant.head_channels, variant.head_in_channels
+            thin = variant.stem_channels
+            blocks = [BasicBlock(thin, thin) for _ in range(variant.stem_blocks)]
+            self.pre_process_net = nn.Sequential(ConvUnit(variant.map_channels, thin, 1), *blocks)
+        head_channels, head_in = variant.occupancy_channels or variant.head_channels, variant.head_in_channels
         self.occ_head: nn.Module = (
             OccupancyHead3D(head_channels) if variant.volumetric else OccupancyHead2D(head_in, head_channels)
         )
@@ -86,9 +88,8 @@ class FlashOcc(nn.Module):
         """
         fine, middle, coarse = self.img_backbone(images)
         feature = self.img_neck(middle, coarse)
-        stereo_feature = fine if self.variant.stereo else None
-        depth, context = self.img_view_transformer(feature, camera_params, stereo_feature, previous)
-        return EncodedImages(depth, context, stereo_feature)
+        depth, context = self.img_view_transformer(feature, camera_params, fine, previous)
+        return EncodedImages(depth, context, fine if self.variant.stereo else None)
 
     def pool(self, depth: Tensor, context: Tensor, table: LiftTable) -> Tensor:
         """Lift and sum one sample: (1, C, 200, 200), or (1, C, 16, 200, 200) for volumetric variants.

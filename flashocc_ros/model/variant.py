@@ -58,7 +58,7 @@ class Variant:
         family: which group of the reference it belongs to.
         description: one line for people.
         stands_for: the row of the authors' result table it reproduces.
-        input_size: (H, W) of the network input in pixels, multiples of 32.
+        input_size: (H, W) of the network input in pixels, multiples of 32; of 16 where stride 16 is the coarsest.
         stride: input pixels per cell of the feature map that is lifted.
         depth: the depth bins of the lift.
         backbone: image backbone; ``resnet18`` is a slim basic-block ResNet of ``backbone_width`` channels.
@@ -73,11 +73,13 @@ class Variant:
         encoder_blocks: residual blocks per BEV encoder stage.
         stem_channels: > 0: a 1x1 convolution thins each frame's map to this many channels before it is cached; the
             heads see the key frame's thin map beside the encoder output, so that detail of one cell survives.
+        stem_blocks: residual blocks behind that convolution, at one cell's resolution.
         reference_focal_px: > 0: depth is predicted for this focal length in network pixels, then moved to each
             camera's.
         preprocess_bev: each frame's map passes one residual block before it is cached and concatenated.
         head: occupancy head; "2d" and "v2" have the same layers and differ in their training losses.
-        head_channels: channels of the BEV encoder output and of the head.
+        head_channels: channels of the BEV encoder output.
+        occupancy_channels: channels of the occupancy head, 0 for ``head_channels``.
         panoptic: has the centre head, hence instances.
         center_channels: channels inside the centre head.
         score_threshold: least score of a centre.
@@ -113,8 +115,10 @@ class Variant:
     stereo: bool = False
     num_frames: int = 1
     encoder_blocks: tuple[int, int, int] = (2, 2, 2)
+    occupancy_channels: int = 0
     reference_focal_px: float = 0.0
     stem_channels: int = 0
+    stem_blocks: int = 0
     preprocess_bev: bool = False
     panoptic: bool = False
     center_channels: int = 64

@@ -28,15 +28,19 @@ class ViewTransform(nn.Module):
         self,
         feature: Tensor,
         camera_params: Tensor | None = None,
-        stereo_feature: Tensor | None = None,
+        fine: Tensor | None = None,
         previous: StereoContext | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(N, C_n, fH, fW) to depth (N, D, fH, fW), softmaxed over D, and context (N, C, fH, fW)."""
+        """Feature (N, C_n, h, w) to depth (N, D, fH, fW), softmaxed over D, and context (N, C, fH, fW).
+
+        ``fine`` is the backbone's stride-4 map, which stereo matching and fine lifts read.
+        """
         if isinstance(self.depth_net, CanonicalDepthNet):
             assert camera_params is not None
-            return self.depth_net(feature, camera_params)
+            assert fine is not None
+            return self.depth_net(feature, camera_params, fine)
         if isinstance(self.depth_net, DepthNet):
-            out = self.depth_net(feature, camera_params, stereo_feature, previous)
+            out = self.depth_net(feature, camera_params, fine, previous)
         else:
             out = self.depth_net(feature)
         return out[:, : self.num_depths].softmax(dim=1), out[:, self.num_depths :]

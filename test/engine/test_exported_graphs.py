@@ -74,7 +74,7 @@ def test_two_graphs_take_geometry_and_motion_as_inputs(tiny_4d: tuple[Path, Expo
 
 def test_the_number_of_cameras_stays_open_and_labels_are_bytes(tiny_4d: tuple[Path, ExportMeta]) -> None:
     graphs = tiny_4d[1].graphs
-    assert graphs["image_encoder"].inputs[0].shape == ("cameras", 3, 128, 352)
+    assert graphs["image_encoder"].inputs[0].shape == ("cameras", 3, 176, 352)
     labels = graphs["bev_head"].outputs[0]
     assert (labels.dtype, labels.shape) == ("uint8", (200, 200, 16))
 
@@ -131,7 +131,7 @@ def test_fused_sizes_come_from_the_given_rig(tmp_path: Path) -> None:
     meta = export("synthetic-tiny", None, tmp_path, fused=True, rig=rig)
     assert meta.tree is not None
     assert meta.tree.cameras == 2
-    assert meta.graphs["fused"].inputs[0].shape == (2, 3, 128, 352)
+    assert meta.graphs["fused"].inputs[0].shape == (2, 3, 176, 352)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

@@ -22,7 +22,7 @@ DEADLINE_S = 120.0
 ASK_AGAIN_S = 10.0
 PERIOD_NS = 100_000_000
 START_NS = 1_700_000_000_000_000_000
-SIZE = (128, 352)
+SIZE = (176, 352)
 """Height and width of the images: the input of the smallest network."""
 
 

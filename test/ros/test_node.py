@@ -160,7 +160,7 @@ def test_raw_images_are_read(make_feeder: Make, start_node: Make):
 
     def raw(name: str) -> Image:
         header = make_header(f"{name}_optical", stamp_ns)
-        return Image(header=header, height=128, width=352, encoding="rgb8", step=352 * 3, data=bytes(128 * 352 * 3))
+        return Image(header=header, height=176, width=352, encoding="rgb8", step=352 * 3, data=bytes(176 * 352 * 3))
 
     feeder.send(stamp_ns, images={name: raw(name) for name in feeder.names})
     feeder.until(lambda: occupancy, "an occupancy")

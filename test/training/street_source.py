@@ -16,7 +16,7 @@ class StreetSource:
     """A few frames of a flat road with two coloured boxes; pictures show what stands where."""
 
     def __init__(
-        self, length: int = 4, num_frames: int = 1, size: tuple[int, int] = (128, 352), cameras: int = 2
+        self, length: int = 4, num_frames: int = 1, size: tuple[int, int] = (176, 352), cameras: int = 2
     ) -> None:
         self.length, self.num_frames, self.size, self.cameras = length, num_frames, size, cameras
 

@@ -76,7 +76,7 @@ class SyntheticDataset:
     def __init__(
         self,
         seeds: Sequence[int],
-        size: tuple[int, int] = (128, 352),
+        size: tuple[int, int] = (176, 352),
         frames_per_seed: int = 4,
         rig: SyntheticRig | None = None,
         source_size: tuple[int, int] = (396, 704),
