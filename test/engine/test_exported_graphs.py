@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from flashocc_ros.model.variants import VARIANTS, get_variant
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
 
+from small_stream import small  # noqa: E402
+
 from flashocc_ros.engine.calibration import nominal_rig, standing_table  # noqa: E402
 from flashocc_ros.engine.export import export  # noqa: E402
+from flashocc_ros.model import build_model  # noqa: E402
 
 FORBIDDEN_OPS = {"ScatterND", "ScatterElements", "BatchNormalization", "NonZero", "Identity"}
 
@@ -153,6 +157,12 @@ def test_tensorrt_builds_lower_precisions_of_a_panoptic_4d_network(
         assert types
         assert set(types.values()) == {onnx.TensorProto.FLOAT16}
     assert set(build_all(tmp_path)) == {"image_encoder", "bev_head"}
+
+
+def test_tensorrt_builds_fp16_of_a_shrunken_stereo_network(tmp_path: Path) -> None:
+    variant = replace(small("flashocc-r50-4d-stereo"), input_size=(64, 192))
+    meta = export(variant, None, tmp_path, "fp16", model=build_model(variant))
+    assert set(build_all(tmp_path)) == set(meta.graphs) == {"image_encoder", "stereo_feature", "bev_head"}
 
 
 def test_int8_without_frames_is_refused(tmp_path: Path) -> None:

@@ -81,3 +81,17 @@ def test_a_stream_has_the_labels_of_torch(name: str, engine: str, exported: Expo
         assert len(np.unique(torch_labels)) > 2, "all labels alike would agree whatever the engine does"
         assert (labels == torch_labels).mean() >= 0.9999
     backend.close()
+
+
+def test_a_stereo_network_in_fp16_has_nearly_the_labels_of_torch(tmp_path: Path) -> None:
+    onnxruntime_backend = pytest.importorskip("flashocc_ros.engine.onnxruntime_backend")
+    variant = replace(small("flashocc-r50-4d-stereo"), input_size=(64, 192))
+    model = build_model(variant)
+    export(variant, None, tmp_path, "fp16", model=model)
+    backend = onnxruntime_backend.OnnxRuntimeBackend(variant, export_dir=tmp_path, precision="fp16")
+    backend.prepare(rig().num_cameras)
+    expected = stream(TorchBackend(variant, model=model, device="cpu"))
+    for labels, torch_labels in zip(stream(backend), expected, strict=True):
+        assert len(np.unique(torch_labels)) > 2, "all labels alike would agree whatever the engine does"
+        assert (labels == torch_labels).mean() >= 0.995
+    backend.close()
