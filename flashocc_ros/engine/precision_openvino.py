@@ -12,8 +12,9 @@ from flashocc_ros.errors import EngineError
 if TYPE_CHECKING:
     from flashocc_ros.engine.calibration import Feeds
 
-FLOAT_TYPES = ["MatMul", "Multiply", "Subtract", "Divide", "Power"]
-"""Camera numbers reach 2000 and upsampling weights are exact: eight bits are too few for either, and both are cheap."""
+FLOAT_TYPES = ["MatMul", "Multiply", "Subtract", "Divide", "Power", "Sqrt"]
+"""Camera numbers reach 2000, sums of points hundreds, and upsampling weights are exact: eight bits are too few
+for any of these, and all are cheap."""
 
 QUANTIZED_HERE = {"predicter.2"}
 """Kept by the Q/DQ export, but a tenth of the head's time on a CPU and no visible error of its own."""

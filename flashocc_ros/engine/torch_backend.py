@@ -195,7 +195,7 @@ def _rewrite_for_cpu(model: FlashOcc) -> None:
     variant, neck, encoder = model.variant, model.img_bev_encoder_neck, model.img_bev_encoder_backbone
     if isinstance(neck, FactoredBevNeck):
         neck.up2 = with_cheap_upsampling(neck.up2)
-    # A stem's heads read the key map beside the encoder: its maps stay together.
+    # A stem's heads read the maps beside the encoder: they stay together.
     if isinstance(encoder, BevResNet) and variant.num_history and not variant.stem_channels:
         model.img_bev_encoder_backbone = FramewiseBevResNet(
             encoder, variant.num_frames, oldest_first=variant.oldest_first

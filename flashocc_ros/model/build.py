@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from flashocc_ros.model.canonical_depth import CanonicalDepthNet
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.variants import Variant, get_variant
 
@@ -37,6 +38,9 @@ def _initialise(model: FlashOcc) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    depth_net = model.img_view_transformer.depth_net
+    if isinstance(depth_net, CanonicalDepthNet) and depth_net.stereo:
+        depth_net.initialise_matching()
     head = model.aux_centerness_head
     if head is not None:
         nn.init.constant_(head.task_heads[0]["heatmap"][1].bias, HEATMAP_PRIOR_BIAS)  # type: ignore[index]

@@ -31,11 +31,11 @@ class CostVolume(nn.Module):
             grid: (N, D, h, w, 2) normalised positions in ``previous``; outside the picture counts as zero.
         """
         graph = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
-        if graph or current.device.type != "cpu" or current.dtype != torch.float32:
+        if graph or current.device.type != "cpu" or current.dtype == torch.float64:
             cost = _sampled_cost(current, previous, grid)
         else:
-            now, before = (t.permute(0, 2, 3, 1).contiguous().numpy() for t in (current, previous))
-            cost = torch.from_numpy(matching_cost(now, before, grid.contiguous().numpy()))
+            now, before = (t.float().permute(0, 2, 3, 1).contiguous().numpy() for t in (current, previous))
+            cost = torch.from_numpy(matching_cost(now, before, grid.float().contiguous().numpy()))
         return cost.neg().softmax(dim=1)
 
 

@@ -123,10 +123,9 @@ class FlashOcc(nn.Module):
         return torch.cat(ordered, dim=1)
 
     def encode_bev(self, maps: Tensor) -> Tensor:
-        """BEV encoder on concatenated maps; with a stem, the key frame's map is appended."""
+        """BEV encoder on concatenated maps; with a stem, the maps themselves are appended."""
         bev_out = self.img_bev_encoder_neck(self.img_bev_encoder_backbone(maps))
-        stem = self.variant.stem_channels
-        return torch.cat([bev_out, maps[:, :stem]], dim=1) if stem else bev_out
+        return torch.cat([bev_out, maps], dim=1) if self.variant.stem_channels else bev_out
 
     def bev_head(self, maps: Tensor) -> HeadTensors:
         """BEV encoder and heads on concatenated maps (B, F * C, 200, 200) or (B, F * C, 16, 200, 200)."""

@@ -72,7 +72,7 @@ class Variant:
         encoder_channels: channels of the three BEV encoder stages.
         encoder_blocks: residual blocks per BEV encoder stage.
         stem_channels: > 0: a 1x1 convolution thins each frame's map to this many channels before it is cached; the
-            heads see the key frame's thin map beside the encoder output, so that detail of one cell survives.
+            heads see the thin maps beside the encoder output, so that detail of one cell survives.
         stem_blocks: residual blocks behind that convolution, at one cell's resolution.
         reference_focal_px: > 0: depth is predicted for this focal length in network pixels, then moved to each
             camera's.
@@ -170,7 +170,7 @@ class Variant:
     @property
     def head_in_channels(self) -> int:
         """Channels of the map both heads read."""
-        return self.head_channels + self.stem_channels
+        return self.head_channels + self.num_frames * self.stem_channels
 
     @property
     def stereo_channels(self) -> int:
@@ -179,8 +179,8 @@ class Variant:
 
     @property
     def oldest_first(self) -> bool:
-        """Order in which maps are concatenated: stereo models take the oldest first, the others the key frame first."""
-        return self.stereo
+        """Order in which maps are concatenated: published stereo models take the oldest first, others the key frame."""
+        return self.stereo and self.trained_on == "nuscenes"
 
     @property
     def memory_mb(self) -> float:

@@ -38,7 +38,7 @@ class ViewTransform(nn.Module):
         if isinstance(self.depth_net, CanonicalDepthNet):
             assert camera_params is not None
             assert fine is not None
-            return self.depth_net(feature, camera_params, fine)
+            return self.depth_net(feature, camera_params, fine, previous)
         if isinstance(self.depth_net, DepthNet):
             out = self.depth_net(feature, camera_params, fine, previous)
         else:

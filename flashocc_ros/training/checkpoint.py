@@ -66,12 +66,13 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, a
 def widened(values: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of a network with fewer frames, for one that sees more: its new input channels start at zero.
 
-    The wider network then starts as the narrower one, because the key frame comes first.
+    Layers that only ``target`` has stay as they are there. Without such the wider network starts as the narrower one,
+    because the key frame comes first.
 
     Raises:
         CheckpointError: a weight differs in more than its number of input channels.
     """
-    result = {}
+    result = dict(target)
     for name, value in values.items():
         shape = target[name].shape
         if value.shape != shape:

@@ -16,11 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.geometry import camera_params
+from flashocc_ros.geometry import camera_params, stereo_grid
 from flashocc_ros.labels import FREE, NUM_CLASSES
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.heads import NUM_HEIGHTS
 from flashocc_ros.model.network import FlashOcc
+from flashocc_ros.model.outputs import EncodedImages, StereoContext
 from flashocc_ros.model.variants import Variant
 from flashocc_ros.training import losses
 from flashocc_ros.training.calibrate import class_offsets
@@ -86,22 +87,44 @@ class ColumnObjective(Objective):
         device = self.counts.device
         samples = [item.sample for item in batch]
         numbers = torch.from_numpy(np.concatenate([_camera_numbers(s) for s in samples])).to(device)
-        key = normalised(np.concatenate([s.images[0] for s in samples]), device)
-        encoded = self.model.encode_images(key.contiguous(memory_format=torch.channels_last), numbers)
+        encoded = self._encode(samples, 0, numbers)
         result = self._pixel_losses(encoded.depth, encoded.context, samples)
         if iteration < self.config.image_only_iterations:
             return result
         maps = [self._lift(encoded.depth, encoded.context, batch, 0)]
         for frame in range(1, self.variant.num_frames):
             with torch.no_grad():
-                pixels = normalised(np.concatenate([s.images[frame] for s in samples]), device)
-                past = self.model.encode_images(pixels.contiguous(memory_format=torch.channels_last), numbers)
+                past = self._encode(samples, frame, numbers)
             maps.append(self._lift(past.depth, past.context, batch, frame))
         bev = self.model.encode_bev(self.model.concatenate(maps[0], maps[1:]))
         result.update(self._voxel_losses(bev, batch, seed))
         if self.variant.panoptic and self.config.center_weight:
             result.update(self._center_losses(bev, samples))
         return result
+
+    def _encode(self, samples: Sequence[Sample], frame: int, numbers: Tensor) -> EncodedImages:
+        """One frame of all samples; stereo variants match it with the frame before."""
+
+        def pixels(frame: int) -> Tensor:
+            images = normalised(np.concatenate([s.images[frame] for s in samples]), numbers.device)
+            return images.contiguous(memory_format=torch.channels_last)
+
+        previous = None
+        if self.variant.stereo:
+            grids = [
+                stereo_grid(
+                    self.variant,
+                    geometry.previous_camera_from_camera(frame),
+                    geometry.intrinsics[frame],
+                    geometry.post_rot[frame],
+                    geometry.post_tran[frame],
+                )
+                for geometry in (s.geometry for s in samples)
+            ]
+            with torch.no_grad():
+                feature = self.model.stereo_feature(pixels(frame + 1))
+            previous = StereoContext(feature, torch.from_numpy(np.concatenate(grids)).to(numbers.device))
+        return self.model.encode_images(pixels(frame), numbers, previous)
 
     def _lift(self, depth: Tensor, context: Tensor, batch: Sequence[Prepared], frame: int) -> Tensor:
         depths, contexts = depth.chunk(len(batch)), context.chunk(len(batch))

@@ -28,7 +28,7 @@ class SyntheticSource:
 
     def __init__(self, data: SyntheticData, variant: Variant) -> None:
         self.cache = FrameCache(data.cache)
-        self.data, self.num_frames = data, variant.num_frames
+        self.data, self.num_frames = data, variant.num_input_frames
         meta = self.cache.meta
         total = len(meta["seeds"]) * self.cache.frames_per_seed
         self.length = data.frames or total
@@ -64,11 +64,11 @@ class SyntheticSource:
                 raise InputError(f"frame {index} of {self.cache.path} did not appear within {_WAIT_S:g} s")
             time.sleep(1.0)
         frames = [self.cache.frame(index)]
+        before: int | None = index
         for _ in range(self.num_frames - 1):
             # At the start of a drive the key frame stands in for the missing past, as at a scene start.
-            before = self.cache.previous(index)
-            index = index if before is None else before
-            frames.append(self.cache.frame(index))
+            before = None if before is None else self.cache.previous(before)
+            frames.append(frames[0] if before is None else self.cache.frame(before))
         return self.to_sample(frames, self.data.flip and rng.random() < 0.5, self.data.flip and rng.random() < 0.5)
 
     def to_sample(self, frames: list[Frame], flip_x: bool, flip_y: bool) -> Sample:

@@ -17,7 +17,7 @@ from flashocc_ros.engine.calibration import nominal_rig, read_frames, standing_t
 from flashocc_ros.engine.openvino_backend import stream_count
 from flashocc_ros.engine.select import backend_class, open_backend
 from flashocc_ros.errors import EngineError, InputError
-from flashocc_ros.geometry import bev_warp_grid, camera_params
+from flashocc_ros.geometry import bev_warp_grid, camera_params, stereo_grid
 from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.preprocess import image_transform
 from flashocc_ros.structures import CameraRig
@@ -50,7 +50,12 @@ def run(backend: Backend, rig: CameraRig, moved_m: float | None = None, images: 
     rotation = np.stack([t.post_rot for t in transforms])
     translation = np.stack([t.post_tran for t in transforms])
     numbers = camera_params(rig.base_from_camera, rig.intrinsics, rotation, translation, np.eye(3))
-    encoded = backend.encode(backend.preprocess(images, transforms), numbers)
+    pixels, stereo = backend.preprocess(images, transforms), None
+    if variant.stereo:
+        ahead = np.tile(np.eye(4), (rig.num_cameras, 1, 1))
+        ahead[:, 2, 3] = 1.0
+        stereo = backend.stereo_feature(pixels), stereo_grid(variant, ahead, rig.intrinsics, rotation, translation)
+    encoded = backend.encode(pixels, numbers, stereo)
     bev = backend.pool(encoded, standing_table(variant, rig, size))
     if not variant.num_history:
         return backend.head(bev, with_logits=True)

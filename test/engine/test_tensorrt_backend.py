@@ -63,15 +63,23 @@ def scene() -> dict[str, Any]:
     }
 
 
+def matched(backend: Any, pixels: Any) -> tuple[Any, Any]:
+    """The feature of ``pixels`` and positions in it for stereo to match with."""
+    shape = (CAMERAS, VARIANT.depth.count, VARIANT.input_size[0] // 4, VARIANT.input_size[1] // 4, 2)
+    grid = np.random.default_rng(1).uniform(-1.1, 1.1, shape).astype(np.float32)
+    return backend.stereo_feature(pixels), grid
+
+
 def two_frames(backend: Any) -> list[Any]:
     """Outputs of a key frame without a past and of the next one."""
     given = scene()
     transforms = [image_transform(image.shape[:2], VARIANT) for image in given["images"]]
     pixels = backend.preprocess(given["images"], transforms)
     identity = bev_warp_grid(np.eye(4), np.eye(3))[None]
-    bev = backend.pool(backend.encode(pixels, given["params"]), given["table"])
+    stereo = matched(backend, pixels)
+    bev = backend.pool(backend.encode(pixels, given["params"], stereo), given["table"])
     first = backend.head(bev, [None], identity)
-    bev = backend.pool(backend.encode(pixels * 0.5, given["params"]), given["table"])
+    bev = backend.pool(backend.encode(pixels * 0.5, given["params"], stereo), given["table"])
     return [first, backend.head(bev, [first.bev_key], given["grids"])]
 
 
@@ -133,7 +141,7 @@ def test_pooling_takes_arrays_of_the_host(backend: Any) -> None:
 def test_wrong_shape_is_refused(backend: Any) -> None:
     pixels = torch.zeros(CAMERAS, 3, *VARIANT.input_size)
     with pytest.raises(InputError, match=r"camera_params has shape \(2, 5\)"):
-        backend.encode(pixels, np.zeros((CAMERAS, 5), np.float32))
+        backend.encode(pixels, np.zeros((CAMERAS, 5), np.float32), matched(backend, pixels))
 
 
 def test_logits_are_refused(backend: Any) -> None:

@@ -99,12 +99,12 @@ def test_differing_keys_are_listed_and_shortened(tensors: dict[str, Tensor], tmp
     message = str(caught.value)
     assert "1 missing: occ_head.predicter.2.bias" in message
     assert "9 extra: stranger.0, stranger.1, stranger.2, stranger.3 and 5 more" in message
-    assert "1 misshaped: occ_head.predicter.0.bias (7,) instead of (64,)" in message
+    assert "1 misshaped: occ_head.predicter.0.bias (7,) instead of (128,)" in message
     assert "\n" not in message
 
 
 def test_values_that_are_not_finite_are_refused(tensors: dict[str, Tensor], tmp_path: Path) -> None:
-    broken = {**tensors, "occ_head.predicter.0.bias": torch.full((64,), float("nan"))}
+    broken = {**tensors, "occ_head.predicter.0.bias": torch.full((128,), float("nan"))}
     with pytest.raises(CheckpointError, match=r"not finite in occ_head.predicter.0.bias"):
         load_checkpoint(_save(tmp_path / "a.pth", broken), TINY)
 

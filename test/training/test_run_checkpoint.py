@@ -19,7 +19,15 @@ def test_a_widened_network_starts_as_the_narrow_one() -> None:
     one = narrow.variant.cached_channels
     maps = torch.randn(1, 2 * one, 200, 200, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        torch.testing.assert_close(wide.encode_bev(maps), narrow.encode_bev(maps[:, :one]), rtol=1e-4, atol=1e-4)
+        logits, expected = wide.bev_head(maps).occ_logits, narrow.bev_head(maps[:, :one]).occ_logits
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_layers_that_only_the_wide_network_has_stay_as_they_are() -> None:
+    narrow, wide = build_model("synthetic-tiny").state_dict(), build_model("synthetic-tiny-4d", seed=1).state_dict()
+    name = "img_view_transformer.depth_net.smooth.weight"
+    assert name not in narrow
+    torch.testing.assert_close(widened(narrow, wide)[name], wide[name])
 
 
 def test_weights_of_another_network_are_refused() -> None:
