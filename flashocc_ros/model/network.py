@@ -176,7 +176,7 @@ class FlashOcc(nn.Module):
                     continue
                 previous = None
                 if matching_feature is not None:
-                    grids = [self._stereo_grid(geometry, frame) for geometry in geometries]
+                    grids = [self.matching_grid(geometry, frame) for geometry in geometries]
                     previous = StereoContext(matching_feature, torch.cat(grids).to(pixels))
                 numbers = torch.cat([self._camera_params(geometry, frame) for geometry in geometries]).to(pixels)
                 encoded = self.encode_images(pixels, numbers, previous)
@@ -221,7 +221,8 @@ class FlashOcc(nn.Module):
         )
         return torch.from_numpy(numbers)
 
-    def _stereo_grid(self, geometry: Geometry, frame: int) -> Tensor:
+    def matching_grid(self, geometry: Geometry, frame: int) -> Tensor:
+        """(N, D, H/4, W/4, 2) where ``frame`` lies in the frame before it, see ``geometry.stereo_grid``."""
         grid = stereo_grid(
             self.variant,
             geometry.previous_camera_from_camera(frame),

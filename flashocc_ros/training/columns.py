@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.geometry import camera_params, stereo_grid
+from flashocc_ros.geometry import camera_params
 from flashocc_ros.labels import FREE, NUM_CLASSES
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.heads import NUM_HEIGHTS
@@ -111,19 +111,10 @@ class ColumnObjective(Objective):
 
         previous = None
         if self.variant.stereo:
-            grids = [
-                stereo_grid(
-                    self.variant,
-                    geometry.previous_camera_from_camera(frame),
-                    geometry.intrinsics[frame],
-                    geometry.post_rot[frame],
-                    geometry.post_tran[frame],
-                )
-                for geometry in (s.geometry for s in samples)
-            ]
+            grids = torch.cat([self.model.matching_grid(s.geometry, frame) for s in samples])
             with torch.no_grad():
                 feature = self.model.stereo_feature(pixels(frame + 1))
-            previous = StereoContext(feature, torch.from_numpy(np.concatenate(grids)).to(numbers.device))
+            previous = StereoContext(feature, grids.to(numbers.device))
         return self.model.encode_images(pixels(frame), numbers, previous)
 
     def _lift(self, depth: Tensor, context: Tensor, batch: Sequence[Prepared], frame: int) -> Tensor:

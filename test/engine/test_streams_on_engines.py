@@ -50,6 +50,12 @@ def stream(backend: Backend) -> list[Labels]:
     ]
 
 
+def assert_agreement(ours: list[Labels], expected: list[Labels], least: float) -> None:
+    for labels, torch_labels in zip(ours, expected, strict=True):
+        assert len(np.unique(torch_labels)) > 2, "all labels alike would agree whatever the engine does"
+        assert (labels == torch_labels).mean() >= least
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """The export of a shrunken variant and torch's labels on the drive, made once for all engines."""
@@ -77,9 +83,7 @@ def test_a_stream_has_the_labels_of_torch(name: str, engine: str, exported: Expo
     variant, folder, expected = exported(name)
     backend = cls(variant, cache_dir=tmp_path, export_dir=folder)
     backend.prepare(rig().num_cameras)
-    for labels, torch_labels in zip(stream(backend), expected, strict=True):
-        assert len(np.unique(torch_labels)) > 2, "all labels alike would agree whatever the engine does"
-        assert (labels == torch_labels).mean() >= 0.9999
+    assert_agreement(stream(backend), expected, 0.9999)
     backend.close()
 
 
@@ -91,7 +95,5 @@ def test_a_stereo_network_in_fp16_has_nearly_the_labels_of_torch(tmp_path: Path)
     backend = onnxruntime_backend.OnnxRuntimeBackend(variant, export_dir=tmp_path, precision="fp16")
     backend.prepare(rig().num_cameras)
     expected = stream(TorchBackend(variant, model=model, device="cpu"))
-    for labels, torch_labels in zip(stream(backend), expected, strict=True):
-        assert len(np.unique(torch_labels)) > 2, "all labels alike would agree whatever the engine does"
-        assert (labels == torch_labels).mean() >= 0.995
+    assert_agreement(stream(backend), expected, 0.995)
     backend.close()

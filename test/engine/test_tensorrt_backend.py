@@ -19,6 +19,7 @@ from flashocc_ros.engine.export import export
 from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
 from flashocc_ros.engine.poolers import numba_pooler
 from flashocc_ros.engine.select import open_backend
+from flashocc_ros.engine.signatures import encoder_signature
 from flashocc_ros.engine.tensorrt_backend import TensorRTBackend, gpu_problem
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry.ego_motion import bev_warp_grid
@@ -65,7 +66,7 @@ def scene() -> dict[str, Any]:
 
 def matched(backend: Any, pixels: Any) -> tuple[Any, Any]:
     """The feature of ``pixels`` and positions in it for stereo to match with."""
-    shape = (CAMERAS, VARIANT.depth.count, VARIANT.input_size[0] // 4, VARIANT.input_size[1] // 4, 2)
+    shape = encoder_signature(VARIANT, CAMERAS).inputs["stereo_grid"]
     grid = np.random.default_rng(1).uniform(-1.1, 1.1, shape).astype(np.float32)
     return backend.stereo_feature(pixels), grid
 
