@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from flashocc_ros.model.canonical_depth import CanonicalDepthNet
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.variants import Variant, get_variant
 
-HEATMAP_PRIOR_BIAS = -2.19
-"""Logit of 0.1: an untrained centre head starts out claiming few centres."""
+HEATMAP_PRIOR_BIAS, HEATMAP_SPREAD = -2.19, 0.01
+"""Logit of 0.1, and weights too small to move it: an untrained centre head starts out claiming few centres. With
+weights of full size the few cells that claim one outweigh every other loss a thousandfold."""
 
 
 def build_model(name: str | Variant, seed: int = 0) -> FlashOcc:
@@ -43,4 +46,6 @@ def _initialise(model: FlashOcc) -> None:
         depth_net.initialise_matching()
     head = model.aux_centerness_head
     if head is not None:
-        nn.init.constant_(head.task_heads[0]["heatmap"][1].bias, HEATMAP_PRIOR_BIAS)  # type: ignore[index]
+        heatmap = cast(nn.Conv2d, cast(nn.ModuleDict, head.task_heads[0])["heatmap"][1])  # type: ignore[index]
+        nn.init.normal_(heatmap.weight, std=HEATMAP_SPREAD)
+        nn.init.constant_(cast(Tensor, heatmap.bias), HEATMAP_PRIOR_BIAS)
