@@ -38,19 +38,21 @@ class SyntheticData(_Section):
     """Frames of the synthetic world, rendered beforehand with ``flashocc_ros.data.synthetic.write_cache``.
 
     Attributes:
-        cache: folder of the cache; its seeds must stay below 1000, the rest is held out.
-        frames: how many of its frames to use, 0 for all.
+        cache: folder of the cache, or several; their seeds must stay below 1000, the rest is held out.
+        frames: how many of their frames to use, 0 for all.
         first_frames, frames_per_step: when set, only the first ``first_frames + step * frames_per_step`` frames are
             drawn, so that training can start while the renderer is still at work.
         flip: mirror the BEV grid at random, pictures unchanged.
+        augment: enlarge and tint pictures at random.
     """
 
     kind: Literal["synthetic"]
-    cache: Path
+    cache: Path | list[Path]
     frames: int = Field(default=0, ge=0)
     first_frames: int = Field(default=0, ge=0)
     frames_per_step: float = Field(default=0.0, ge=0)
     flip: bool = True
+    augment: bool = False
 
 
 class Optimizer(_Section):

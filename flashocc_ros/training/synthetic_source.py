@@ -1,4 +1,4 @@
-"""Training samples from a cache of synthetic frames."""
+"""Training samples from caches of synthetic frames."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES
 from flashocc_ros.model.variants import Variant
+from flashocc_ros.training.augment import PictureAugmentation
 from flashocc_ros.training.config import SyntheticData
 from flashocc_ros.training.sample import Sample, mirror_bev
 
@@ -20,28 +21,35 @@ _WAIT_S = 900.0
 
 
 class SyntheticSource:
-    """Cached frames; the BEV grid is mirrored at random, pictures stay as they are.
+    """Cached frames, one cache after the other; the BEV grid is mirrored at random, pictures change on request.
 
     Raises:
-        InputError: the cache holds held-out drives, fewer frames than asked for, or pictures of another size.
+        InputError: a cache holds held-out drives, fewer frames than asked for, or pictures of another size or rig.
     """
 
     def __init__(self, data: SyntheticData, variant: Variant) -> None:
-        self.cache = FrameCache(data.cache)
+        folders = data.cache if isinstance(data.cache, list) else [data.cache]
+        self.caches = [FrameCache(folder) for folder in folders]
         self.data, self.num_frames = data, variant.num_input_frames
-        meta = self.cache.meta
-        total = len(meta["seeds"]) * self.cache.frames_per_seed
-        self.length = data.frames or total
-        if self.length > total:
-            raise InputError(f"{data.cache} is a cache of {total} frames, data.frames asks for {self.length}")
-        if tuple(meta["size"]) != variant.input_size:
-            raise InputError(
-                f"{data.cache} holds pictures of {meta['size']}, {variant.name} takes {variant.input_size}"
-            )
-        if max(meta["seeds"]) >= HELD_OUT_SEED:
-            raise InputError(
-                f"{data.cache} holds seed {max(meta['seeds'])}; seeds from {HELD_OUT_SEED} on are held out"
-            )
+        # Number of the first frame of each cache, and of all at the end.
+        self.first = np.cumsum([0, *(len(c.meta["seeds"]) * c.frames_per_seed for c in self.caches)])
+        self.length = data.frames or int(self.first[-1])
+        if self.length > self.first[-1]:
+            names = ", ".join(map(str, folders))
+            raise InputError(f"{names}: {self.first[-1]} frames are there, data.frames asks for {self.length}")
+        meta = self.caches[0].meta
+        for cache in self.caches:
+            if tuple(cache.meta["size"]) != variant.input_size:
+                raise InputError(
+                    f"{cache.path} holds pictures of {cache.meta['size']}, {variant.name} takes {variant.input_size}"
+                )
+            if max(cache.meta["seeds"]) >= HELD_OUT_SEED:
+                raise InputError(
+                    f"{cache.path} holds seed {max(cache.meta['seeds'])}; seeds from {HELD_OUT_SEED} on are held out"
+                )
+            for key in ("intrinsics", "base_from_camera", "scale", "crop_top_px"):
+                if cache.meta[key] != meta[key]:
+                    raise InputError(f"{cache.path} was drawn for another {key} than {folders[0]}")
         self.intrinsics = np.array(meta["intrinsics"])
         self.base_from_camera = np.array(meta["base_from_camera"])
         self.post_rot = np.diag([meta["scale"], meta["scale"], 1.0])
@@ -58,39 +66,54 @@ class SyntheticSource:
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         """Sample ``index`` with augmentation drawn from ``rng``; waits until it is rendered."""
+        which = int(np.searchsorted(self.first, index, side="right")) - 1
+        cache, number = self.caches[which], index - int(self.first[which])
         deadline = time.monotonic() + _WAIT_S
-        while len(self.cache) <= index:
+        while len(cache) <= number:
             if time.monotonic() > deadline:
-                raise InputError(f"frame {index} of {self.cache.path} did not appear within {_WAIT_S:g} s")
+                raise InputError(f"frame {number} of {cache.path} did not appear within {_WAIT_S:g} s")
             time.sleep(1.0)
-        frames = [self.cache.frame(index)]
-        before: int | None = index
+        frames = [cache.frame(number)]
+        before: int | None = number
         for _ in range(self.num_frames - 1):
             # At the start of a drive the key frame stands in for the missing past, as at a scene start.
-            before = None if before is None else self.cache.previous(before)
-            frames.append(frames[0] if before is None else self.cache.frame(before))
-        return self.to_sample(frames, self.data.flip and rng.random() < 0.5, self.data.flip and rng.random() < 0.5)
+            before = None if before is None else cache.previous(before)
+            frames.append(frames[0] if before is None else cache.frame(before))
+        flips = (self.data.flip and rng.random() < 0.5, self.data.flip and rng.random() < 0.5)
+        change = None
+        if self.data.augment:
+            rows = self.intrinsics[:, 1, 2] * self.post_rot[1, 1] + self.post_tran[1]
+            change = PictureAugmentation.draw(rows, frames[0].images.shape[1:3], rng)
+        return self.to_sample(frames, *flips, change)
 
-    def to_sample(self, frames: list[Frame], flip_x: bool, flip_y: bool) -> Sample:
+    def to_sample(
+        self, frames: list[Frame], flip_x: bool, flip_y: bool, change: PictureAugmentation | None = None
+    ) -> Sample:
         """Key frame first, then the previous ones, newest first."""
         key, count, cameras = frames[0], len(frames), len(self.intrinsics)
+        images, depth_m, labels_2d = [frame.images for frame in frames], key.depth_m, key.labels_2d
+        post_rot, post_tran = self.post_rot, self.post_tran
+        if change is not None:
+            images = [change.pictures(pictures) for pictures in images]
+            depth_m, labels_2d = change.pixels(depth_m), change.pixels(labels_2d)
+            post_rot, post_tran = change.post_transform(post_rot, post_tran)
         seen = key.box_voxels > 0
         semantics, mask, boxes, bda = mirror_bev(key.semantics, key.mask_camera, key.boxes[seen], flip_x, flip_y)
         geometry = Geometry(
             sensor2ego=np.broadcast_to(self.base_from_camera, (count, cameras, 4, 4)),
             ego2global=np.stack([frame.odom_from_base for frame in frames]),
             intrinsics=np.broadcast_to(self.intrinsics, (count, cameras, 3, 3)),
-            post_rot=np.broadcast_to(self.post_rot, (count, cameras, 3, 3)),
-            post_tran=np.broadcast_to(self.post_tran, (count, cameras, 3)),
+            post_rot=np.broadcast_to(post_rot, (count, cameras, 3, 3)),
+            post_tran=np.broadcast_to(post_tran, (count, cameras, 3)),
             bda=bda,
         )
         return Sample(
-            images=np.stack([frame.images for frame in frames]),
+            images=np.stack(images),
             geometry=geometry,
             semantics=semantics,
             mask_camera=mask,
-            depth_m=key.depth_m,
-            labels_2d=key.labels_2d,
+            depth_m=depth_m,
+            labels_2d=labels_2d,
             boxes=boxes,
             box_labels=_DETECTION_OF_CLASS[key.box_labels[seen]],
         )

@@ -50,6 +50,14 @@ def test_a_pair_is_half_a_second_apart_in_one_drive(dataset: SyntheticDataset) -
     assert first.stamp_ns == itself.stamp_ns
 
 
+def test_later_frames_show_another_place(dataset: SyntheticDataset) -> None:
+    later = SyntheticDataset([3], SIZE, frames_per_seed=2, source_size=SOURCE, first_frame=4)
+    assert len(later) == 2
+    assert later.previous(0) is None
+    assert later.frame(0).stamp_ns - dataset.frame(0).stamp_ns == 2_000_000_000
+    assert not np.array_equal(later.frame(0).semantics, dataset.frame(0).semantics)
+
+
 def test_pictures_are_what_a_predictor_makes_of_the_published_ones() -> None:
     from flashocc_ros.preprocess import _image_transform
 

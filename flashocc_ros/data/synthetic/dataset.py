@@ -63,11 +63,13 @@ class SyntheticDataset:
     """``frames_per_seed`` consecutive key frames (0.5 s apart) of every seed, drawn when asked for.
 
     Frame ``i`` belongs to ``seeds[i // frames_per_seed]``; the frame before it in time is ``previous(i)``.
+    A later ``first_frame`` shows another place of a longer drive.
 
     Args:
         seeds: drives.
         size: (h, w) of the network's picture; w must divide the published width.
         frames_per_seed: 1 or more.
+        first_frame: key frames left out at the start of every drive.
         rig: cameras with their published picture size; default nuScenes-like, 396x704.
         jpeg: quality range of the JPEG step, None for none.
         threads: cameras drawn at a time.
@@ -82,6 +84,7 @@ class SyntheticDataset:
         source_size: tuple[int, int] = (396, 704),
         jpeg: tuple[int, int] | None = (80, 95),
         threads: int = 1,
+        first_frame: int = 0,
     ) -> None:
         if source_size[1] % size[1]:
             raise InputError(f"network width {size[1]} px must divide the picture width {source_size[1]} px")
@@ -92,14 +95,14 @@ class SyntheticDataset:
                 f"network height {size[0]} px exceeds the {source_size[0] // self.factor} px of the picture"
             )
         self.seeds, self.size, self.frames_per_seed = list(seeds), size, frames_per_seed
-        self.source_size, self.jpeg = source_size, jpeg
+        self.source_size, self.jpeg, self.first_frame = source_size, jpeg, first_frame
         # A few rows more than needed keep the resize filter's upper edge out of the picture.
         self._extra_rows = min(2, self.crop_top_px)
         top = (self.crop_top_px - self._extra_rows) * self.factor
 
         @lru_cache(maxsize=2)
         def drive(seed: int) -> Drive:
-            return Drive(seed, 0.5 * frames_per_seed + 0.5, rig, source_size, top, threads=threads)
+            return Drive(seed, 0.5 * (first_frame + frames_per_seed) + 0.5, rig, source_size, top, threads=threads)
 
         self._drive = drive
 
@@ -117,7 +120,7 @@ class SyntheticDataset:
 
     def frame(self, index: int) -> Frame:
         seed, k = self.seeds[index // self.frames_per_seed], index % self.frames_per_seed
-        return self._reduce(self._drive(seed).sample(k))
+        return self._reduce(self._drive(seed).sample(self.first_frame + k))
 
     def pair(self, index: int) -> tuple[Frame, Frame]:
         """Frame and the one before it (itself at the start of a drive)."""

@@ -1,0 +1,113 @@
+"""Training samples from caches on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flashocc_ros.data.synthetic import SyntheticDataset, write_cache
+from flashocc_ros.errors import InputError
+from flashocc_ros.geometry import Geometry
+from flashocc_ros.model.variants import get_variant
+from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.training.config import SyntheticData
+from flashocc_ros.training.sample import Sample
+from flashocc_ros.training.synthetic_source import SyntheticSource
+
+STEREO = get_variant("synthetic-tiny-4d")
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two places of the same drive, one frame and two frames."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("here", "there")]
+    write_cache(folders[0], SyntheticDataset([5], frames_per_seed=1))
+    write_cache(folders[1], SyntheticDataset([5], frames_per_seed=2, first_frame=6))
+    return folders
+
+
+@pytest.fixture(scope="module")
+def source(caches: list[Path]) -> Callable[..., SyntheticSource]:
+    def build(**options: bool | int | list[Path]) -> SyntheticSource:
+        values = {"kind": "synthetic", "cache": caches, "flip": False, **options}
+        return SyntheticSource(SyntheticData.model_validate(values), STEREO)
+
+    return build
+
+
+def test_caches_are_numbered_one_after_the_other(source: Callable[..., SyntheticSource], caches: list[Path]) -> None:
+    both = source()
+    assert len(both) == 3
+    alone = [source(cache=[folder]) for folder in caches]
+    rng = np.random.default_rng(0)
+    for index, (part, number) in enumerate([(0, 0), (1, 0), (1, 1)]):
+        expected = alone[part].sample(number, rng)
+        np.testing.assert_array_equal(both.sample(index, rng).images, expected.images)
+    assert not np.array_equal(both.sample(0, rng).semantics, both.sample(1, rng).semantics)
+
+
+def test_a_past_does_not_reach_into_another_cache(source: Callable[..., SyntheticSource]) -> None:
+    rng = np.random.default_rng(0)
+    first, second = source().sample(1, rng), source().sample(2, rng)
+    np.testing.assert_array_equal(first.images[1], first.images[0])
+    np.testing.assert_array_equal(second.images[1], first.images[0])
+
+
+def test_more_frames_than_there_are_is_refused(source: Callable[..., SyntheticSource]) -> None:
+    with pytest.raises(InputError, match=r"3 frames are there, data\.frames asks for 4"):
+        source(frames=4)
+
+
+def test_a_cache_of_another_rig_is_refused(
+    source: Callable[..., SyntheticSource], caches: list[Path], tmp_path: Path
+) -> None:
+    text = (caches[0] / "meta.json").read_text()
+    for file in caches[0].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "meta.json").write_text(text.replace('"scale": 0.5', '"scale": 0.25'))
+    with pytest.raises(InputError, match="another scale"):
+        source(cache=[caches[0], tmp_path])
+
+
+def _share_of_surfaces_on_voxels(sample: Sample) -> float:
+    """Share of the pixels above the ground whose point lies in or beside an occupied voxel."""
+    assert sample.depth_m is not None
+    assert sample.labels_2d is not None
+    geometry: Geometry = sample.geometry
+    occupied = np.pad(sample.semantics != 17, 1)
+    hits = []
+    for camera in range(6):
+        depth, label = sample.depth_m[camera], sample.labels_2d[camera]
+        v, u = np.nonzero((depth > 3) & (depth < 25) & ((label < 11) | (label > 14)) & (label != 17))
+        pixels = np.stack([u, v, np.ones(len(u))]).astype(float)
+        linear, shift = geometry.post_rot[0, camera], geometry.post_tran[0, camera]
+        source_pixels = np.linalg.solve(linear, pixels - shift[:, None])
+        rays = np.linalg.solve(geometry.intrinsics[0, camera], source_pixels)
+        points = np.vstack([rays * depth[v, u], np.ones(len(u))])
+        pose = geometry.camera_to_key(0)[camera]
+        points = geometry.bda @ (pose @ points)[:3]
+        cell = np.floor((points.T - np.array(OCC3D_GRID.origin_m)) / OCC3D_GRID.resolution_m).astype(int)
+        cell = cell[((cell >= 0) & (cell < OCC3D_GRID.size)).all(1)] + 1
+        near = np.zeros(len(cell), bool)
+        for x in (-1, 0, 1):
+            for y in (-1, 0, 1):
+                near |= occupied[cell[:, 0] + x, cell[:, 1] + y, cell[:, 2]]
+        hits.append(near)
+    return float(np.concatenate(hits).mean())
+
+
+def test_enlarged_pictures_still_show_things_where_they_stand(source: Callable[..., SyntheticSource]) -> None:
+    plain = _share_of_surfaces_on_voxels(source().sample(2, np.random.default_rng(0)))
+    changed = source(augment=True).sample(2, np.random.default_rng(0))
+    assert len(np.unique(changed.geometry.post_rot[0, :, 0, 0])) > 1
+    assert plain > 0.95
+    assert _share_of_surfaces_on_voxels(changed) > plain - 0.02
+
+
+def test_all_frames_of_a_camera_change_alike(source: Callable[..., SyntheticSource]) -> None:
+    geometry = source(augment=True).sample(2, np.random.default_rng(0)).geometry
+    np.testing.assert_array_equal(geometry.post_rot[0], geometry.post_rot[2])
+    np.testing.assert_array_equal(geometry.post_tran[0], geometry.post_tran[1])
