@@ -31,7 +31,8 @@ class CanonicalDepthNet(nn.Module):
     bin collects everything beyond the grid and stays where it is.
 
     With stereo, smoothed log-probabilities of matching the previous frame are added to the logits as far as a gate
-    trusts them, which sees them and the picture: things that move match at wrong depths, bare walls anywhere.
+    trusts them, which sees them and the picture: things that move match at wrong depths, bare walls anywhere. What is
+    matched is a linear image of the backbone's finest features, and these learn from their matches.
     """
 
     def __init__(self, variant: Variant) -> None:
@@ -58,8 +59,9 @@ class CanonicalDepthNet(nn.Module):
         self.out = nn.Conv2d(channels, self.num_depths + variant.lift_channels, 1)
         self.stereo = variant.stereo
         if self.stereo:
-            self.cost_volume = CostVolume()
-            depths = self.num_depths
+            depths, width = self.num_depths, variant.backbone_width
+            self.cost_volume = CostVolume(gradient=True)
+            self.descriptor = nn.Conv2d(width, width, 1)
             self.smooth = nn.Conv2d(depths, depths, MATCH_WINDOW, padding=MATCH_WINDOW // 2, groups=depths, bias=False)
             self.matched = nn.Conv2d(depths, depths, 1)
             self.trust = nn.Conv2d(channels + depths, 1, 1)
@@ -91,12 +93,15 @@ class CanonicalDepthNet(nn.Module):
 
     def _matching(self, fine: Tensor, previous: StereoContext, shift: Tensor) -> Tensor:
         """Log-probability (N, D, h, w) that the previous frame shows the same at a canonical depth."""
-        probability = self.cost_volume(fine, previous.feature, previous.grid)
+        now, before = self.descriptor(fine), self.descriptor(previous.feature)
+        probability = self.cost_volume(now, before, previous.grid)
         return torch.log(_moved(shift.transpose(1, 2), probability) + LEAST_MATCH)
 
     @torch.no_grad()
     def initialise_matching(self) -> None:
         """Start with the product of both probabilities: the average over the window, all of it everywhere."""
+        nn.init.dirac_(self.descriptor.weight)
+        nn.init.zeros_(self.descriptor.bias)  # type: ignore[arg-type]
         for parameter in (*self.matched.parameters(), *self.trust.parameters()):
             parameter.zero_()
         self.smooth.weight.fill_(1.0 / MATCH_WINDOW**2)

@@ -19,9 +19,16 @@ VALIDITY_CHANNEL = -4
 
 
 class CostVolume(nn.Module):
-    """Softmax over depth of the negative L1 distance between features; carries no gradient and no weights."""
+    """Softmax over depth of the negative L1 distance between features; carries no weights.
 
-    @torch.no_grad()
+    Args:
+        gradient: whether features learn from their matches; in the published networks they do not.
+    """
+
+    def __init__(self, gradient: bool = False) -> None:
+        super().__init__()
+        self.gradient = gradient
+
     def forward(self, current: Tensor, previous: Tensor, grid: Tensor) -> Tensor:
         """Matching probabilities (N, D, h, w).
 
@@ -31,12 +38,12 @@ class CostVolume(nn.Module):
             grid: (N, D, h, w, 2) normalised positions in ``previous``; outside the picture counts as zero.
         """
         graph = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
-        if graph or current.device.type != "cpu" or current.dtype == torch.float64:
-            cost = _sampled_cost(current, previous, grid)
-        else:
-            now, before = (t.float().permute(0, 2, 3, 1).contiguous().numpy() for t in (current, previous))
-            cost = torch.from_numpy(matching_cost(now, before, grid.float().contiguous().numpy()))
-        return cost.neg().softmax(dim=1)
+        with torch.set_grad_enabled(self.gradient and torch.is_grad_enabled()):
+            if graph or current.device.type != "cpu" or current.dtype == torch.float64:
+                cost = _sampled_cost(current, previous, grid)
+            else:
+                cost = _CostOnCpu.apply(current.float(), previous.float(), grid.float())
+            return cost.neg().softmax(dim=1)
 
 
 def _sampled_cost(current: Tensor, previous: Tensor, grid: Tensor) -> Tensor:
@@ -47,6 +54,32 @@ def _sampled_cost(current: Tensor, previous: Tensor, grid: Tensor) -> Tensor:
         penalty = (warped[:, VALIDITY_CHANNEL] == 0).to(warped.dtype) * NO_MATCH_PENALTY
         costs.append((current - warped).abs().sum(dim=1) + penalty)
     return torch.stack(costs, dim=1)
+
+
+class _CostOnCpu(torch.autograd.Function):
+    """The same cost, and its gradient, without the warped features of every depth in memory."""
+
+    @staticmethod
+    def forward(ctx: Any, current: Tensor, previous: Tensor, grid: Tensor) -> Tensor:
+        now, before = (t.detach().permute(0, 2, 3, 1).contiguous() for t in (current, previous))
+        ctx.save_for_backward(now, before, grid)
+        return torch.from_numpy(matching_cost(now.numpy(), before.numpy(), grid.contiguous().numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, cost: Tensor) -> tuple[Tensor, Tensor, None]:
+        from flashocc_ros.model.cost_gradient import cost_gradient
+
+        now, before, grid = ctx.saved_tensors
+        now_out, before_out = torch.zeros_like(now), torch.zeros_like(before)
+        cost_gradient(
+            now.numpy(),
+            before.numpy(),
+            grid.contiguous().numpy(),
+            cost.contiguous().numpy(),
+            now_out.numpy(),
+            before_out.numpy(),
+        )
+        return now_out.permute(0, 3, 1, 2), before_out.permute(0, 3, 1, 2), None
 
 
 def matching_cost(current: Float32, previous: Float32, grid: Float32) -> Float32:

@@ -103,7 +103,7 @@ class ColumnObjective(Objective):
         return result
 
     def _encode(self, samples: Sequence[Sample], frame: int, numbers: Tensor) -> EncodedImages:
-        """One frame of all samples; stereo variants match it with the frame before."""
+        """One frame of all samples; stereo variants match it with the frame before, which learns from that too."""
 
         def pixels(frame: int) -> Tensor:
             images = normalised(np.concatenate([s.images[frame] for s in samples]), numbers.device)
@@ -112,8 +112,7 @@ class ColumnObjective(Objective):
         previous = None
         if self.variant.stereo:
             grids = torch.cat([self.model.matching_grid(s.geometry, frame) for s in samples])
-            with torch.no_grad():
-                feature = self.model.stereo_feature(pixels(frame + 1))
+            feature = self.model.stereo_feature(pixels(frame + 1))
             previous = StereoContext(feature, grids.to(numbers.device))
         return self.model.encode_images(pixels(frame), numbers, previous)
 

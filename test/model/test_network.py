@@ -251,6 +251,26 @@ def test_fused_and_sampled_matching_cost_agree() -> None:
     np.testing.assert_allclose(fused, _sampled_cost(current, previous, grid).numpy(), rtol=1e-4, atol=1e-4)
 
 
+def test_features_learn_from_their_matches_as_the_sampled_cost_says() -> None:
+    generator = torch.Generator().manual_seed(0)
+    grid = torch.rand(2, 5, 8, 12, 2, generator=generator) * 2.6 - 1.3
+    grid[0, 0, 0] = -2.0
+    features = torch.randn(2, 2, 16, 8, 12, generator=generator).requires_grad_()
+    weights = torch.randn(2, 5, 8, 12, generator=generator)
+    (CostVolume(gradient=True)(features[0], features[1], grid) * weights).sum().backward()
+    fused, features.grad = features.grad, None
+    (_sampled_cost(features[0], features[1], grid).neg().softmax(1) * weights).sum().backward()
+    assert fused is not None
+    assert features.grad is not None
+    assert fused.abs().max() > 0.1
+    torch.testing.assert_close(fused, features.grad, rtol=1e-3, atol=1e-4)
+
+
+def test_the_published_cost_volume_carries_no_gradient() -> None:
+    feature = torch.rand(1, 8, 4, 6, requires_grad=True)
+    assert not CostVolume()(feature, feature, torch.zeros(1, 3, 4, 6, 2)).requires_grad
+
+
 def test_an_identical_previous_picture_matches_best_where_it_was() -> None:
     feature = torch.rand(1, 8, 4, 6) + 0.5
     identity = torch.stack(torch.meshgrid(torch.linspace(-1, 1, 6), torch.linspace(-1, 1, 4), indexing="xy"), -1)
