@@ -21,7 +21,9 @@ def demo(
         str,
         typer.Option(help=f"Network; default: {GENERATED_VARIANT}, or {RECORDED_VARIANT} for a recording."),
     ] = "",
-    checkpoint: Annotated[str, typer.Option(help="Weights; default: the shipped ones, if any.")] = "",
+    checkpoint: Annotated[
+        str, typer.Option(help="Weights or the folder of an export; default: the shipped ones, if any.")
+    ] = "",
     engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
     rate: Annotated[
@@ -42,7 +44,9 @@ def demo(
     variant = variant or (GENERATED_VARIANT if bag is None else RECORDED_VARIANT)
     if variant not in VARIANTS:
         raise ConfigError(f"--variant {variant!r} is unknown; choose one of {', '.join(VARIANTS)}")
-    if checkpoint and not Path(checkpoint).is_file():
-        raise ConfigError(f"--checkpoint {checkpoint} does not exist; give a .pth or .safetensors file")
+    if checkpoint and not Path(checkpoint).exists():
+        raise ConfigError(
+            f"--checkpoint {checkpoint} does not exist; give a .pth or .safetensors file, or the folder of an export"
+        )
     network = Network(variant, checkpoint, engine, precision)
     run(Options(bag, network, rate, out, GeneratedDrive(seed, seconds), pictures))

@@ -141,7 +141,7 @@ def _parse_message(onnx_file: Path, trt: ModuleType, parser: Any) -> str:
     what = " ".join(str(first.desc()).split()) if first is not None else "no reason given"
     return (
         f"TensorRT {trt.__version__} rejects {where} of {onnx_file.name}: {what}; "
-        "graphs written by `flashocc export` hold no such operation"
+        "write the graph with this version's `flashocc export`, which leaves out what TensorRT does not take"
     )
 
 

@@ -178,7 +178,7 @@ class FlashOcc(nn.Module):
                 if matching_feature is not None:
                     grids = [self.matching_grid(geometry, frame) for geometry in geometries]
                     previous = StereoContext(matching_feature, torch.cat(grids).to(pixels))
-                numbers = torch.cat([self._camera_params(geometry, frame) for geometry in geometries]).to(pixels)
+                numbers = torch.cat([self.camera_numbers(geometry, frame) for geometry in geometries]).to(pixels)
                 encoded = self.encode_images(pixels, numbers, previous)
                 matching_feature = encoded.stereo_feature
                 depth, context = encoded.depth.unflatten(0, (batch, cameras)), encoded.context
@@ -210,7 +210,8 @@ class FlashOcc(nn.Module):
             geometry.bda,
         )
 
-    def _camera_params(self, geometry: Geometry, frame: int) -> Tensor:
+    def camera_numbers(self, geometry: Geometry, frame: int) -> Tensor:
+        """(N, 27) float32 what a depth network is told of the cameras, see ``geometry.camera_params``."""
         # The reference shows the depth network the key frame's pose for every frame.
         numbers = camera_params(
             geometry.camera_to_key(0),

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.geometry import camera_params
 from flashocc_ros.labels import FREE, NUM_CLASSES
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.heads import NUM_HEIGHTS
@@ -86,7 +85,7 @@ class ColumnObjective(Objective):
     def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
         device = self.counts.device
         samples = [item.sample for item in batch]
-        numbers = torch.from_numpy(np.concatenate([_camera_numbers(s) for s in samples])).to(device)
+        numbers = torch.cat([self.model.camera_numbers(s.geometry, 0) for s in samples]).to(device)
         encoded = self._encode(samples, 0, numbers)
         result = self._pixel_losses(encoded.depth, encoded.context, samples)
         if iteration < self.config.image_only_iterations:
@@ -202,10 +201,3 @@ def soft_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     either = ((probability + one_hot) * weight[:, None]).sum(0) - both
     present = one_hot.any(0)
     return (1.0 - both / either.clamp(min=1e-6))[present].mean()
-
-
-def _camera_numbers(sample: Sample) -> npt.NDArray[np.float32]:
-    geometry = sample.geometry
-    return camera_params(
-        geometry.camera_to_key(0), geometry.intrinsics[0], geometry.post_rot[0], geometry.post_tran[0], geometry.bda
-    )
