@@ -137,15 +137,16 @@ class NuScenesSource:
         earlier = [max(index - k, 0) for k in range(1, self.variant.num_input_frames)]
         return [index, *(i if self.infos[i].scene == key.scene else index for i in earlier)]
 
-    def sample(self, index: int, rng: np.random.Generator) -> Sample:
-        """Sample ``index``; previous frames reuse each camera's augmentation of the key frame."""
+    def sample(self, index: int, rng: np.random.Generator | None) -> Sample:
+        """Sample ``index``, augmented with ``rng``; previous frames reuse each camera's changes of the key frame."""
+        rng = rng if self.augment else None
         key = self.infos[index]
         frames = [self.infos[i] for i in self.neighbours(index)]
         size = self.variant.input_size
         augmentations = []
         for camera in key.cameras:
             with Image.open(camera.path) as picture:
-                augmentations.append(ImageAugmentation.draw(picture.size, size, rng if self.augment else None))
+                augmentations.append(ImageAugmentation.draw(picture.size, size, rng))
         images = np.stack(
             [
                 np.stack([_picture(camera, a) for camera, a in zip(frame.cameras, augmentations, strict=True)])
@@ -155,7 +156,7 @@ class NuScenesSource:
         transforms = [a.homography for a in augmentations]
         post_rot, post_tran = (np.stack([t[k] for t in transforms]) for k in (0, 1))
         semantics, mask, _, _ = load_occupancy(self.root / "gts", key)
-        flips = (bool(rng.random() < 0.5), bool(rng.random() < 0.5)) if self.augment else (False, False)
+        flips = (False, False) if rng is None else (bool(rng.random() < 0.5), bool(rng.random() < 0.5))
         semantics, mask, boxes, bda = mirror_bev(semantics, mask, key.boxes, *flips)
         shape = (len(frames), len(CAMERAS))
         geometry = Geometry(

@@ -53,13 +53,13 @@ class Sample:
 
 
 class SampleSource(Protocol):
-    """A data set: samples by index, augmented with the generator that is given."""
+    """A data set: samples by index, augmented with the generator that is given, as they are without one."""
 
     def __len__(self) -> int: ...
 
     def available(self, step: int) -> int: ...
 
-    def sample(self, index: int, rng: np.random.Generator) -> Sample: ...
+    def sample(self, index: int, rng: np.random.Generator | None) -> Sample: ...
 
 
 def draw_indices(step: int, slots: int, source: SampleSource, seed: int) -> npt.NDArray[np.int64]:

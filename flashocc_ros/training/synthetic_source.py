@@ -64,8 +64,8 @@ class SyntheticSource:
             return self.length
         return min(self.length, self.data.first_frames + int(step * self.data.frames_per_step))
 
-    def sample(self, index: int, rng: np.random.Generator) -> Sample:
-        """Sample ``index`` with augmentation drawn from ``rng``; waits until it is rendered."""
+    def sample(self, index: int, rng: np.random.Generator | None) -> Sample:
+        """Sample ``index`` with augmentation drawn from ``rng``, None for none; waits until it is rendered."""
         which = int(np.searchsorted(self.first, index, side="right")) - 1
         cache, number = self.caches[which], index - int(self.first[which])
         deadline = time.monotonic() + _WAIT_S
@@ -79,6 +79,8 @@ class SyntheticSource:
             # At the start of a drive the key frame stands in for the missing past, as at a scene start.
             before = None if before is None else cache.previous(before)
             frames.append(frames[0] if before is None else cache.frame(before))
+        if rng is None:
+            return self.to_sample(frames, False, False)
         flips = (self.data.flip and rng.random() < 0.5, self.data.flip and rng.random() < 0.5)
         change = None
         if self.data.augment:

@@ -26,7 +26,7 @@ class StreetSource:
     def available(self, step: int) -> int:
         return self.length
 
-    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+    def sample(self, index: int, rng: np.random.Generator | None) -> Sample:
         fixed = np.random.default_rng(index)
         n, (height, width) = self.cameras, self.size
         images = fixed.integers(90, 110, (self.num_frames, n, height, width, 3)).astype(np.uint8)
@@ -45,7 +45,7 @@ class StreetSource:
         mask = np.zeros(semantics.shape, bool)
         mask[100:160, 70:130] = True
         boxes = np.array([[13.2, -side, 0.8, 4.0, 2.0, 1.2, 0, 0, 0]], np.float32)
-        flip_y = bool(rng.random() < 0.5)
+        flip_y = rng is not None and bool(rng.random() < 0.5)
         semantics, mask, boxes, bda = mirror_bev(semantics, mask, boxes, False, flip_y)
         pose = np.eye(4)
         pose[:3, :3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]

@@ -111,3 +111,9 @@ def test_all_frames_of_a_camera_change_alike(source: Callable[..., SyntheticSour
     geometry = source(augment=True).sample(2, np.random.default_rng(0)).geometry
     np.testing.assert_array_equal(geometry.post_rot[0], geometry.post_rot[2])
     np.testing.assert_array_equal(geometry.post_tran[0], geometry.post_tran[1])
+
+
+def test_without_a_generator_nothing_is_changed(source: Callable[..., SyntheticSource]) -> None:
+    plain = source(augment=True, flip=True).sample(2, None)
+    np.testing.assert_array_equal(plain.images, source().sample(2, np.random.default_rng(0)).images)
+    np.testing.assert_array_equal(plain.geometry.bda, np.eye(3))
