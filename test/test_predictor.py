@@ -156,8 +156,8 @@ def tiny() -> TorchBackend:
     model = build_model(variant)
     assert model.aux_centerness_head is not None
     with torch.no_grad():
-        for name in ("heatmap", "reg", "height"):
-            model.aux_centerness_head.task_heads[0][name][1].weight *= 0.01  # type: ignore[index]
+        for name, scale in (("heatmap", 0.15), ("reg", 0.01), ("height", 0.01)):
+            model.aux_centerness_head.task_heads[0][name][1].weight *= scale  # type: ignore[index]
     return TorchBackend(variant, model=model, device="cpu")
 
 
