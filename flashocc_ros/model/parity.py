@@ -28,8 +28,8 @@ TOLERANCE_STD = 1e-3
 """Largest accepted difference in units of a tensor's standard deviation."""
 MAX_OUTLIER_SHARE = {"bev_pool": 1e-3, "pre_process": 1e-3, "bev_enc_in": 1e-3, "cost_volume": 1e-2}
 """Share of numbers that may exceed it: points on cell borders move with the last bit, and the softmax of matching costs
-magnifies the rounding of positions, which the reference computes in float32. Of Swin-B's costs 0.7 % exceed it in the
-worst pair of cameras, and as many when everything here is computed in float64."""
+magnifies rounding. Of Swin-B's costs 0.7 % exceed it in the two cameras looked at, and as many when everything here is
+computed in float64: what is left may be the reference's positions, which it computes in float32; that was not shown."""
 MAX_POINT_DIFFERENCE = 10
 MAX_CENTER_M = 1e-3
 MAX_INSTANCE_SHARE = 1e-3
