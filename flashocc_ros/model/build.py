@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from flashocc_ros.model.canonical_depth import CanonicalDepthNet
 from flashocc_ros.model.network import FlashOcc
@@ -46,6 +44,6 @@ def _initialise(model: FlashOcc) -> None:
         depth_net.initialise_matching()
     head = model.aux_centerness_head
     if head is not None:
-        heatmap = cast(nn.Conv2d, cast(nn.ModuleDict, head.task_heads[0])["heatmap"][1])  # type: ignore[index]
+        heatmap = head.task_heads[0]["heatmap"][1]  # type: ignore[index]
         nn.init.normal_(heatmap.weight, std=HEATMAP_SPREAD)
-        nn.init.constant_(cast(Tensor, heatmap.bias), HEATMAP_PRIOR_BIAS)
+        nn.init.constant_(heatmap.bias, HEATMAP_PRIOR_BIAS)

@@ -65,7 +65,7 @@ class PictureAugmentation:
             cv2.warpAffine(value, transform, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
             for value, transform in zip(values, self.transforms, strict=True)
         ]
-        return np.stack(moved).astype(values.dtype)
+        return np.stack(moved, dtype=values.dtype)
 
     def post_transform(self, post_rot: Float64, post_tran: Float64) -> tuple[Float64, Float64]:
         """(N, 3, 3) and (N, 3): the source-to-network transform (3, 3), (3,) followed by this one."""

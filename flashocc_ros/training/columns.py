@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 _FREQUENCY_SAMPLES = 64
 
 
-def visible_class_counts(source: SampleSource, seed: int, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
+def visible_class_counts(source: SampleSource, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
     """(18,) float64: visible voxels per class over a few samples spread over the data set, at least 1 each."""
     counts = np.ones(NUM_CLASSES)
     for index in np.unique(np.linspace(0, source.available(0) - 1, samples).astype(int)):
-        sample = source.sample(int(index), np.random.default_rng((seed, 3, int(index))))
+        sample = source.sample(int(index), None)
         counts += np.bincount(sample.semantics[sample.mask_camera], minlength=NUM_CLASSES)[:NUM_CLASSES]
     return torch.from_numpy(counts)
 
@@ -76,7 +76,7 @@ class ColumnObjective(Objective):
         self.model, self.variant, self.config, self.source, self.seed = model, variant, config, source, seed
         # One linear layer: whatever it reads is linear in the context, hence survives lifting and summing.
         self.segmentation = nn.Conv2d(variant.lift_channels, NUM_CLASSES, 1)
-        self.register_buffer("counts", visible_class_counts(source, seed))
+        self.register_buffer("counts", visible_class_counts(source))
 
     def class_weights(self, power: float, cap: float) -> Tensor:
         """(18,) float32: (count of free / count of class) ** power, at most ``cap``."""

@@ -54,6 +54,7 @@ class SyntheticSource:
         self.base_from_camera = np.array(meta["base_from_camera"])
         self.post_rot = np.diag([meta["scale"], meta["scale"], 1.0])
         self.post_tran = np.array([0.0, -float(meta["crop_top_px"]), 0.0])
+        self.principal_rows = self.intrinsics[:, 1, 2] * self.post_rot[1, 1] + self.post_tran[1]
 
     def __len__(self) -> int:
         return self.length
@@ -84,8 +85,7 @@ class SyntheticSource:
         flips = (self.data.flip and rng.random() < 0.5, self.data.flip and rng.random() < 0.5)
         change = None
         if self.data.augment:
-            rows = self.intrinsics[:, 1, 2] * self.post_rot[1, 1] + self.post_tran[1]
-            change = PictureAugmentation.draw(rows, frames[0].images.shape[1:3], rng)
+            change = PictureAugmentation.draw(self.principal_rows, frames[0].images.shape[1:3], rng)
         return self.to_sample(frames, *flips, change)
 
     def to_sample(

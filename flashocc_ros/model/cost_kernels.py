@@ -1,0 +1,112 @@
+"""The matching cost and its gradient on the CPU: one walk over cells and depths each.
+
+The numbers of ``grid_sample(align_corners=True)``: corner weights, taps outside count as zero. Sums may be reordered so
+that they run on vector units; nothing else of fast math is wanted.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from flashocc_ros.model.cost_volume import NO_MATCH_PENALTY, VALIDITY_CHANNEL
+
+_FAST = {"reassoc", "contract"}
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _pixel(normalised, size):  # type: ignore[no-untyped-def]
+    """-1 to 1, corner to corner, as a pixel of ``size``."""
+    return (normalised + np.float32(1)) * np.float32(0.5) * np.float32(size - 1)
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def _taps(position, size):  # type: ignore[no-untyped-def]
+    """The two pixels beside a position in (-1, size) and their shares; one outside becomes one inside of share 0."""
+    first = int(np.floor(position))
+    share_first, share_second = np.float32(first + 1) - position, position - np.float32(first)
+    second = first + 1
+    if first < 0:
+        first, share_first = 0, np.float32(0)
+    if second >= size:
+        second, share_second = size - 1, np.float32(0)
+    return first, second, share_first, share_second
+
+
+@nb.njit(parallel=True, cache=True, nogil=True, fastmath=_FAST)
+def fill_cost(current, previous, grid, cost):  # type: ignore[no-untyped-def]
+    """Fill ``cost`` (N, D, h, w) float32.
+
+    Args:
+        current, previous: (N, h, w, c) float32, channels last.
+        grid: (N, D, h, w, 2) float32 normalised positions in ``previous``.
+    """
+    count, depths, height, width = cost.shape
+    channels = current.shape[3]
+    for row in nb.prange(count * height):
+        n, y = row // height, row % height
+        warped = np.empty(channels, np.float32)
+        for x in range(width):
+            for depth in range(depths):
+                u, v = _pixel(grid[n, depth, y, x, 0], width), _pixel(grid[n, depth, y, x, 1], height)
+                if not (u > -1 and u < width and v > -1 and v < height):
+                    total = np.float32(0)
+                    for c in range(channels):
+                        total += abs(current[n, y, x, c])
+                    cost[n, depth, y, x] = total + np.float32(NO_MATCH_PENALTY)
+                    continue
+                left, right, left_share, right_share = _taps(u, width)
+                top, low, top_share, low_share = _taps(v, height)
+                a, b = top_share * left_share, top_share * right_share
+                d, e = low_share * left_share, low_share * right_share
+                for c in range(channels):
+                    warped[c] = (
+                        a * previous[n, top, left, c]
+                        + b * previous[n, top, right, c]
+                        + d * previous[n, low, left, c]
+                        + e * previous[n, low, right, c]
+                    )
+                total = np.float32(0)
+                for c in range(channels):
+                    total += abs(current[n, y, x, c] - warped[c])
+                if warped[channels + VALIDITY_CHANNEL] == 0:
+                    total += np.float32(NO_MATCH_PENALTY)
+                cost[n, depth, y, x] = total
+
+
+@nb.njit(cache=True, nogil=True, fastmath=_FAST)
+def add_gradient(current, previous, grid, cost, current_out, previous_out):  # type: ignore[no-untyped-def]
+    """Accumulate the gradients of both features; the positions carry none.
+
+    Args:
+        current, previous, grid: as in ``fill_cost``.
+        cost: (N, D, h, w) float32, gradient of the cost.
+        current_out, previous_out: zeros like ``current`` and ``previous``, filled here.
+    """
+    count, depths, height, width = cost.shape
+    for n in range(count):
+        for y in range(height):
+            for x in range(width):
+                now, now_out = current[n, y, x], current_out[n, y, x]
+                for depth in range(depths):
+                    gradient = cost[n, depth, y, x]
+                    u, v = _pixel(grid[n, depth, y, x, 0], width), _pixel(grid[n, depth, y, x, 1], height)
+                    if not (u > -1 and u < width and v > -1 and v < height):
+                        for c in range(now.shape[0]):
+                            now_out[c] += gradient * np.sign(now[c])
+                        continue
+                    left, right, left_share, right_share = _taps(u, width)
+                    top, low, top_share, low_share = _taps(v, height)
+                    a, b = top_share * left_share, top_share * right_share
+                    d, e = low_share * left_share, low_share * right_share
+                    p, q = previous[n, top, left], previous[n, top, right]
+                    r, s = previous[n, low, left], previous[n, low, right]
+                    p_out, q_out = previous_out[n, top, left], previous_out[n, top, right]
+                    r_out, s_out = previous_out[n, low, left], previous_out[n, low, right]
+                    for c in range(now.shape[0]):
+                        step = gradient * np.sign(now[c] - (a * p[c] + b * q[c] + d * r[c] + e * s[c]))
+                        now_out[c] += step
+                        p_out[c] -= a * step
+                        q_out[c] -= b * step
+                        r_out[c] -= d * step
+                        s_out[c] -= e * step
