@@ -39,7 +39,7 @@ class PastFrame:
         bev: its map after ``pre_process_net``, lifted into its own key frame.
         nbytes: memory it holds.
         odom_from_camera: (N, 4, 4) float64, each camera at its own stamp.
-        stereo_feature: stride-4 feature of its pictures; None for variants without stereo.
+        stereo_feature: what of its pictures the next frame is matched with; None for variants without stereo.
         pixels: its network input, kept only for a stereo frame that had no past to be matched with.
     """
 

@@ -37,13 +37,15 @@ def train(
     import torch
 
     from flashocc_ros.training.loop import train as run
-    from flashocc_ros.training.processes import worker_group
+    from flashocc_ros.training.processes import emulates_bf16, worker_group
     from flashocc_ros.training.sources import open_source
 
     if threads:
         torch.set_num_threads(threads)
     source = open_source(settings)
     with worker_group(device) as worker:
+        if worker.is_main and settings.precision == "bf16" and emulates_bf16(worker.device):
+            typer.echo("this CPU emulates bf16, which takes several times as long as precision=fp32", err=True)
         run(settings, source, out, worker, resume=resume, quiet=quiet)
     if worker.is_main:
         typer.echo(f"weights: {out / 'weights.safetensors'}")

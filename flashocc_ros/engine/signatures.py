@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flashocc_ros.geometry.stereo import STEREO_STRIDE
 from flashocc_ros.model.variants import Variant
 
 CENTER_OUTPUTS = ("heatmap", "reg", "height")
@@ -24,8 +25,9 @@ def encoder_signature(variant: Variant, cameras: int) -> Signature:
         inputs["camera_params"] = (cameras, 27)
     outputs: tuple[str, ...] = ("depth", "context")
     if variant.stereo:
-        inputs["previous_feature"] = feature_shape(variant, cameras)
-        inputs["stereo_grid"] = (cameras, variant.depth.count, *feature_shape(variant, cameras)[2:], 2)
+        inputs["previous_feature"] = (cameras, *variant.stereo_shape)
+        cells = (length // STEREO_STRIDE for length in variant.input_size)
+        inputs["stereo_grid"] = (cameras, variant.depth.count, *cells, 2)
         outputs += ("stereo_feature",)
     return Signature(inputs, outputs)
 
@@ -46,11 +48,6 @@ def head_signature(variant: Variant) -> Signature:
 def stereo_signature(variant: Variant, cameras: int) -> Signature:
     """``stereo_feature``: what a sequence starts with."""
     return Signature({"images": (cameras, 3, *variant.input_size)}, ("stereo_feature",))
-
-
-def feature_shape(variant: Variant, cameras: int) -> tuple[int, int, int, int]:
-    """(N, c, H/4, W/4) of the stereo feature."""
-    return cameras, variant.stereo_channels, variant.input_size[0] // 4, variant.input_size[1] // 4
 
 
 def map_shape(variant: Variant) -> tuple[int, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from flashocc_ros.model.canonical_depth import CanonicalDepthNet
 from flashocc_ros.model.network import FlashOcc
+from flashocc_ros.model.patch_matching import PatchMatching
 from flashocc_ros.model.variants import Variant, get_variant
 
 HEATMAP_PRIOR_BIAS, HEATMAP_SPREAD = -2.19, 0.01
@@ -39,9 +39,9 @@ def _initialise(model: FlashOcc) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    depth_net = model.img_view_transformer.depth_net
-    if isinstance(depth_net, CanonicalDepthNet) and depth_net.stereo:
-        depth_net.initialise_matching()
+    for module in model.modules():
+        if isinstance(module, PatchMatching):
+            module.initialise()
     head = model.aux_centerness_head
     if head is not None:
         heatmap = head.task_heads[0]["heatmap"][1]  # type: ignore[index]

@@ -8,16 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.model.cost_volume import CostVolume
 from flashocc_ros.model.outputs import StereoContext
+from flashocc_ros.model.patch_matching import PatchMatching
 from flashocc_ros.model.variants import Variant
 
 FEATURE_STRIDE = 8
 """Input pixels per cell of the neck's feature map in the synthetic variants."""
-LEAST_MATCH = 1e-4
-"""Added to matching probabilities before their logarithm: what does not match at all rules nothing out."""
-MATCH_WINDOW = 5
-"""Cells over which matching is averaged before training: smaller is noisier, larger blurs edges."""
 
 
 class CanonicalDepthNet(nn.Module):
@@ -30,9 +26,7 @@ class CanonicalDepthNet(nn.Module):
     the probabilities are moved by ``ln(f / f_reference)`` instead of letting the network learn every camera. The last
     bin collects everything beyond the grid and stays where it is.
 
-    With stereo, smoothed log-probabilities of matching the previous frame are added to the logits as far as a gate
-    trusts them, which sees them and the picture: things that move match at wrong depths, bare walls anywhere. What is
-    matched is a linear image of the backbone's finest features, and these learn from their matches.
+    With stereo, the logits are joined with those of matching the previous frame, see ``PatchMatching``.
     """
 
     def __init__(self, variant: Variant) -> None:
@@ -57,17 +51,15 @@ class CanonicalDepthNet(nn.Module):
                 nn.ReLU(inplace=True),
             )
         self.out = nn.Conv2d(channels, self.num_depths + variant.lift_channels, 1)
-        self.stereo = variant.stereo
-        if self.stereo:
-            depths, width = self.num_depths, variant.backbone_width
-            self.cost_volume = CostVolume(gradient=True)
-            self.descriptor = nn.Conv2d(width, width, 1)
-            self.smooth = nn.Conv2d(depths, depths, MATCH_WINDOW, padding=MATCH_WINDOW // 2, groups=depths, bias=False)
-            self.matched = nn.Conv2d(depths, depths, 1)
-            self.trust = nn.Conv2d(channels + depths, 1, 1)
+        self.stereo = PatchMatching(self.num_depths, channels) if variant.stereo else None
 
     def forward(
-        self, feature: Tensor, camera_params: Tensor, fine: Tensor, previous: StereoContext | None = None
+        self,
+        feature: Tensor,
+        camera_params: Tensor,
+        fine: Tensor,
+        patches: Tensor | None = None,
+        previous: StereoContext | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Depth probabilities (N, D, fH, fW) and context (N, C, fH, fW) of the lifted cells.
 
@@ -75,7 +67,8 @@ class CanonicalDepthNet(nn.Module):
             feature: (N, C_n, H / 8, W / 8).
             camera_params: (N, 27), see ``geometry.camera_params``.
             fine: (N, c, H / 4, W / 4) of the backbone; read where stride 4 is lifted.
-            previous: what stereo matches; None stands for "no match known".
+            patches: (N, 16, H, W) descriptions of the pictures, what stereo matches.
+            previous: what it matches them with; None stands for "no match known".
         """
         hidden = self.hidden(feature)
         if self.detail is not None:
@@ -84,29 +77,12 @@ class CanonicalDepthNet(nn.Module):
             hidden = hidden + self.detail(torch.cat([hidden, fine], dim=1))
         out, shift = self.out(hidden), self.shift_matrix(camera_params)
         logits = out[:, : self.num_depths]
-        if self.stereo and previous is not None:
-            matching = self.smooth(self._matching(fine, previous, shift))
-            trust = self.trust(torch.cat([hidden, matching], dim=1)).sigmoid()
-            logits = logits + trust * self.matched(matching)
-        depth = _moved(shift, logits.softmax(dim=1))
+        if self.stereo is not None and previous is not None:
+            assert patches is not None
+            logits = self.stereo(logits, hidden, patches, previous, shift)
+        depth = logits.softmax(dim=1)
+        depth = torch.matmul(shift, depth.flatten(2)).reshape(depth.shape)
         return depth, out[:, self.num_depths :]
-
-    def _matching(self, fine: Tensor, previous: StereoContext, shift: Tensor) -> Tensor:
-        """Log-probability (N, D, h, w) that the previous frame shows the same at a canonical depth."""
-        now, before = self.descriptor(fine), self.descriptor(previous.feature)
-        probability = self.cost_volume(now, before, previous.grid)
-        return torch.log(_moved(shift.transpose(1, 2), probability) + LEAST_MATCH)
-
-    @torch.no_grad()
-    def initialise_matching(self) -> None:
-        """Start with the product of both probabilities: the average over the window, all of it everywhere."""
-        nn.init.dirac_(self.descriptor.weight)
-        nn.init.zeros_(self.descriptor.bias)  # type: ignore[arg-type]
-        for parameter in (*self.matched.parameters(), *self.trust.parameters()):
-            parameter.zero_()
-        self.smooth.weight.fill_(1.0 / MATCH_WINDOW**2)
-        # The gate starts at one half.
-        self.matched.weight.diagonal().fill_(2.0)
 
     def shift_matrix(self, camera_params: Tensor) -> Tensor:
         """(N, D, D): entry (i, j) is the share of canonical bin j that goes to bin i; columns sum to one."""
@@ -117,8 +93,3 @@ class CanonicalDepthNet(nn.Module):
         far = (bins == self.num_depths - 1).to(focal.dtype)
         moved = (bins + shift[:, None] * (1.0 - far)).clamp(0.0, self.num_depths - 1.0)
         return (1.0 - (bins[:, None] - moved[:, None, :]).abs()).clamp(min=0.0)
-
-
-def _moved(matrix: Tensor, probability: Tensor) -> Tensor:
-    """(N, D, D) applied to the bins of (N, D, h, w)."""
-    return torch.matmul(matrix, probability.flatten(2)).reshape(probability.shape)

@@ -48,7 +48,7 @@ def _count(variant: Variant, cameras: int, frames: int, *, streaming: bool) -> f
         previous = None
         if variant.stereo:
             quarter = (variant.input_size[0] // 4, variant.input_size[1] // 4)
-            feature = torch.zeros(cameras, variant.stereo_channels, *quarter)
+            feature = torch.zeros(cameras, *variant.stereo_shape)
             previous = StereoContext(feature, torch.zeros(cameras, variant.depth.count, *quarter, 2))
             if not streaming:
                 feature = model.stereo_feature(images)

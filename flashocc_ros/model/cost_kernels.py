@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from flashocc_ros.model.cost_volume import NO_MATCH_PENALTY, VALIDITY_CHANNEL
+from flashocc_ros.model.cost_volume import VALIDITY_CHANNEL
 
 _FAST = {"reassoc", "contract"}
 
@@ -34,29 +34,30 @@ def _taps(position, size):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(parallel=True, cache=True, nogil=True, fastmath=_FAST)
-def fill_cost(current, previous, grid, cost):  # type: ignore[no-untyped-def]
+def fill_cost(current, previous, grid, cost, outside_penalty):  # type: ignore[no-untyped-def]
     """Fill ``cost`` (N, D, h, w) float32.
 
     Args:
-        current, previous: (N, h, w, c) float32, channels last.
+        current: (N, h, w, c) float32, channels last; previous: (N, H', W', c).
         grid: (N, D, h, w, 2) float32 normalised positions in ``previous``.
+        outside_penalty: float32, for positions outside.
     """
     count, depths, height, width = cost.shape
-    channels = current.shape[3]
+    rows, columns, channels = previous.shape[1:]
     for row in nb.prange(count * height):
         n, y = row // height, row % height
         warped = np.empty(channels, np.float32)
         for x in range(width):
             for depth in range(depths):
-                u, v = _pixel(grid[n, depth, y, x, 0], width), _pixel(grid[n, depth, y, x, 1], height)
-                if not (u > -1 and u < width and v > -1 and v < height):
+                u, v = _pixel(grid[n, depth, y, x, 0], columns), _pixel(grid[n, depth, y, x, 1], rows)
+                if not (u > -1 and u < columns and v > -1 and v < rows):
                     total = np.float32(0)
                     for c in range(channels):
                         total += abs(current[n, y, x, c])
-                    cost[n, depth, y, x] = total + np.float32(NO_MATCH_PENALTY)
+                    cost[n, depth, y, x] = total + outside_penalty
                     continue
-                left, right, left_share, right_share = _taps(u, width)
-                top, low, top_share, low_share = _taps(v, height)
+                left, right, left_share, right_share = _taps(u, columns)
+                top, low, top_share, low_share = _taps(v, rows)
                 a, b = top_share * left_share, top_share * right_share
                 d, e = low_share * left_share, low_share * right_share
                 for c in range(channels):
@@ -70,7 +71,7 @@ def fill_cost(current, previous, grid, cost):  # type: ignore[no-untyped-def]
                 for c in range(channels):
                     total += abs(current[n, y, x, c] - warped[c])
                 if warped[channels + VALIDITY_CHANNEL] == 0:
-                    total += np.float32(NO_MATCH_PENALTY)
+                    total += outside_penalty
                 cost[n, depth, y, x] = total
 
 
@@ -84,19 +85,20 @@ def add_gradient(current, previous, grid, cost, current_out, previous_out):  # t
         current_out, previous_out: zeros like ``current`` and ``previous``, filled here.
     """
     count, depths, height, width = cost.shape
+    rows, columns = previous.shape[1:3]
     for n in range(count):
         for y in range(height):
             for x in range(width):
                 now, now_out = current[n, y, x], current_out[n, y, x]
                 for depth in range(depths):
                     gradient = cost[n, depth, y, x]
-                    u, v = _pixel(grid[n, depth, y, x, 0], width), _pixel(grid[n, depth, y, x, 1], height)
-                    if not (u > -1 and u < width and v > -1 and v < height):
+                    u, v = _pixel(grid[n, depth, y, x, 0], columns), _pixel(grid[n, depth, y, x, 1], rows)
+                    if not (u > -1 and u < columns and v > -1 and v < rows):
                         for c in range(now.shape[0]):
                             now_out[c] += gradient * np.sign(now[c])
                         continue
-                    left, right, left_share, right_share = _taps(u, width)
-                    top, low, top_share, low_share = _taps(v, height)
+                    left, right, left_share, right_share = _taps(u, columns)
+                    top, low, top_share, low_share = _taps(v, rows)
                     a, b = top_share * left_share, top_share * right_share
                     d, e = low_share * left_share, low_share * right_share
                     p, q = previous[n, top, left], previous[n, top, right]

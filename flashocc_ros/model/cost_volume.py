@@ -22,36 +22,39 @@ class CostVolume(nn.Module):
 
     Args:
         gradient: whether features learn from their matches; in the published networks they do not.
+        outside_penalty: cost of a position outside the previous picture, beside that of a feature of zeros.
     """
 
-    def __init__(self, gradient: bool = False) -> None:
+    def __init__(self, gradient: bool = False, outside_penalty: float = NO_MATCH_PENALTY) -> None:
         super().__init__()
-        self.gradient = gradient
+        self.gradient, self.outside_penalty = gradient, outside_penalty
 
     def forward(self, current: Tensor, previous: Tensor, grid: Tensor) -> Tensor:
         """Matching probabilities (N, D, h, w).
 
         Args:
             current: (N, c, h, w) feature of this frame.
-            previous: (N, c, h, w) feature of the previous frame.
+            previous: (N, c, H', W') feature of the previous frame, of any resolution.
             grid: (N, D, h, w, 2) normalised positions in ``previous``; outside the picture counts as zero.
         """
         graph = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
         with torch.set_grad_enabled(self.gradient and torch.is_grad_enabled()):
             if graph or current.device.type != "cpu" or current.dtype == torch.float64:
-                cost = _sampled_cost(current, previous, grid)
+                cost = _sampled_cost(current, previous, grid, self.outside_penalty)
             else:
-                cost = _CostOnCpu.apply(current.float(), previous.float(), grid.float())
+                cost = _CostOnCpu.apply(current.float(), previous.float(), grid.float(), self.outside_penalty)
             return cost.neg().softmax(dim=1)
 
 
-def _sampled_cost(current: Tensor, previous: Tensor, grid: Tensor) -> Tensor:
+def _sampled_cost(current: Tensor, previous: Tensor, grid: Tensor, outside_penalty: float = NO_MATCH_PENALTY) -> Tensor:
     """The cost from standard operators, one depth at a time to bound memory; what graphs and GPUs run."""
     costs = []
     for depth in range(grid.shape[1]):
         warped = F.grid_sample(previous, grid[:, depth], mode="bilinear", padding_mode="zeros", align_corners=True)
-        penalty = (warped[:, VALIDITY_CHANNEL] == 0).to(warped.dtype) * NO_MATCH_PENALTY
-        costs.append((current - warped).abs().sum(dim=1) + penalty)
+        cost = (current - warped).abs().sum(dim=1)
+        if outside_penalty:
+            cost = cost + (warped[:, VALIDITY_CHANNEL] == 0).to(warped.dtype) * outside_penalty
+        costs.append(cost)
     return torch.stack(costs, dim=1)
 
 
@@ -59,14 +62,14 @@ class _CostOnCpu(torch.autograd.Function):
     """The same cost, and its gradient, without the warped features of every depth in memory."""
 
     @staticmethod
-    def forward(ctx: Any, current: Tensor, previous: Tensor, grid: Tensor) -> Tensor:
+    def forward(ctx: Any, current: Tensor, previous: Tensor, grid: Tensor, outside_penalty: float) -> Tensor:
         now, before = (t.detach().permute(0, 2, 3, 1).contiguous() for t in (current, previous))
         grid = grid.contiguous()
         ctx.save_for_backward(now, before, grid)
-        return torch.from_numpy(matching_cost(now.numpy(), before.numpy(), grid.numpy()))
+        return torch.from_numpy(matching_cost(now.numpy(), before.numpy(), grid.numpy(), outside_penalty))
 
     @staticmethod
-    def backward(ctx: Any, cost: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, cost: Tensor) -> tuple[Tensor, Tensor, None, None]:
         from flashocc_ros.model.cost_kernels import add_gradient
 
         now, before, grid = ctx.saved_tensors
@@ -79,19 +82,21 @@ class _CostOnCpu(torch.autograd.Function):
             now_out.numpy(),
             before_out.numpy(),
         )
-        return now_out.permute(0, 3, 1, 2), before_out.permute(0, 3, 1, 2), None
+        return now_out.permute(0, 3, 1, 2), before_out.permute(0, 3, 1, 2), None, None
 
 
-def matching_cost(current: Float32, previous: Float32, grid: Float32) -> Float32:
+def matching_cost(
+    current: Float32, previous: Float32, grid: Float32, outside_penalty: float = NO_MATCH_PENALTY
+) -> Float32:
     """The same cost fused into one pass over memory, for CPUs: (N, D, h, w) float32.
 
     Args:
-        current: (N, h, w, c) float32, channels last; previous: the same of the previous frame.
+        current: (N, h, w, c) float32, channels last; previous: (N, H', W', c) of the previous frame.
         grid: (N, D, h, w, 2) float32.
     """
     # Here, because graphs and GPUs never need the compiler.
     from flashocc_ros.model.cost_kernels import fill_cost
 
     cost = np.empty(grid.shape[:4], np.float32)
-    fill_cost(current, previous, grid, cost)
+    fill_cost(current, previous, grid, cost, np.float32(outside_penalty))
     return cost

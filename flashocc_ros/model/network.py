@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.model.bev_encoder import BevNeck, BevResNet
+from flashocc_ros.model.canonical_depth import CanonicalDepthNet
 from flashocc_ros.model.heads import CenterHead, OccupancyHead2D, OccupancyHead3D
 from flashocc_ros.model.image_neck import ConcatNeck, TopDownNeck
 from flashocc_ros.model.layers import BasicBlock, ConvUnit
@@ -73,8 +74,16 @@ class FlashOcc(nn.Module):
     # --- stages -----------------------------------------------------------------------------------------------
 
     def stereo_feature(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) to the stride-4 matching feature (N, c, H/4, W/4); runs only the stem of the backbone."""
-        return cast(Tensor, self.img_backbone.stem(images))  # type: ignore[operator]
+        """(N, 3, H, W) to what is matched (N, c, H/s, W/s): the output of the backbone's stem, or patches of pixels."""
+        patches = self._patches(images)
+        return cast(Tensor, self.img_backbone.stem(images)) if patches is None else patches  # type: ignore[operator]
+
+    def _patches(self, images: Tensor) -> Tensor | None:
+        """(N, 16, H, W) descriptions of pixels where the variant matches those."""
+        depth_net = self.img_view_transformer.depth_net
+        if isinstance(depth_net, CanonicalDepthNet) and depth_net.stereo is not None:
+            return depth_net.stereo.describe(images)
+        return None
 
     def encode_images(
         self, images: Tensor, camera_params: Tensor | None = None, previous: StereoContext | None = None
@@ -88,8 +97,10 @@ class FlashOcc(nn.Module):
         """
         fine, middle, coarse = self.img_backbone(images)
         feature = self.img_neck(middle, coarse)
-        depth, context = self.img_view_transformer(feature, camera_params, fine, previous)
-        return EncodedImages(depth, context, fine if self.variant.stereo else None)
+        patches = self._patches(images)
+        depth, context = self.img_view_transformer(feature, camera_params, fine, patches, previous)
+        matched_next = fine if patches is None else patches
+        return EncodedImages(depth, context, matched_next if self.variant.stereo else None)
 
     def pool(self, depth: Tensor, context: Tensor, table: LiftTable) -> Tensor:
         """Lift and sum one sample: (1, C, 200, 200), or (1, C, 16, 200, 200) for volumetric variants.

@@ -174,8 +174,20 @@ class Variant:
 
     @property
     def stereo_channels(self) -> int:
-        """Channels of the stride-4 feature used for matching."""
+        """Channels of what stereo matches: the backbone's finest feature, or a description of patches of pixels."""
+        if self.reference_focal_px:
+            return 16
         return 128 if self.backbone == "swin-b" else self.backbone_width * (4 if self.backbone == "resnet50" else 1)
+
+    @property
+    def stereo_stride(self) -> int:
+        """Input pixels per cell of what stereo matches."""
+        return 1 if self.reference_focal_px else 4
+
+    @property
+    def stereo_shape(self) -> tuple[int, int, int]:
+        """(c, H/s, W/s) of what stereo matches."""
+        return (self.stereo_channels, *(length // self.stereo_stride for length in self.input_size))  # type: ignore[return-value]
 
     @property
     def oldest_first(self) -> bool:
@@ -188,5 +200,5 @@ class Variant:
         cells = 200 * 200 * (self.lift_z_bins if self.volumetric else 1)
         numbers = self.num_history * cells * self.cached_channels
         if self.stereo:
-            numbers += 6 * self.stereo_channels * (self.input_size[0] // 4) * (self.input_size[1] // 4)
+            numbers += 6 * math.prod(self.stereo_shape)
         return 4e-6 * numbers

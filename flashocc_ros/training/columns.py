@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from flashocc_ros.training.loop import Prepared
 
 _FREQUENCY_SAMPLES = 64
+_GROUND_HEIGHTS = 3
+"""Lowest voxels of a column, up to 0.2 m: the ground."""
 
 
 def visible_class_counts(source: SampleSource, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
@@ -155,7 +157,13 @@ class ColumnObjective(Objective):
         voxel_weight = torch.where(visible, class_weight[truth], torch.full_like(importance, config.unseen_weight))
         cross_entropy = (loss.reshape(truth.shape) * voxel_weight).sum() / voxel_weight.sum()
         overlap = soft_jaccard(logits[visible], truth[visible], importance[visible])
-        return {"cross_entropy": cross_entropy, "overlap": config.overlap_weight * overlap}
+        result = {"cross_entropy": cross_entropy, "overlap": config.overlap_weight * overlap}
+        if config.above_ground_weight:
+            high = visible.clone()
+            high[:, :_GROUND_HEIGHTS] = False
+            above = occupied_jaccard(logits[high], truth[high], importance[high])
+            result["above_ground"] = config.above_ground_weight * above
+        return result
 
     def _center_losses(self, bev: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
         head: Any = self.model.aux_centerness_head
@@ -204,3 +212,12 @@ def soft_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     either = ((probability + one_hot) * weight[:, None]).sum(0) - both
     present = one_hot.any(0)
     return (1.0 - both / either.clamp(min=1e-6))[present].mean()
+
+
+def occupied_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """One minus the soft intersection over union of what is occupied; (M, 18), (M,), (M,)."""
+    probability = 1.0 - logits.softmax(-1)[:, FREE]
+    occupied = (truth != FREE).to(probability.dtype)
+    both = (probability * occupied * weight).sum()
+    either = ((probability + occupied) * weight).sum() - both
+    return 1.0 - both / either.clamp(min=1e-6)

@@ -101,7 +101,8 @@ class ColumnLoss(_Section):
         unseen_weight: weight of voxels that no camera sees.
         calibration_samples: training frames on which class offsets of best mean IoU are found after the last iteration
             and folded into the weights, 0 for none.
-        overlap_weight, depth_weight, segmentation_weight, center_weight: weights beside the cross entropy.
+        overlap_weight, above_ground_weight, depth_weight, segmentation_weight, center_weight: weights beside the cross
+            entropy; above ground, overlap of what is occupied counts, whatever its class.
     """
 
     image_only_iterations: int = Field(default=0, ge=0)
@@ -113,6 +114,7 @@ class ColumnLoss(_Section):
     unseen_weight: float = Field(default=0.1, ge=0)
     calibration_samples: int = Field(default=0, ge=0)
     overlap_weight: float = Field(default=0.5, ge=0)
+    above_ground_weight: float = Field(default=0.0, ge=0)
     depth_weight: float = Field(default=1.0, ge=0)
     segmentation_weight: float = Field(default=1.0, ge=0)
     center_weight: float = Field(default=0.1, ge=0)

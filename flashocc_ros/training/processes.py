@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -40,3 +41,12 @@ def worker_group(device: str = "auto") -> Iterator[Worker]:
     finally:
         if world > 1:
             dist.destroy_process_group()
+
+
+def emulates_bf16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether ``device`` is an x86 CPU that computes bf16 without instructions for it."""
+    if device.type != "cpu" or not cpuinfo.exists():
+        return False
+    lines = cpuinfo.read_text().splitlines()
+    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), None)
+    return flags is not None and "avx512_bf16" not in flags

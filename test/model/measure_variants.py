@@ -48,7 +48,7 @@ def step_cpu_s(variant: Variant) -> float:
     past = torch.randn(1, variant.encoder_in_channels // variant.num_frames, *volume, 200, 200)
     feature = torch.zeros(1)
     if variant.stereo:
-        feature = torch.rand(CAMERAS, variant.stereo_channels, variant.input_size[0] // 4, variant.input_size[1] // 4)
+        feature = torch.rand(CAMERAS, *variant.stereo_shape)
     motion = np.eye(4)
     motion[0, 3] = 0.5
     started = time.process_time()
