@@ -156,6 +156,9 @@ def test_tensorrt_builds_lower_precisions_of_a_panoptic_4d_network(
         if (precision, name) != ("int8", "stereo_feature"):
             assert expected in ops(tmp_path / graph.file)
     if precision == "int8":
+        kept = [layer.layer for layer in meta.kept_layers]
+        for part in ("stereo/smooth", "stereo/matched", "stereo/trust", "filters/Conv"):
+            assert any(part in name for name in kept), part
         half = {layer.layer for layer in meta.kept_layers if layer.precision == "fp16"}
         head = onnx.load(tmp_path / "bev_head.onnx").graph
         weights = {tensor.name: tensor.data_type for tensor in head.initializer}

@@ -25,7 +25,7 @@ def test_a_widened_network_starts_as_the_narrow_one() -> None:
 
 def test_layers_that_only_the_wide_network_has_stay_as_they_are() -> None:
     narrow, wide = build_model("synthetic-tiny").state_dict(), build_model("synthetic-tiny-4d", seed=1).state_dict()
-    name = "img_view_transformer.depth_net.smooth.weight"
+    name = "img_view_transformer.depth_net.stereo.smooth.weight"
     assert name not in narrow
     torch.testing.assert_close(widened(narrow, wide)[name], wide[name])
 
