@@ -30,6 +30,8 @@ CLASS_NAMES: tuple[str, ...] = (
 )
 NUM_CLASSES = len(CLASS_NAMES)
 FREE = CLASS_NAMES.index("free")
+GROUND_LAYERS = 3
+"""Lowest layers of voxels, up to 0.2 m: the ground."""
 
 COLORS_RGB: npt.NDArray[np.uint8] = np.array(
     [

@@ -40,7 +40,7 @@ class Encoded:
     Attributes:
         depth: (N, D, fH, fW) probabilities over the depth bins.
         context: (N, C, fH, fW).
-        stereo_feature: (N, c, H/s, W/s) to be cached for the next key frame, None for variants without stereo.
+        stereo_feature: (N, c, h, w) to be cached for the next key frame, None for variants without stereo.
     """
 
     depth: Any

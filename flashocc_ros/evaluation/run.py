@@ -16,7 +16,7 @@ from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU
 from flashocc_ros.evaluation.ray_iou import THRESHOLDS_M, RayIoU
 from flashocc_ros.evaluation.ray_pq import RayPQ
 from flashocc_ros.evaluation.rays import select_origins
-from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
+from flashocc_ros.labels import CLASS_NAMES, FREE, GROUND_LAYERS, NUM_CLASSES
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Scores:
 
     Attributes:
         voxels: mIoU over masked voxels; rays: RayIoU; panoptic: RayPQ.
-        above_ground: hits and union of occupied voxels three or more above the lowest, masked.
+        above_ground: hits and union of occupied voxels above the layers of the ground, masked.
         frames: samples counted; panoptic_frames: those with instances on both sides.
         predict_s: seconds spent in the predictor.
     """
@@ -127,9 +127,9 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
         voxel_mask = {"camera": frame.mask_camera, "lidar": frame.mask_lidar, None: None}[mask]
         scores.voxels.update(occupancy.semantics, frame.semantics, voxel_mask)
         counted = np.ones(frame.semantics.shape, bool) if voxel_mask is None else voxel_mask
-        pred = (occupancy.semantics != FREE) & counted
-        truth = (frame.semantics != FREE) & counted
-        scores.above_ground += (int((pred & truth)[..., 3:].sum()), int((pred | truth)[..., 3:].sum()))
+        pred = ((occupancy.semantics != FREE) & counted)[..., GROUND_LAYERS:]
+        truth = ((frame.semantics != FREE) & counted)[..., GROUND_LAYERS:]
+        scores.above_ground += (int((pred & truth).sum()), int((pred | truth).sum()))
         origins = select_origins(frame.origins)
         scores.rays.update(occupancy.semantics, frame.semantics, origins)
         if occupancy.instances is not None and frame.instances is not None:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flashocc_ros.model.layers import moved_bins
 from flashocc_ros.model.outputs import StereoContext
 from flashocc_ros.model.patch_matching import PatchMatching
 from flashocc_ros.model.variants import Variant
@@ -58,7 +59,7 @@ class CanonicalDepthNet(nn.Module):
         feature: Tensor,
         camera_params: Tensor,
         fine: Tensor,
-        patches: Tensor | None = None,
+        matched: Tensor,
         previous: StereoContext | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Depth probabilities (N, D, fH, fW) and context (N, C, fH, fW) of the lifted cells.
@@ -67,8 +68,8 @@ class CanonicalDepthNet(nn.Module):
             feature: (N, C_n, H / 8, W / 8).
             camera_params: (N, 27), see ``geometry.camera_params``.
             fine: (N, c, H / 4, W / 4) of the backbone; read where stride 4 is lifted.
-            patches: (N, 16, H, W) descriptions of the pictures, what stereo matches.
-            previous: what it matches them with; None stands for "no match known".
+            matched: (N, 16, H, W) descriptions of the pictures; only read by stereo.
+            previous: what stereo matches them with; None stands for "no match known".
         """
         hidden = self.hidden(feature)
         if self.detail is not None:
@@ -78,11 +79,8 @@ class CanonicalDepthNet(nn.Module):
         out, shift = self.out(hidden), self.shift_matrix(camera_params)
         logits = out[:, : self.num_depths]
         if self.stereo is not None and previous is not None:
-            assert patches is not None
-            logits = self.stereo(logits, hidden, patches, previous, shift)
-        depth = logits.softmax(dim=1)
-        depth = torch.matmul(shift, depth.flatten(2)).reshape(depth.shape)
-        return depth, out[:, self.num_depths :]
+            logits = self.stereo(logits, hidden, matched, previous, shift)
+        return moved_bins(shift, logits.softmax(dim=1)), out[:, self.num_depths :]
 
     def shift_matrix(self, camera_params: Tensor) -> Tensor:
         """(N, D, D): entry (i, j) is the share of canonical bin j that goes to bin i; columns sum to one."""

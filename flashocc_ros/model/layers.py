@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 
@@ -68,3 +69,8 @@ def double_conv(in_channels: int, channels: int) -> nn.Sequential:
         nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
     )
+
+
+def moved_bins(matrix: Tensor, probability: Tensor) -> Tensor:
+    """(N, D, D) applied to the bins of (N, D, h, w)."""
+    return torch.matmul(matrix, probability.flatten(2)).reshape(probability.shape)

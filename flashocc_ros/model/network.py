@@ -74,7 +74,7 @@ class FlashOcc(nn.Module):
     # --- stages -----------------------------------------------------------------------------------------------
 
     def stereo_feature(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) to what is matched (N, c, H/s, W/s): the output of the backbone's stem, or patches of pixels."""
+        """(N, 3, H, W) to what is matched (N, c, h, w): the output of the backbone's stem, or patches of pixels."""
         patches = self._patches(images)
         return cast(Tensor, self.img_backbone.stem(images)) if patches is None else patches  # type: ignore[operator]
 
@@ -98,9 +98,9 @@ class FlashOcc(nn.Module):
         fine, middle, coarse = self.img_backbone(images)
         feature = self.img_neck(middle, coarse)
         patches = self._patches(images)
-        depth, context = self.img_view_transformer(feature, camera_params, fine, patches, previous)
-        matched_next = fine if patches is None else patches
-        return EncodedImages(depth, context, matched_next if self.variant.stereo else None)
+        matched = fine if patches is None else patches
+        depth, context = self.img_view_transformer(feature, camera_params, fine, matched, previous)
+        return EncodedImages(depth, context, matched if self.variant.stereo else None)
 
     def pool(self, depth: Tensor, context: Tensor, table: LiftTable) -> Tensor:
         """Lift and sum one sample: (1, C, 200, 200), or (1, C, 16, 200, 200) for volumetric variants.

@@ -12,7 +12,7 @@ class StereoContext:
     """The previous frame as stereo matching sees it.
 
     Attributes:
-        feature: (N, c, H/s, W/s) of the previous frame; s is the variant's ``stereo_stride``.
+        feature: (N, c, h, w) of the previous frame, see the variant's ``stereo_shape``.
         grid: (N, D, H/4, W/4, 2) where each pixel at each depth lies in it, see ``geometry.stereo_grid``.
     """
 
@@ -27,7 +27,7 @@ class EncodedImages:
     Attributes:
         depth: (N, D, fH, fW) probabilities over depth bins.
         context: (N, C, fH, fW) features to lift.
-        stereo_feature: (N, c, H/s, W/s) to match the next frame against; None without stereo.
+        stereo_feature: (N, c, h, w) to match the next frame against; None without stereo.
     """
 
     depth: Tensor

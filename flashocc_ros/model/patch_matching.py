@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from flashocc_ros.geometry.stereo import STEREO_STRIDE
 from flashocc_ros.model.cost_volume import CostVolume
+from flashocc_ros.model.layers import moved_bins
 from flashocc_ros.model.outputs import StereoContext
+from flashocc_ros.model.variant import PATCH_CHANNELS
 
 PATCH = 7
 """Pixels across a patch."""
-CHANNELS = 16
-"""Numbers that describe a patch; of 49, the first sixteen cosines keep nine tenths of its contrast."""
 NORM = 4.0
 """Length of the description of a patch of high contrast: how fast a difference becomes improbable."""
 NOISE = 0.13
@@ -46,7 +46,7 @@ class PatchMatching(nn.Module):
 
     def __init__(self, depths: int, channels: int) -> None:
         super().__init__()
-        self.filters = nn.Conv2d(3, CHANNELS, PATCH, padding=PATCH // 2, bias=False)
+        self.filters = nn.Conv2d(3, PATCH_CHANNELS, PATCH, padding=PATCH // 2, bias=False)
         self.cost_volume = CostVolume(gradient=True, outside_penalty=0.0)
         self.smooth = nn.Conv2d(depths, depths, WINDOW, padding=WINDOW // 2, groups=depths, bias=False)
         self.matched = nn.Conv2d(depths, depths, 1)
@@ -74,8 +74,7 @@ class PatchMatching(nn.Module):
         # Cells span the picture corner to corner.
         cells = F.interpolate(now, scale_factor=1 / STEREO_STRIDE, mode="bilinear", align_corners=True)
         probability = self.cost_volume(cells, previous.feature, previous.grid)
-        canonical = torch.matmul(shift.transpose(1, 2), probability.flatten(2)).reshape(probability.shape)
-        matching = self.smooth(torch.log(canonical + LEAST_MATCH))
+        matching = self.smooth(torch.log(moved_bins(shift.transpose(1, 2), probability) + LEAST_MATCH))
         matching = matching - matching.mean(1, keepdim=True)
         own, match = logits.log_softmax(1), matching.log_softmax(1)
         agreement = (own.exp() * matching).sum(1, keepdim=True)
@@ -86,7 +85,7 @@ class PatchMatching(nn.Module):
     @torch.no_grad()
     def initialise(self) -> None:
         """Start with cosines as filters and the product of both probabilities, the window's average of matching."""
-        self.filters.weight.copy_(_cosines(PATCH, CHANNELS)[:, None].expand_as(self.filters.weight) / 3)
+        self.filters.weight.copy_(_cosines(PATCH, PATCH_CHANNELS)[:, None].expand_as(self.filters.weight) / 3)
         self.smooth.weight.fill_(1.0 / WINDOW**2)
         for parameter in (*self.matched.parameters(), *self.trust[2].parameters()):
             parameter.zero_()

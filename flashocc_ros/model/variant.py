@@ -10,6 +10,9 @@ Backbone = Literal["resnet50", "resnet18", "swin-b"]
 Family = Literal["bevdet-occ", "flashocc", "panoptic-flashocc", "synthetic"]
 Head = Literal["2d", "3d", "v2"]
 
+PATCH_CHANNELS = 16
+"""Numbers that describe a patch of 7x7 pixels; of 49, the first sixteen cosines keep nine tenths of its contrast."""
+
 
 @dataclass(frozen=True)
 class DepthBins:
@@ -173,21 +176,13 @@ class Variant:
         return self.head_channels + self.num_frames * self.stem_channels
 
     @property
-    def stereo_channels(self) -> int:
-        """Channels of what stereo matches: the backbone's finest feature, or a description of patches of pixels."""
-        if self.reference_focal_px:
-            return 16
-        return 128 if self.backbone == "swin-b" else self.backbone_width * (4 if self.backbone == "resnet50" else 1)
-
-    @property
-    def stereo_stride(self) -> int:
-        """Input pixels per cell of what stereo matches."""
-        return 1 if self.reference_focal_px else 4
-
-    @property
     def stereo_shape(self) -> tuple[int, int, int]:
-        """(c, H/s, W/s) of what stereo matches."""
-        return (self.stereo_channels, *(length // self.stereo_stride for length in self.input_size))  # type: ignore[return-value]
+        """(c, h, w) of what stereo matches: a description of every pixel's patch, or the backbone at stride 4."""
+        height, width = self.input_size
+        if self.reference_focal_px:
+            return PATCH_CHANNELS, height, width
+        channels = 128 if self.backbone == "swin-b" else self.backbone_width * (4 if self.backbone == "resnet50" else 1)
+        return channels, height // 4, width // 4
 
     @property
     def oldest_first(self) -> bool:

@@ -29,20 +29,20 @@ class ViewTransform(nn.Module):
         feature: Tensor,
         camera_params: Tensor | None = None,
         fine: Tensor | None = None,
-        patches: Tensor | None = None,
+        matched: Tensor | None = None,
         previous: StereoContext | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Feature (N, C_n, h, w) to depth (N, D, fH, fW), softmaxed over D, and context (N, C, fH, fW).
 
-        ``fine`` is the backbone's stride-4 map, which published stereo matching and fine lifts read; ``patches`` are
-        what the synthetic variants match.
+        ``fine`` is the backbone's stride-4 map, which fine lifts read, ``matched`` what stereo matches.
         """
         if isinstance(self.depth_net, CanonicalDepthNet):
             assert camera_params is not None
             assert fine is not None
-            return self.depth_net(feature, camera_params, fine, patches, previous)
+            assert matched is not None
+            return self.depth_net(feature, camera_params, fine, matched, previous)
         if isinstance(self.depth_net, DepthNet):
-            out = self.depth_net(feature, camera_params, fine, previous)
+            out = self.depth_net(feature, camera_params, matched, previous)
         else:
             out = self.depth_net(feature)
         return out[:, : self.num_depths].softmax(dim=1), out[:, self.num_depths :]

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.labels import FREE, NUM_CLASSES
+from flashocc_ros.labels import FREE, GROUND_LAYERS, NUM_CLASSES
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.heads import NUM_HEIGHTS
 from flashocc_ros.model.network import FlashOcc
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from flashocc_ros.training.loop import Prepared
 
 _FREQUENCY_SAMPLES = 64
-_GROUND_HEIGHTS = 3
-"""Lowest voxels of a column, up to 0.2 m: the ground."""
 
 
 def visible_class_counts(source: SampleSource, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
@@ -160,7 +158,7 @@ class ColumnObjective(Objective):
         result = {"cross_entropy": cross_entropy, "overlap": config.overlap_weight * overlap}
         if config.above_ground_weight:
             high = visible.clone()
-            high[:, :_GROUND_HEIGHTS] = False
+            high[:, :GROUND_LAYERS] = False
             above = occupied_jaccard(logits[high], truth[high], importance[high])
             result["above_ground"] = config.above_ground_weight * above
         return result
@@ -206,18 +204,19 @@ class ColumnObjective(Objective):
 
 def soft_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """One minus the soft intersection over union, mean over the classes present; (M, 18), (M,), (M,)."""
-    probability = logits.softmax(-1)
-    one_hot = F.one_hot(truth, NUM_CLASSES).to(probability.dtype)
-    both = (probability * one_hot * weight[:, None]).sum(0)
-    either = ((probability + one_hot) * weight[:, None]).sum(0) - both
-    present = one_hot.any(0)
-    return (1.0 - both / either.clamp(min=1e-6))[present].mean()
+    one_hot = F.one_hot(truth, NUM_CLASSES)
+    return _missed_overlap(logits.softmax(-1), one_hot, weight)[one_hot.any(0)].mean()
 
 
 def occupied_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """One minus the soft intersection over union of what is occupied; (M, 18), (M,), (M,)."""
-    probability = 1.0 - logits.softmax(-1)[:, FREE]
-    occupied = (truth != FREE).to(probability.dtype)
-    both = (probability * occupied * weight).sum()
-    either = ((probability + occupied) * weight).sum() - both
+    occupied = 1.0 - logits.softmax(-1)[:, FREE]
+    return _missed_overlap(occupied[:, None], (truth != FREE)[:, None], weight)[0]
+
+
+def _missed_overlap(probability: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """(C,) one minus the soft intersection over union of each column; (M, C), (M, C) of 0 and 1, (M,)."""
+    truth = truth.to(probability.dtype)
+    both = (probability * truth * weight[:, None]).sum(0)
+    either = ((probability + truth) * weight[:, None]).sum(0) - both
     return 1.0 - both / either.clamp(min=1e-6)
