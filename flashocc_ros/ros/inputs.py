@@ -71,7 +71,9 @@ class CameraInputs:
         self._arrived_s: dict[str, float] = {}
         self._waiting: deque[_Waiting] = deque()
         self._reset_s = float("-inf")
-        self._buffer = Buffer(node=node)
+        # Not of the node: tf2_ros would register a service and a jump callback on it that nothing takes back, and the
+        # clock would call into a buffer that is gone. `reset` clears it instead.
+        self._buffer = Buffer()
         self._listener = TfListener(self._buffer, node, on_data=self._on_transform)
         self._poses: PoseSource | None = None
         self._timer = node.create_timer(POLL_S, self._poll, clock=steady)
@@ -190,7 +192,12 @@ class CameraInputs:
 
     # ---------------------------------------------------------------- reset
     def reset(self, cause: str) -> None:
-        """Forget images, offsets and, with the next set, the temporal memory; ``cause`` is service, clock or stamps."""
+        """Forget images, offsets and, with the next set, the temporal memory; ``cause`` is service, clock or stamps.
+
+        A clock that went back takes the transforms with it: they belong to a time that is yet to come.
+        """
+        if cause == "clock":
+            self._listener.clear()
         if cause == "clock" and time.monotonic() - self._reset_s < CLOCK_AFTER_STAMPS_S:
             return
         self._sync.reset()

@@ -204,8 +204,7 @@ class TfListener(TransformListener):
             stamp_ns = ns_from_stamp(transform.header.stamp)
             if stamp_ns < self._newest_ns.get(transform.child_frame_id, 0) - MAX_BACKWARD_NS:
                 self.jumps += 1
-                self._newest_ns.clear()
-                self.buffer.clear()
+                self.clear()
                 break
         for transform in data.transforms:
             stamp_ns = ns_from_stamp(transform.header.stamp)
@@ -214,6 +213,11 @@ class TfListener(TransformListener):
         super().callback(data)
         if self._on_data is not None:
             self._on_data()
+
+    def clear(self) -> None:
+        """Forgets all transforms but the static ones."""
+        self._newest_ns.clear()
+        self.buffer.clear()
 
     def static_callback(self, data: Any) -> None:
         """Takes a ``tf2_msgs/TFMessage`` of static transforms."""

@@ -122,6 +122,38 @@ def test_a_signal_in_the_middle_of_a_callback_leaves_no_traceback(start_process:
     stop(start_process("autostart:=false", program=("-c", SHUT_DOWN_IN_A_CALLBACK)))
 
 
+CYCLES_UNDER_A_CLOCK_THAT_JUMPS = """
+import gc, sys
+import rclpy
+from rclpy.clock import ClockType
+from rclpy.time import Time
+from flashocc_ros.ros.node import SUCCESS, FlashOccNode
+
+rclpy.init()
+node = FlashOccNode()
+assert node.trigger_configure() == SUCCESS
+gc.set_threshold(1)
+for cycle in range(int(sys.argv[1])):
+    assert node.trigger_activate() == SUCCESS, cycle
+    assert node.trigger_deactivate() == SUCCESS, cycle
+    gc.collect()
+    for seconds in (100, 50):
+        node.get_clock().set_ros_time_override(Time(seconds=seconds, clock_type=ClockType.ROS_TIME))
+assert node.close(3.0)
+print("survived")
+"""
+
+
+def test_the_clock_calls_nothing_of_an_activation_that_is_over(start_process: Make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONMALLOC", "debug")  # overwrites memory that is freed, so that its use shows
+    process = start_process(
+        *SMALL, "use_sim_time:=true", "autostart:=false", program=("-c", CYCLES_UNDER_A_CLOCK_THAT_JUMPS, "20")
+    )
+    output, _ = process.communicate(timeout=STOP_S)
+    assert process.returncode == 0, output
+    assert "survived" in output
+
+
 def test_a_process_that_still_imports_stops_cleanly(start_process: Make):
     process = start_process(*SMALL)
     maps = Path(f"/proc/{process.pid}/maps")

@@ -17,7 +17,6 @@ from typing import Any
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
@@ -112,18 +111,13 @@ class Buffer:
 
     Args:
         cache_time: how long samples are kept, 10 s by default.
-        node: with a node, a jump of its ROS clock back in time clears the buffer.
     """
 
-    def __init__(self, cache_time: Duration | None = None, node: Node | None = None) -> None:
+    def __init__(self, cache_time: Duration | None = None) -> None:
         self._cache_ns = int(DEFAULT_CACHE_S * 1e9) if cache_time is None else cache_time.nanoseconds
         self._frames: dict[str, _Frame] = {}
         self._known: set[str] = set()
         self._changed = threading.Condition(threading.RLock())
-        self._jump_handle: Any = None
-        if node is not None:
-            threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True)
-            self._jump_handle = node.get_clock().create_jump_callback(threshold, post_callback=lambda _: self.clear())
 
     def clear(self) -> None:
         """Forgets all samples; static transforms and the names of the frames stay."""
