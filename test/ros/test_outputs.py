@@ -11,7 +11,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FREE
+from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FIRST_INSTANCE_ID, FREE
 from flashocc_ros.ros.outputs.class_table import to_class_table
 from flashocc_ros.ros.outputs.grid import CollapseRule, to_grid
 from flashocc_ros.ros.outputs.ids import ID_COUNT, message_ids
@@ -176,6 +176,18 @@ def test_markers_start_with_deleteall_and_name_each_instance():
     message = deserialize_message(to_markers(occupancy_with({}, {(5, 5, 5): 42}), HEADER), MarkerArray)
     assert message.markers[0].action == Marker.DELETEALL
     assert [m.text for m in message.markers if m.type == Marker.TEXT_VIEW_FACING] == ["car 42"]
+
+
+def test_markers_clear_every_namespace_and_use_no_name_twice():
+    first, one_more = FIRST_INSTANCE_ID + 24, FIRST_INSTANCE_ID + 24 + ID_COUNT  # the same in sixteen bits
+    occupancy = occupancy_with({(1, 2, 3): ROAD}, {(5, 5, 5): first, (9, 9, 9): one_more})
+    markers = deserialize_message(to_markers(occupancy, HEADER), MarkerArray).markers
+    assert [(m.action, m.ns, m.id) for m in markers] == [
+        (Marker.DELETEALL, "", 0),  # viewers clear only the namespace that is named
+        (Marker.ADD, "instances", first),
+        (Marker.ADD, "instances", one_more),
+        (Marker.ADD, "occupancy", 0),
+    ]
 
 
 def test_a_free_volume_still_clears_the_viewer():

@@ -31,8 +31,12 @@ def to_markers(occupancy: Occupancy, header: Header, alpha: float = 1.0) -> byte
 
 
 def small_markers(occupancy: Occupancy, header: Header) -> list[Marker]:
-    """All markers; the last one is the cube list, without its points and colours."""
-    clear = Marker(header=header, ns="occupancy", action=Marker.DELETEALL)
+    """All markers; the last one is the cube list, without its points and colours.
+
+    RViz clears every namespace only when DELETEALL names none, and refuses an array that holds a pair of namespace and
+    id twice, whatever the actions are.
+    """
+    clear = Marker(header=header, action=Marker.DELETEALL)
     names = [_name_marker(i, header) for i in occupancy.centers if i.voxel_count > 0]
     edge_m = occupancy.grid.resolution_m
     cubes = Marker(
@@ -78,7 +82,7 @@ def _name_marker(instance: Instance, header: Header) -> Marker:
     return Marker(
         header=header,
         ns="instances",
-        id=identifier,
+        id=int(instance.id),  # not folded into sixteen bits: no two of a result are alike
         type=Marker.TEXT_VIEW_FACING,
         action=Marker.ADD,
         pose=Pose(position=Point(x=x, y=y, z=z + instance.extent_m[2] / 2 + 0.8), orientation=Quaternion(w=1.0)),
