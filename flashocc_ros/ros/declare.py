@@ -16,6 +16,7 @@ from rclpy.parameter import Parameter
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.ros.parameter_checks import Limits, check_value
 from flashocc_ros.ros.parameters import CAMERA_OVERRIDES, NodeParameters, build, walk
+from flashocc_ros.ros.problems import one_line
 
 Rejected = dict[str, str]
 """Start-up values that could not even be declared, by name, and why; configuring fails while there are any."""
@@ -56,7 +57,23 @@ def read(node: Node, rejected: Rejected) -> NodeParameters:
         for camera in names
         if node.has_parameter(f"cameras.{camera}.frame")
     }
-    return build(values, overrides)
+    parameters = build(values, overrides)
+    _check_topics(node, parameters)
+    return parameters
+
+
+def _check_topics(node: Node, parameters: NodeParameters) -> None:
+    """The rules for names of topics are rclpy's, and depend on the node."""
+    for camera in parameters.cameras.names:
+        topics = {"image_topic": parameters.image_topic(camera), "info_topic": parameters.info_topic(camera)}
+        for key, topic in topics.items():
+            try:
+                node.resolve_topic_name(topic)
+            except Exception as error:  # a class for every kind of mistake, and more of them with every release
+                raise ConfigError(
+                    f"parameter cameras.{camera}.{key}: {topic!r} is no name of a topic: {one_line(error)}; use "
+                    "letters, digits, underscores and single slashes, no part of it starting with a digit"
+                ) from error
 
 
 def _value(node: Node, name: str) -> Any:

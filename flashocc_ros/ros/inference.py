@@ -80,7 +80,11 @@ class Inference:
             panoptic_max_distance_m=panoptic.max_distance_m.by_class_name(),
             track_max_age_s=panoptic.track_max_age_s,
         )
-        self.predictor.prepare(len(self.names))
+        try:
+            self.predictor.prepare(len(self.names))
+        except Exception:
+            self.predictor.close()
+            raise
         self._decoders = [ImageDecoder(name) for name in self.names]
         self._rectifiers = [Rectifier(name, parameters.cameras.rectified, say) for name in self.names]
         self._epoch = 0
@@ -89,7 +93,8 @@ class Inference:
         """Result of one set; ``timings`` gains ``images``.
 
         Raises:
-            SetDropped: an image, a calibration or the engine failed; nothing is remembered of the set.
+            SetDropped: an image or a calibration cannot be used; nothing is remembered of the set.
+            Exception: whatever an engine raises.
         """
         if camera_set.epoch != self._epoch:
             self._epoch = camera_set.epoch
@@ -113,8 +118,6 @@ class Inference:
             raise SetDropped("image", str(error)) from error
         except InputError as error:
             raise SetDropped("calibration", str(error)) from error
-        except Exception as error:  # an engine may raise anything; the node must live on
-            raise SetDropped("inference", f"{type(error).__name__}: {error}") from error
         return replace(occupancy, timings=occupancy.timings | {"images": images_ms})
 
     def _images(self, camera_set: CameraSet) -> tuple[list[Picture], npt.NDArray[np.float64]]:

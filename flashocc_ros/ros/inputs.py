@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from flashocc_ros.ros.fallback import Buffer
 from flashocc_ros.ros.inference import CameraSet
 from flashocc_ros.ros.logs import SeldomLogger
 from flashocc_ros.ros.parameters import NodeParameters
+from flashocc_ros.ros.problems import Problems, guarded, nothing
 from flashocc_ros.ros.stamps import ns_from_stamp
 from flashocc_ros.ros.statistics import Statistics
 from flashocc_ros.ros.sync import AnchorSynchronizer, ImageSet
@@ -57,6 +59,7 @@ class CameraInputs:
         parameters: NodeParameters,
         statistics: Statistics,
         seldom: SeldomLogger,
+        problems: Problems,
         worker: NewestWorker[CameraSet],
         steady: Clock,
     ) -> None:
@@ -64,6 +67,7 @@ class CameraInputs:
         self._parameters = parameters
         self._statistics = statistics
         self._seldom = seldom
+        self.problems = problems
         self._worker = worker
         self._names = parameters.cameras.names
         self._sync = make_synchronizer(parameters)
@@ -74,13 +78,18 @@ class CameraInputs:
         # Not of the node: tf2_ros would register a service and a jump callback on it that nothing takes back, and the
         # clock would call into a buffer that is gone. `reset` clears it instead.
         self._buffer = Buffer()
-        self._listener = TfListener(self._buffer, node, on_data=self._on_transform)
         self._poses: PoseSource | None = None
-        self._timer = node.create_timer(POLL_S, self._poll, clock=steady)
-        self._timer.cancel()
-        self._subscriptions = [s for name in self._names for s in self._subscribe(name)]
+        with ExitStack() as undo:
+            self._listener = TfListener(self._buffer, node, problems, on_data=self._on_transform)
+            undo.callback(self._listener.unregister)
+            self._timer = node.create_timer(POLL_S, self._poll, clock=steady)
+            self._timer.cancel()
+            undo.callback(node.destroy_timer, self._timer)
+            for name in self._names:
+                self._subscribe(name, undo)
+            self._undo = undo.pop_all()
 
-    def _subscribe(self, camera: str) -> list[Any]:
+    def _subscribe(self, camera: str, undo: ExitStack) -> None:
         cameras = self._parameters.cameras
         reliable = cameras.reliability == "reliable"
         qos = QoSProfile(
@@ -90,32 +99,32 @@ class CameraInputs:
         )
         message_type = CompressedImage if cameras.transport == "compressed" else Image
         image_topic, info_topic = self._parameters.image_topic(camera), self._parameters.info_topic(camera)
-        return [
-            self._node.create_subscription(
-                kind, topic, partial(callback, camera), qos, event_callbacks=self._events(topic)
+        for kind, topic, callback in (
+            (message_type, image_topic, self._on_image),
+            (CameraInfo, info_topic, self._on_info),
+        ):
+            events = SubscriptionEventCallbacks(incompatible_qos=partial(self._on_incompatible, topic))
+            subscription = self._node.create_subscription(
+                kind, topic, partial(callback, camera), qos, event_callbacks=events
             )
-            for kind, topic, callback in (
-                (message_type, image_topic, self._on_image),
-                (CameraInfo, info_topic, self._on_info),
-            )
-        ]
+            undo.callback(self._node.destroy_subscription, subscription)
 
-    def _events(self, topic: str) -> SubscriptionEventCallbacks:
-        def incompatible(event: Any) -> None:
-            policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._statistics.count("qos_incompatible")
-            self._seldom.warning(
-                f"qos {topic}",
-                f"{topic}: a publisher offers a {policy} that this node does not accept, nothing comes from it; "
-                "set cameras.reliability to best_effort or change the publisher",
-            )
-
-        return SubscriptionEventCallbacks(incompatible_qos=incompatible)
+    @guarded("an event of a subscription could not be read", nothing)
+    def _on_incompatible(self, topic: str, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._statistics.count("qos_incompatible")
+        self._seldom.warning(
+            f"qos {topic}",
+            f"{topic}: a publisher offers a {policy} that this node does not accept, nothing comes from it; "
+            "set cameras.reliability to best_effort or change the publisher",
+        )
 
     # ---------------------------------------------------------------- images
+    @guarded("a CameraInfo could not be taken", nothing, often=True)
     def _on_info(self, camera: str, message: CameraInfo) -> None:
         self._infos[camera] = message
 
+    @guarded("an image could not be taken", nothing, often=True)
     def _on_image(self, camera: str, message: CompressedImage | Image) -> None:
         self._arrived_s[camera] = time.monotonic()
         stamp_ns = ns_from_stamp(message.header.stamp)
@@ -129,10 +138,12 @@ class CameraInputs:
             self._forget("stamps")
         self._take(finished)
 
+    @guarded("waiting sets could not be looked at", nothing, often=True)
     def _on_transform(self) -> None:
         if self._waiting:
             self._take([])
 
+    @guarded("waiting sets could not be looked at", nothing, often=True)
     def _poll(self) -> None:
         for waiting in self._waiting:
             waiting.polls += 1
@@ -220,10 +231,7 @@ class CameraInputs:
 
     def destroy(self) -> None:
         """Unsubscribe."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._listener.unregister()
-        self._node.destroy_timer(self._timer)
+        self._undo.close()
 
     # ---------------------------------------------------------------- health
     def describe(self) -> str:

@@ -38,16 +38,26 @@ class SeldomLogger:
 
     def warning(self, kind: str, message: str) -> None:
         """Say a message of this kind, unless one was said a moment ago."""
-        now_s = time.monotonic()
-        if now_s - self._said_s.get(kind, -REPEAT_S) < REPEAT_S:
-            self._silent[kind] = self._silent.get(kind, 0) + 1
-            return
-        self._said_s[kind] = now_s
-        silent = self._silent.pop(kind, 0)
-        self._logger.warning(f"{message} ({silent} more since the last report)" if silent else message)
+        if sentence := self._due(kind, message):
+            self._logger.warning(sentence)
+
+    def error(self, kind: str, message: str) -> None:
+        """The same, as an error."""
+        if sentence := self._due(kind, message):
+            self._logger.error(sentence)
 
     def once(self, kind: str, message: str) -> None:
         """Say a message of this kind a single time."""
         if kind not in self._said_s:
             self._said_s[kind] = float("inf")
             self._logger.warning(message)
+
+    def _due(self, kind: str, message: str) -> str:
+        """What to say now, empty for nothing."""
+        now_s = time.monotonic()
+        if now_s - self._said_s.get(kind, -REPEAT_S) < REPEAT_S:
+            self._silent[kind] = self._silent.get(kind, 0) + 1
+            return ""
+        self._said_s[kind] = now_s
+        silent = self._silent.pop(kind, 0)
+        return f"{message} ({silent} more since the last report)" if silent else message

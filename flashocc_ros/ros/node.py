@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from flashocc_ros.errors import FlashOccError
 from flashocc_ros.ros.declare import Rejected, declare, on_set, read
 from flashocc_ros.ros.diagnostics import Health, to_diagnostics
 from flashocc_ros.ros.inference import CameraSet, Inference, SetDropped
-from flashocc_ros.ros.inputs import CameraInputs
+from flashocc_ros.ros.inputs import CameraInputs, make_synchronizer
 from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger
 from flashocc_ros.ros.main import main
 from flashocc_ros.ros.parameters import DiagnosticsParameters, NodeParameters
+from flashocc_ros.ros.problems import Problems, guarded, nothing
 from flashocc_ros.ros.publishers import Publishers
 from flashocc_ros.ros.stamps import make_header
 from flashocc_ros.ros.statistics import Statistics
@@ -33,6 +36,7 @@ CLOCK_MISMATCH_S = 3600.0
 """Stamps further from the ROS clock are of another time: a latency would say nothing."""
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+ERROR = TransitionCallbackReturn.ERROR
 
 
 class FlashOccNode(LifecycleNode):
@@ -41,16 +45,17 @@ class FlashOccNode(LifecycleNode):
     def __init__(self, **node_options: Any) -> None:
         super().__init__("flashocc_node", **node_options)
         self._closed = False
+        self._seldom = SeldomLogger(self.get_logger())
+        self.problems = Problems(self.get_logger(), self._seldom, self.context.ok)
         self._rejected: Rejected = {}
         declare(self, self._rejected)
-        self.add_on_set_parameters_callback(on_set(lambda: self._inference is not None, self._rejected))
+        self._check_parameters = on_set(lambda: self._inference is not None, self._rejected)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
         self._log_handler = RosLogHandler(self.get_logger())
         package_log = logging.getLogger("flashocc_ros")
         package_log.addHandler(self._log_handler)
         package_log.setLevel(logging.INFO)
-        self._seldom = SeldomLogger(self.get_logger())
         self._statistics = Statistics()
-        self._problem = ""
         self._settings: NodeParameters | None = None
         self._inference: Inference | None = None
         self._results: Publishers | None = None
@@ -68,52 +73,60 @@ class FlashOccNode(LifecycleNode):
         self._jump_handle = self.get_clock().create_jump_callback(backward, post_callback=self._on_clock_jump)
 
     # ---------------------------------------------------------------- lifecycle
+    @guarded("cannot be configured", lambda _: FAILURE)
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read the parameters, load the network, create the result topics."""
-        try:
+        """Read the parameters, load the network, create the result topics; all of it or nothing."""
+        self.problems.clear()
+        with ExitStack() as undo:
+            undo.callback(self._release)
             self._settings = read(self, self._rejected)
+            make_synchronizer(self._settings)  # what it refuses is refused now, while parameters can be changed
             self._inference = Inference(self._settings, self.get_logger().warning)
             self._results = Publishers(self, self._settings, self._inference.predictor.variant.panoptic)
-        except FlashOccError as error:
-            self._problem = str(error)
-            self.get_logger().error(f"cannot be configured: {error}")
-            self._release()
-            return FAILURE
-        self._problem = ""
-        self._health_limits = self._settings.diagnostics
-        self.destroy_timer(self._report_timer)
-        self._report_timer = self.create_timer(self._health_limits.period_s, self._report, clock=self._steady)
-        self.get_logger().info(f"configured: {self._inference.predictor.description}")
+            self._set_report_period(self._settings.diagnostics)
+            self.get_logger().info(f"configured: {self._inference.predictor.description}")
+            undo.pop_all()
         return SUCCESS
 
+    @guarded("cannot be activated", lambda _: FAILURE)
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start the inference thread and subscribe."""
+        """Start the inference thread and subscribe; both or nothing."""
         assert self._settings is not None
         assert self._results is not None
-        self._last_result_s = time.monotonic()
-        self._worker = NewestWorker(self._process, self._on_skipped)
-        self._inputs = CameraInputs(self, self._settings, self._statistics, self._seldom, self._worker, self._steady)
-        self._results.announce()
-        self.get_logger().info(f"active: waiting for {', '.join(self._settings.cameras.names)}")
+        self.problems.clear()
+        with ExitStack() as undo:
+            undo.callback(self._stop_running, None)
+            self._last_result_s = time.monotonic()
+            self._worker = NewestWorker(self._process, self._on_skipped)
+            self._inputs = CameraInputs(
+                self, self._settings, self._statistics, self._seldom, self.problems, self._worker, self._steady
+            )
+            self._results.announce()
+            self.get_logger().info(f"active: waiting for {', '.join(self._settings.cameras.names)}")
+            undo.pop_all()
         return SUCCESS
 
+    @guarded("cannot be deactivated", lambda _: ERROR)
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the inference thread."""
         self._stop_running(None)
         return SUCCESS
 
+    @guarded("cannot be cleaned up", lambda _: ERROR)
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the network and take the result topics away."""
         self._release()
         return SUCCESS
 
+    @guarded("cannot be shut down", lambda _: ERROR)
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop everything."""
         self._release()
         return SUCCESS
 
+    @guarded("cannot recover", lambda _: ERROR)
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to unconfigured."""
+        """Back to unconfigured, after a transition that is neither done nor undone."""
         self._release()
         return SUCCESS
 
@@ -143,25 +156,34 @@ class FlashOccNode(LifecycleNode):
         return True
 
     def _stop_running(self, timeout_s: float | None) -> bool:
-        if self._inputs is not None:
-            self._inputs.destroy()
-            self._inputs = None
-        if self._worker is not None:
-            if not self._worker.close(timeout_s):
-                return False
-            self._worker = None
-        return True
+        inputs, self._inputs = self._inputs, None
+        try:
+            if inputs is not None:
+                inputs.destroy()
+        finally:
+            ended = self._worker is None or self._worker.close(timeout_s)
+            if ended:
+                self._worker = None
+        return ended
 
     def _release(self) -> None:
-        self._stop_running(None)
-        if self._results is not None:
-            self._results.destroy()
-            self._results = None
-        if self._inference is not None:
-            self._inference.predictor.close()
-            self._inference = None
+        with ExitStack() as steps:  # from the last to the first, each even when another fails
+            steps.callback(self._free_network)
+            steps.callback(self._destroy_results)
+            steps.callback(self._stop_running, None)
+
+    def _destroy_results(self) -> None:
+        results, self._results = self._results, None
+        if results is not None:
+            results.destroy()
+
+    def _free_network(self) -> None:
+        inference, self._inference = self._inference, None
+        if inference is not None:
+            inference.predictor.close()
 
     # ---------------------------------------------------------------- inference thread
+    @guarded("set dropped", nothing, often=True)
     def _process(self, camera_set: CameraSet) -> None:
         assert self._inference is not None
         assert self._results is not None
@@ -175,11 +197,9 @@ class FlashOccNode(LifecycleNode):
                 self._statistics.count(f"corrupt_{error.camera}")
             self._seldom.warning(f"drop {error.reason} {error.camera}", f"set dropped: {error}")
             return
-        except Exception as error:
-            if self.context.ok():  # otherwise the process is stopping and took the topics away
-                self._statistics.drop("inference")
-                self._seldom.warning("drop inference", f"set dropped: {type(error).__name__}: {error}")
-            return
+        except Exception:  # an engine may raise anything
+            self._statistics.drop("inference")
+            raise
         ended = time.perf_counter()
         self._last_result_s = time.monotonic()
         statistics = self._statistics
@@ -214,7 +234,12 @@ class FlashOccNode(LifecycleNode):
     def _on_skipped(self, camera_set: CameraSet) -> None:
         self._statistics.count("sets_skipped")
 
-    # ---------------------------------------------------------------- services, clock, health
+    # ---------------------------------------------------------------- parameters, services, clock, health
+    @guarded("parameters cannot be set", lambda why: SetParametersResult(successful=False, reason=why))
+    def _on_set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+        return self._check_parameters(parameters)
+
+    @guarded("cannot be reset", lambda why: Trigger.Response(success=False, message=why))
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._inputs is None:
             response.message = "the node is not active: there is nothing to forget"
@@ -223,10 +248,17 @@ class FlashOccNode(LifecycleNode):
         response.success, response.message = True, "queues and temporal memory are empty"
         return response
 
+    @guarded("the clock went back and nothing could be reset", nothing)
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if self._inputs is not None:
             self._inputs.reset("clock")
 
+    def _set_report_period(self, limits: DiagnosticsParameters) -> None:
+        before, self._health_limits = self._report_timer, limits
+        self._report_timer = self.create_timer(limits.period_s, self._report, clock=self._steady)
+        self.destroy_timer(before)
+
+    @guarded("no diagnostics", nothing, often=True)
     def _report(self) -> None:
         counters, times_ms = self._statistics.summary()
         inputs, limits = self._inputs, self._health_limits
@@ -237,7 +269,7 @@ class FlashOccNode(LifecycleNode):
             counters |= {f"memory_{event}": count for event, count in events.items()}
         health = Health(
             state=self.state_label,
-            problem=self._problem,
+            problem=str(self.problems),
             network=self._inference.predictor.description if self._inference else "",
             sync=inputs.describe() if inputs else "",
             idle_s=time.monotonic() - self._last_result_s if inputs else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -70,7 +71,6 @@ class Publishers:
     """Publishers of all outputs of a configured node."""
 
     def __init__(self, node: Node, parameters: NodeParameters, panoptic: bool) -> None:
-        self._node = node
         self._frame = parameters.base_frame
         results = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
@@ -79,14 +79,18 @@ class Publishers:
             if parameters.outputs.reliability == "reliable"
             else ReliabilityPolicy.BEST_EFFORT,
         )
-        self._outputs: list[tuple[Output, Publisher[Any]]] = [
-            (output, node.create_publisher(output.message_type, output.topic, results))
-            for output in outputs(parameters, panoptic)
-        ]
+        self._outputs: list[tuple[Output, Publisher[Any]]] = []
         latched = QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE
         )
-        self._class_table = node.create_publisher(ClassTable, "class_table", latched)
+        with ExitStack() as undo:
+            for output in outputs(parameters, panoptic):
+                publisher: Publisher[Any] = node.create_publisher(output.message_type, output.topic, results)
+                undo.callback(node.destroy_publisher, publisher)
+                self._outputs.append((output, publisher))
+            self._class_table = node.create_publisher(ClassTable, "class_table", latched)
+            undo.callback(node.destroy_publisher, self._class_table)
+            self._undo = undo.pop_all()
 
     def announce(self) -> None:
         """Publish the latched class table: the node is ready."""
@@ -110,6 +114,4 @@ class Publishers:
 
     def destroy(self) -> None:
         """Take the topics away."""
-        publishers: list[Publisher[Any]] = [p for _, p in self._outputs]
-        for publisher in [*publishers, self._class_table]:
-            self._node.destroy_publisher(publisher)
+        self._undo.close()

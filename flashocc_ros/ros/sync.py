@@ -16,6 +16,7 @@ Pure Python without ROS. Not thread safe: call it from one executor thread.
 from __future__ import annotations
 
 import bisect
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Generic, Literal
@@ -73,6 +74,9 @@ class AnchorSynchronizer(Generic[Item]):
         for what, value in (("timeout_s", timeout_s), ("queue_size", queue_size), ("max_backward_s", max_backward_s)):
             if not value > 0:
                 raise ConfigError(f"sync.{what} is {value}; it must be above 0")
+        for name, seconds in (offsets_s or {}).items():
+            if not math.isfinite(seconds):
+                raise ConfigError(f"sync.offsets_s of camera {name} is {seconds}; give seconds, or none at all")
         configured = {name: seconds * 1e9 for name, seconds in (offsets_s or {}).items()}
         if configured.get(self.anchor):
             raise ConfigError(f"sync.offsets_s of the anchor {self.anchor} is {configured[self.anchor] / 1e9:g}; use 0")

@@ -25,6 +25,7 @@ from flashocc_ros.ros.fallback import (
     LookupException,
     TransformListener,
 )
+from flashocc_ros.ros.problems import Problems, guarded, nothing
 from flashocc_ros.ros.stamps import ns_from_stamp
 
 Float64 = npt.NDArray[np.float64]
@@ -187,17 +188,31 @@ class TfListener(TransformListener):
 
     Args:
         buffer, node: as ``tf2_ros.TransformListener``.
+        problems: hears of a message that could not be taken.
         on_data: called after each message.
     """
 
     def __init__(
-        self, buffer: Buffer, node: Node, *, on_data: Callable[[], object] | None = None, **options: Any
+        self,
+        buffer: Buffer,
+        node: Node,
+        problems: Problems,
+        *,
+        on_data: Callable[[], object] | None = None,
+        **options: Any,
     ) -> None:
+        self.problems = problems
         self.jumps = 0
         self._on_data = on_data
         self._newest_ns: dict[str, int] = {}
-        super().__init__(buffer, node, **options)
+        try:
+            super().__init__(buffer, node, **options)
+        except Exception:
+            if hasattr(self, "tf_sub"):  # the first of its two subscriptions
+                node.destroy_subscription(self.tf_sub)
+            raise
 
+    @guarded("a transform could not be taken", nothing, often=True)
     def callback(self, data: Any) -> None:
         """Takes a ``tf2_msgs/TFMessage``."""
         for transform in data.transforms:
@@ -219,6 +234,7 @@ class TfListener(TransformListener):
         self._newest_ns.clear()
         self.buffer.clear()
 
+    @guarded("a static transform could not be taken", nothing, often=True)
     def static_callback(self, data: Any) -> None:
         """Takes a ``tf2_msgs/TFMessage`` of static transforms."""
         super().static_callback(data)

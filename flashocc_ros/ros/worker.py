@@ -12,7 +12,7 @@ Job = TypeVar("Job")
 class NewestWorker(Generic[Job]):
     """Runs ``process(job)`` in its own thread; a job that arrives while one is waiting takes its place.
 
-    ``process`` must not raise: what goes wrong with one job is its business.
+    ``process`` must not raise, which would end the thread: what goes wrong with one job is its business.
     """
 
     def __init__(self, process: Callable[[Job], None], on_skipped: Callable[[Job], None]) -> None:

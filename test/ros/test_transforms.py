@@ -17,6 +17,8 @@ from scipy.spatial.transform import Rotation  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
 from flashocc_ros.ros.fallback import Buffer  # noqa: E402
+from flashocc_ros.ros.logs import SeldomLogger  # noqa: E402
+from flashocc_ros.ros.problems import Problems  # noqa: E402
 from flashocc_ros.ros.transforms import Poses, PoseSource, TfListener, Unavailable, frames_by_camera  # noqa: E402
 
 pytestmark = pytest.mark.ros
@@ -200,7 +202,9 @@ def test_the_listener_tells_of_data_and_starts_over_when_tf_jumps_back(node: Nod
     buffer = Buffer()
     rig(buffer)
     heard: list[int] = []
-    listener = TfListener(buffer, node, on_data=lambda: heard.append(1))
+    logger = node.get_logger()
+    problems = Problems(logger, SeldomLogger(logger), node.context.ok)
+    listener = TfListener(buffer, node, problems, on_data=lambda: heard.append(1))
     publisher = node.create_publisher(TFMessage, "/tf", 10)
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
