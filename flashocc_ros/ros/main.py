@@ -12,8 +12,24 @@ STOP_WAIT_S = 3.0
 """How long a stopping process waits for the inference that is running; `ros2 launch` kills after ten seconds."""
 
 
+HELP = """\
+usage: flashocc_node [--help] [--ros-args [--params-file FILE] [-p NAME:=VALUE] [-r FROM:=TO] [--log-level LEVEL] ...]
+
+Lifecycle node that turns camera images and tf into semantic 3D occupancy. It configures and activates itself unless
+the parameter autostart is false.
+
+  flashocc_node --ros-args --params-file config/cameras_nuscenes.yaml -p variant:=flashocc-r50-M0
+
+Topics, parameters and services are listed in docs/node.md; `ros2 param describe /flashocc_node NAME` explains a
+parameter of a running node, `flashocc variants` lists the networks.
+"""
+
+
 def main(args: list[str] | None = None) -> NoReturn:
-    """Run the node until SIGINT or SIGTERM; the process ends with code 0 for both."""
+    """Run the node until SIGINT or SIGTERM; the process ends with code 0 for both, and after ``--help``."""
+    if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
+        print(HELP, end="")
+        leave()
     starting = True
 
     def stop(signum: int, frame: FrameType | None) -> None:

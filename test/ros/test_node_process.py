@@ -154,6 +154,15 @@ def test_the_clock_calls_nothing_of_an_activation_that_is_over(start_process: Ma
     assert "survived" in output
 
 
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_is_printed_and_no_node_is_started(start_process: Make, flag: str):
+    process = start_process(program=("-m", "flashocc_ros.ros.main", flag))
+    output, _ = process.communicate(timeout=STOP_S)
+    assert process.returncode == 0
+    assert "usage: flashocc_node" in output
+    assert "[INFO]" not in output
+
+
 def test_a_process_that_still_imports_stops_cleanly(start_process: Make):
     process = start_process(*SMALL)
     maps = Path(f"/proc/{process.pid}/maps")
