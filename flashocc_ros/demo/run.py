@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ from flashocc_ros.demo.inputs import GeneratedDrive
 from flashocc_ros.demo.session import run_session
 from flashocc_ros.demo.settings import Network
 from flashocc_ros.demo.summary import accuracy, loss, summarise, table
-from flashocc_ros.errors import ConfigError, EngineError
+from flashocc_ros.errors import EngineError
+from flashocc_ros.output_folder import OutputFolder
 from flashocc_ros.replay.run import use_large_shared_memory
 from flashocc_ros.viz.album import write_album
 from flashocc_ros.viz.video import can_write_mp4
 
-OWN_FILES = ("drive", "result", "pictures", "node.yaml", "node.log", "replay.log", "replay.json", "summary.json")
-VIDEOS = ("demo.mp4", "demo.gif")
+DRIVE, SUMMARY = "drive", "summary.json"
+SESSION = ("result", "node.yaml", "node.log", "replay.log", "replay.json")
+PICTURES = ("pictures", "demo.mp4", "demo.gif")
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,41 @@ class Options:
 def run(options: Options) -> dict[str, Any]:
     """Run the demo and return its summary, which is also in ``out/summary.json``.
 
+    Replaces what an earlier demo left in the folder, and nothing else; see ``OutputFolder``.
+
     Raises:
-        BagError, ConfigError: the input or the settings cannot be used.
+        BagError, ConfigError: the input or the settings cannot be used, or something that is not ours is in the way.
         EngineError: the node failed or published nothing, or a set got lost in lockstep, where none may.
     """
+    # Read before anything is removed: a recording that cannot be used costs no earlier result.
+    sets = None if options.bag is None else _count_sets(options.bag)
+    inputs = () if options.bag is None else _recording(options.bag)
+    names = [*SESSION, SUMMARY, *([DRIVE] if options.bag is None else ()), *(PICTURES if options.pictures else ())]
+    with OutputFolder(options.out).writing(names, stale=(DRIVE, *PICTURES), inputs=inputs):
+        return _run(options, names, sets)
+
+
+def _count_sets(bag: Path) -> int:
+    return sum(1 for _ in read_sets(bag, decode=False))
+
+
+def _recording(bag: Path) -> list[Path]:
+    """Everything the recording consists of."""
+    folder = bag.resolve()
+    if folder.is_file() and (folder.parent / "metadata.yaml").exists():
+        folder = folder.parent
+    return [bag, folder, *(folder.iterdir() if folder.is_dir() else ())]
+
+
+def _run(options: Options, names: Sequence[str], sets: int | None) -> dict[str, Any]:
     console = Console(highlight=False)
     begin = time.monotonic()
-    clean(options.out)
     use_large_shared_memory()
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # the demo is nobody else's business
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         bag = options.bag or _draw(options, bar)
-        sets = sum(1 for _ in read_sets(bag, decode=False))
-        task = bar.add_task("starting the node", total=sets)
+        task = bar.add_task("starting the node", total=_count_sets(bag) if sets is None else sets)
         session = run_session(
             bag,
             options.out,
@@ -73,9 +96,9 @@ def run(options: Options) -> dict[str, Any]:
         summary = summarise(session, bag, options.network, options.rate, options.bag is None, truth)
         if options.pictures:
             _draw_pictures(options, session.result, len(session.arrived_ns), bar, task)
-    files = [n for n in (*OWN_FILES, *VIDEOS) if (options.out / n).exists()]
-    summary |= {"files": [*files, "summary.json"], "seconds": round(time.monotonic() - begin, 1)}
-    (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    files = [n for n in names if n != SUMMARY and (options.out / n).exists()]
+    summary |= {"files": [*files, SUMMARY], "seconds": round(time.monotonic() - begin, 1)}
+    (options.out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
     console.print(table(summary))
     console.print(f"written to {options.out}: {', '.join(summary['files'])}")
     if summary["lost"] and options.rate <= 0:
@@ -83,22 +106,9 @@ def run(options: Options) -> dict[str, Any]:
     return summary
 
 
-def clean(out: Path) -> None:
-    """Make the folder and remove what an earlier demo left in it, nothing else."""
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file; give a folder")
-    out.mkdir(parents=True, exist_ok=True)
-    for name in (*OWN_FILES, *VIDEOS):
-        path = out / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
 def _draw(options: Options, bar: Progress) -> Path:
     task = bar.add_task("drawing a drive", total=None)
-    path = options.drive.write(options.out / "drive", lambda done, total: bar.update(task, completed=done, total=total))
+    path = options.drive.write(options.out / DRIVE, lambda done, total: bar.update(task, completed=done, total=total))
     bar.remove_task(task)
     return path
 

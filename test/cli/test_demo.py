@@ -11,11 +11,13 @@ from typer.testing import CliRunner
 
 from flashocc_ros.bags import BagReader
 from flashocc_ros.cli.demo import app
-from flashocc_ros.demo.run import clean
+from flashocc_ros.demo.inputs import GeneratedDrive
+from flashocc_ros.demo.run import Options, run
 from flashocc_ros.demo.session import Session
 from flashocc_ros.demo.settings import Network, node_parameters, odometry_frame, write_parameters
 from flashocc_ros.demo.summary import count_sets, engine_name, lost_sets, quantiles, summarise
-from flashocc_ros.errors import ConfigError
+from flashocc_ros.errors import BagError, ConfigError
+from flashocc_ros.output_folder import OutputFolder
 
 
 def test_node_parameters_fit_the_recording(tmp_path: Path) -> None:
@@ -102,15 +104,51 @@ def test_weights_nobody_spoke_of_are_not_called_trained() -> None:
     assert quantiles([]) == {}
 
 
-def test_an_earlier_demo_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "result").mkdir()
-    (tmp_path / "result" / "metadata.yaml").touch()
-    (tmp_path / "summary.json").touch()
-    (tmp_path / "thesis.tex").touch()
-    clean(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
-    with pytest.raises(ConfigError, match="is a file"):
-        clean(tmp_path / "thesis.tex")
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def options(out: Path, bag: Path | None = None) -> Options:
+    return Options(bag, Network("synthetic-tiny"), 0.0, out, GeneratedDrive(), pictures=False)
+
+
+@pytest.mark.parametrize("name", ["drive", "result", "summary.json"])
+def test_what_no_demo_is_known_to_have_made_is_refused_and_stays(tmp_path: Path, name: str) -> None:
+    write_drive(tmp_path / name)
+    before = content(tmp_path)
+    with pytest.raises(ConfigError, match=f"{tmp_path / name} is in the way.*choose another --out"):
+        run(options(tmp_path))
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("where", ["result", "result/result.mcap", "link", "linked/result.mcap"])
+def test_a_recording_that_a_demo_would_replace_is_refused(tmp_path: Path, where: str) -> None:
+    with OutputFolder(tmp_path).writing(["result"]):
+        write_drive(tmp_path / "result")
+    (tmp_path / "link").symlink_to("result")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "result.mcap").symlink_to(tmp_path / "result" / "result.mcap")
+    before = content(tmp_path)
+    with pytest.raises(ConfigError, match=r"is to be written; choose another --out"):
+        run(options(tmp_path, tmp_path / where))
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("where", ["", "drive.mcap"])
+def test_nothing_is_written_into_the_recording(tmp_path: Path, where: str) -> None:
+    bag = write_drive(tmp_path / "drive")
+    before = content(tmp_path)
+    with pytest.raises(ConfigError, match="lies inside the input"):
+        run(options(bag / "out", bag / where))
+    assert content(tmp_path) == before
+
+
+def test_a_recording_that_cannot_be_used_costs_no_earlier_result(tmp_path: Path) -> None:
+    with OutputFolder(tmp_path).writing(["summary.json"]):
+        (tmp_path / "summary.json").touch()
+    with pytest.raises(BagError, match="nowhere does not exist"):
+        run(options(tmp_path, tmp_path / "nowhere"))
+    assert (tmp_path / "summary.json").exists()
 
 
 @pytest.mark.parametrize(
