@@ -10,7 +10,7 @@ import pytest
 from flashocc_ros.bags import BagReader, read_messages, read_sets
 from flashocc_ros.data.synthetic import Drive
 from flashocc_ros.data.synthetic.bag import TRUTH_TOPIC, write_bag
-from flashocc_ros.errors import ConfigError
+from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.labels import FREE
 
 SMALL = (99, 176)
@@ -78,3 +78,19 @@ def test_a_rate_out_of_range_is_refused(tmp_path: Path, rate: float) -> None:
     with pytest.raises(ConfigError, match=f"{rate:g}"):
         write_bag(tmp_path / "drive", drive(), rate_hz=rate)
     assert not (tmp_path / "drive").exists()
+
+
+def test_an_interrupted_drive_leaves_nothing_in_the_way_of_the_next(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_bag(tmp_path / "drive", Drive(1001, 0.5, image_size=(90, 160)), 2.0, progress=interrupt)
+    assert not (tmp_path / "drive").exists()
+
+
+def test_a_folder_that_exists_is_refused_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "drive").mkdir()
+    with pytest.raises(BagError, match="exists already"):
+        write_bag(tmp_path / "drive", Drive(1001, 0.5, image_size=(90, 160)), 2.0)
+    assert (tmp_path / "drive").exists()

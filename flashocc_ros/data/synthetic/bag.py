@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def write_bag(
 
     Topics: ``/<CAMERA>/image_rect_compressed`` and ``/<CAMERA>/camera_info`` at ``rate_hz``, ``/tf_static``, ``/tf``
     and ``/odom`` at 50 Hz, ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames.
-    The same drive gives the same bytes.
+    The same drive gives the same bytes. An error or Ctrl-C on the way leaves no folder.
 
     Args:
         rate_hz: camera sets per second, 0.5 to 30.
@@ -53,7 +55,7 @@ def write_bag(
         raise ConfigError(f"{drive.duration_s:g} s at {rate_hz:g} Hz hold no camera set; make the drive longer")
     every = truth_every or max(1, round(rate_hz * drive.interval_s))
     cameras = drive.rig.cameras
-    with BagWriter(path, compress=True) as bag:
+    with _whole_or_none(BagWriter(path, compress=True)) as bag:
         bag.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", LATCHED)
         bag.add_topic("/tf", "tf2_msgs/msg/TFMessage", RELIABLE)
         bag.add_topic("/odom", "nav_msgs/msg/Odometry", RELIABLE)
@@ -78,6 +80,17 @@ def write_bag(
             if progress is not None:
                 progress(number + 1, sets)
     return sets
+
+
+@contextmanager
+def _whole_or_none(bag: BagWriter) -> Iterator[BagWriter]:
+    # The writer made the folder itself, so all that is in it is ours.
+    try:
+        with bag:
+            yield bag
+    except BaseException:
+        shutil.rmtree(bag.path)
+        raise
 
 
 class _Messages:
