@@ -12,6 +12,7 @@ from flashocc_ros import bags
 MS = 1_000_000
 T0_NS = 1_700_000_000_000_000_000
 NAMES = ("CAM_FRONT", "CAM_BACK")
+DELAYS_MS = {"CAM_FRONT": 0, "CAM_BACK": 30}
 
 
 def stamp(writer: bags.BagWriter, stamp_ns: int):
@@ -55,27 +56,38 @@ def camera_info(writer: bags.BagWriter, stamp_ns: int, frame: str, distortion=()
     )
 
 
-def write_drive(path: Path, *, storage="mcap", sets=3, tf_static=True, odometry=True, skip=(), info=True) -> Path:
-    """Two cameras, 100 ms apart, the second 30 ms after the first, the vehicle driving 1 m per 100 ms along x."""
+def write_drive(
+    path: Path,
+    *,
+    storage="mcap",
+    sets=6,
+    period_ms=100,
+    delays_ms=DELAYS_MS,
+    tf_static=True,
+    odometry=True,
+    skip=(),
+    info=True,
+) -> Path:
+    """A set every 100 ms, the second camera 30 ms after the first, the vehicle driving 1 m per set along x."""
     with bags.BagWriter(path, storage=storage) as writer:
         if tf_static:
             writer.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", bags.LATCHED)
         writer.add_topic("/tf", "tf2_msgs/msg/TFMessage")
-        for name in NAMES:
+        for name in delays_ms:
             writer.add_topic(f"/{name}/image/compressed", "sensor_msgs/msg/CompressedImage", bags.SENSOR_DATA)
             if info:
                 writer.add_topic(f"/{name}/camera_info", "sensor_msgs/msg/CameraInfo", bags.SENSOR_DATA)
-        for k, name in enumerate(NAMES if tf_static else ()):
+        for k, name in enumerate(delays_ms if tf_static else ()):
             writer.write("/tf_static", T0_NS, transform(writer, T0_NS, "base_link", name, (1.0 + k, 0.0, 1.5)))
         for index in range(-1, sets + 1):
-            when = T0_NS + index * 100 * MS
+            when = T0_NS + index * period_ms * MS
             if odometry:
                 writer.write("/tf", when, transform(writer, when, "odom", "base_link", (float(index), 0.0, 0.0)))
-            for k, name in enumerate(NAMES if 0 <= index < sets else ()):
+            for k, name in enumerate(delays_ms if 0 <= index < sets else ()):
                 if (index, k) in skip:
                     continue
-                taken = when + k * 30 * MS
-                pixels = np.full((24, 32, 3), 40 * index + 20 * k, np.uint8)
+                taken = when + round(delays_ms[name] * MS)
+                pixels = np.full((24, 32, 3), (40 * index + 20 * k) % 256, np.uint8)
                 image = writer.message(
                     "sensor_msgs/msg/CompressedImage",
                     header=header(writer, taken, name),

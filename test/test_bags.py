@@ -11,7 +11,7 @@ from drive_bag import MS, NAMES, T0_NS, header, write_drive
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros import bags
-from flashocc_ros.bags.camera_sets import match_stamps
+from flashocc_ros.bags.camera_sets import header_stamp_ns
 from flashocc_ros.bags.poses import PoseLog
 from flashocc_ros.errors import BagError
 
@@ -46,7 +46,7 @@ def test_own_messages_survive_a_round_trip(tmp_path: Path, storage: str) -> None
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_sets_carry_calibration_and_the_pose_of_each_image(tmp_path: Path, storage: str) -> None:
     sets = list(bags.read_sets(write_drive(tmp_path / "drive", storage=storage)))
-    assert [s.stamp_ns for s in sets] == [T0_NS + k * 100 * MS for k in range(3)]
+    assert [s.stamp_ns for s in sets] == [T0_NS + k * 100 * MS for k in range(6)]
     middle = sets[1]
     assert middle.names == NAMES
     assert middle.stamps_ns.tolist() == [T0_NS + 100 * MS, T0_NS + 130 * MS]
@@ -64,8 +64,8 @@ def test_cameras_are_chosen_and_ordered_by_name(tmp_path: Path) -> None:
 
 
 def test_incomplete_sets_are_left_out(tmp_path: Path) -> None:
-    sets = bags.read_sets(write_drive(tmp_path / "drive", sets=4, skip={(1, 1), (3, 0)}))
-    assert [s.stamp_ns for s in sets] == [T0_NS, T0_NS + 200 * MS]
+    sets = bags.read_sets(write_drive(tmp_path / "drive", skip={(1, 1), (3, 0)}))
+    assert [s.stamp_ns for s in sets] == [T0_NS + k * 100 * MS for k in (0, 2, 4, 5)]
 
 
 def test_a_damaged_image_costs_its_set_alone(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_damaged_image_costs_its_set_alone(tmp_path: Path) -> None:
                 cdr = bytes(writer.types.serialize_cdr(message, topic.type))
             writer.write(topic.name, stamp_ns, cdr)
     sets = bags.read_sets(tmp_path / "damaged")
-    assert [s.stamp_ns for s in sets] == [T0_NS, T0_NS + 200 * MS]
+    assert [s.stamp_ns for s in sets] == [T0_NS + k * 100 * MS for k in (0, 2, 3, 4, 5)]
 
 
 def test_without_odometry_the_vehicle_stands_still(tmp_path: Path) -> None:
@@ -88,20 +88,55 @@ def test_without_odometry_the_vehicle_stands_still(tmp_path: Path) -> None:
         assert np.array_equal(camera_set.odom_from_base, np.tile(np.eye(4), (2, 1, 1)))
 
 
-def test_images_of_two_triggers_are_never_paired() -> None:
-    rng = np.random.default_rng(1)
-    period, offsets = 83 * MS, (0, 20, 40, 60, 80)
-    triggers = np.arange(60) * period
-    streams = []
-    for offset in offsets:
-        taken = triggers + offset * MS + rng.integers(-5 * MS, 5 * MS, 60)
-        streams.append(np.sort(taken[rng.random(60) > 0.05]))
-    groups = match_stamps(streams)
-    assert len(groups) > 30
-    spread = groups - groups[:, :1]
-    # each camera keeps its own place within the trigger (or, near a whole period, the previous trigger's)
-    assert (np.abs(spread - np.median(spread, axis=0)) < 20 * MS).all()
-    assert all(len(np.unique(column)) == len(column) for column in groups.T)
+def test_a_set_is_of_one_trigger_where_the_nearest_images_are_not(tmp_path: Path) -> None:
+    """The last shutter of a real rig is nearer to the next trigger's first than to its own."""
+    delays_ms = {"CAM_FRONT_LEFT": 0, "CAM_FRONT": 7.586, "CAM_BACK": 32.651, "CAM_BACK_LEFT": 42.549}
+    path = write_drive(tmp_path / "drive", period_ms=83, delays_ms=delays_ms)
+    sets = list(bags.read_sets(path, cameras=list(delays_ms), decode=False))
+    assert [s.stamp_ns for s in sets] == [T0_NS + k * 83 * MS for k in range(6)]
+    for found in sets:
+        assert (found.stamps_ns - found.stamp_ns).tolist() == [round(ms * MS) for ms in delays_ms.values()]
+        assert [i.header.stamp.sec * 10**9 + i.header.stamp.nanosec for i in found.images] == found.stamps_ns.tolist()
+
+
+def test_a_recording_too_short_to_learn_from_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match="learning the delays of the cameras, which takes 5 triggers or more"):
+        next(bags.read_sets(write_drive(tmp_path / "drive", sets=3)))
+
+
+def test_a_single_key_frame_is_a_set(tmp_path: Path) -> None:
+    (only,) = bags.read_sets(write_drive(tmp_path / "drive", sets=1))
+    assert only.stamps_ns.tolist() == [T0_NS, T0_NS + 30 * MS]
+
+
+def test_transforms_recorded_after_the_images_serve_them(tmp_path: Path) -> None:
+    source = write_drive(tmp_path / "drive")
+    with bags.BagReader(source) as reader, bags.BagWriter(tmp_path / "late") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type, topic.qos)
+        for topic, stamp_ns, cdr in reader.messages():
+            late_ns = 2000 * MS if topic.name.startswith("/tf") else 0
+            writer.write(topic.name, stamp_ns + late_ns, cdr)
+    middle = list(bags.read_sets(tmp_path / "late"))[1]
+    assert middle.odom_from_base[:, 0, 3] == pytest.approx([1.0, 1.3])
+    assert middle.rig.base_from_camera[:, 0, 3] == pytest.approx([1.0, 2.0])
+
+
+def test_odometry_of_another_time_is_named(tmp_path: Path) -> None:
+    source = write_drive(tmp_path / "drive")
+    with bags.BagReader(source) as reader, bags.BagWriter(tmp_path / "cut") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type, topic.qos)
+        for topic, stamp_ns, cdr in reader.messages():
+            if topic.name != "/tf" or stamp_ns < T0_NS:
+                writer.write(topic.name, stamp_ns, cdr)
+    with pytest.raises(BagError, match="no odometry at the stamps of its 6 complete sets"):
+        next(bags.read_sets(tmp_path / "cut"))
+
+
+def test_a_message_without_room_for_a_stamp_is_refused() -> None:
+    with pytest.raises(BagError, match="7 bytes is too short"):
+        header_stamp_ns(bytes(7))
 
 
 def test_rotation_is_interpolated_on_the_arc() -> None:

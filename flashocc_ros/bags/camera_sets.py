@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ import numpy.typing as npt
 
 from flashocc_ros.bags.poses import PoseLog
 from flashocc_ros.bags.reader import BagReader
+from flashocc_ros.bags.synchronise import synchronised, why_no_set
 from flashocc_ros.errors import BagError, InputError
+from flashocc_ros.ros.sync import AnchorSynchronizer, ImageSet
 from flashocc_ros.structures import CameraRig
 
 _LOG = logging.getLogger(__name__)
@@ -75,7 +78,9 @@ def camera_topics(topics: dict[str, Any]) -> dict[str, CameraTopics]:
 def read_sets(
     path: str | Path, cameras: Sequence[str] | None = None, *, decode: bool = True, base_frame: str = BASE_FRAME
 ) -> Iterator[CameraSet]:
-    """Every complete camera set of a recording in time order; incomplete and damaged ones are left out with a warning.
+    """The camera sets that the node with its default ``sync`` parameters makes of a recording, in its order.
+
+    Sets with a damaged image, or without odometry at a stamp, are left out with a warning.
 
     Args:
         path: rosbag2 folder or file.
@@ -87,6 +92,7 @@ def read_sets(
     Raises:
         BagError: the recording is unreadable, a camera, its calibration or its static transform is missing, or it
             holds no complete set.
+        ConfigError: a camera is named twice.
         InputError: a calibration cannot be used.
     """
     with BagReader(path) as bag:
@@ -97,91 +103,88 @@ def read_sets(
             raise BagError(
                 f"{path} holds no camera {', '.join(missing) or 'at all'}; cameras there: {', '.join(known) or 'none'}"
             )
+        sync: AnchorSynchronizer[bytes] = AnchorSynchronizer(names)
         topics = [known[name] for name in names]
         bag.require([t for pair in topics for t in pair])
-        infos, poses, stamps = _scan(bag, topics)
+        infos, poses = _scan(bag, topics)
         rig = _rig(bag, names, infos, poses, base_frame)
-        groups = match_stamps([stamps[t.image] for t in topics])
         odom = poses.moving_parent(base_frame)
-        odom_from_base, usable = _base_poses(poses, odom, base_frame, groups)
-        skipped = len(stamps[topics[0].image]) - int(usable.sum())
-        if skipped:
-            _LOG.warning(
-                "%s: %d of %d sets are incomplete or outside the recorded odometry and are left out",
-                path,
-                skipped,
-                len(stamps[topics[0].image]),
-            )
-        if not usable.any():
-            raise BagError(f"{path} holds no complete set of {len(names)} cameras with odometry at their stamps")
         prepare = _Preparation(names, topics, list(infos.values())) if decode else None
-        wanted = groups[usable]
-        images = _images_by_set(bag, topics, wanted)
-        for index, messages in images:
-            try:
-                pixels, set_rig = prepare(messages, rig) if prepare is not None else (messages, rig)
-            except InputError as error:
-                _LOG.warning("%s: the set at %d ns is left out: %s", path, wanted[index, 0], error)
+        complete = usable = 0
+        for images in synchronised(sync, _images(bag, names, topics)):
+            complete += 1
+            stamps_ns = np.array(images.stamps_ns, np.int64)
+            odom_from_base = _base_poses(poses, odom, base_frame, stamps_ns)
+            if odom_from_base is None:
                 continue
-            yield CameraSet(names, pixels, set_rig, odom_from_base[usable][index], int(wanted[index, 0]), wanted[index])
+            usable += 1
+            pictures, set_rig = _messages(bag, topics, images), rig
+            if prepare is not None:
+                try:
+                    pictures, set_rig = prepare(pictures, rig)
+                except InputError as error:
+                    _LOG.warning("%s: the set at %d ns is left out: %s", path, images.key_stamp_ns, error)
+                    continue
+            yield CameraSet(names, pictures, set_rig, odom_from_base, images.key_stamp_ns, stamps_ns)
+        if not complete:
+            raise BagError(f"{path} holds no complete set of {len(names)} cameras: {why_no_set(sync)}")
+        if not usable:
+            raise BagError(
+                f"{path} has no odometry at the stamps of its {complete} complete sets; record both together"
+            )
+        triggers = sync.counters[sync.anchor].received
+        if triggers > usable:
+            _LOG.warning(
+                "%s: %d of %d triggers are left out: %d gave no complete set, %d lie outside the recorded odometry",
+                path,
+                triggers - usable,
+                triggers,
+                triggers - complete,
+                complete - usable,
+            )
 
 
-def match_stamps(stamps_ns: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    """Group images by trigger: each camera fires at its own constant offset from the first one.
-
-    Args:
-        stamps_ns: per camera, sorted stamps in nanoseconds.
-
-    Returns:
-        (S, N) int64 stamps of the complete sets. An image more than a quarter period off its camera's usual offset
-        belongs to no set, and none is used twice.
-    """
-    anchor = np.asarray(stamps_ns[0], np.int64)
-    period_ns = int(np.median(np.diff(anchor))) if len(anchor) > 1 else 1_000_000_000
-    columns, complete = [anchor], np.ones(len(anchor), bool)
-    for stamps in stamps_ns[1:]:
-        stamps = np.asarray(stamps, np.int64)
-        nearest = stamps[_nearest(stamps, anchor)]
-        offset = int(np.median(nearest - anchor))
-        nearest = stamps[_nearest(stamps, anchor + offset)]
-        complete &= np.abs(nearest - anchor - offset) <= period_ns // 4
-        complete &= np.append(True, np.diff(nearest) > 0) | ~np.append(False, complete[:-1])
-        columns.append(nearest)
-    return np.stack(columns, 1)[complete]
+def _messages(bag: BagReader, topics: Sequence[CameraTopics], images: ImageSet[bytes]) -> list[Any]:
+    return [
+        bag.deserialize(cdr, bag.topics[pair.image].type)
+        for cdr, pair in zip(images.items, topics, strict=True)
+        if cdr is not None
+    ]
 
 
-def _nearest(sorted_values: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    right = np.clip(np.searchsorted(sorted_values, targets), 1, max(len(sorted_values) - 1, 1))
-    right = np.minimum(right, len(sorted_values) - 1)
-    left = np.maximum(right - 1, 0)
-    return np.where(targets - sorted_values[left] <= sorted_values[right] - targets, left, right)
+def _images(
+    bag: BagReader, names: Sequence[str], topics: Sequence[CameraTopics]
+) -> Iterator[tuple[str, int, bytes, int]]:
+    """Camera, stamp, serialised message and record time of every image, as ``synchronised`` takes them."""
+    cameras = {pair.image: name for name, pair in zip(names, topics, strict=True)}
+    for topic, recorded_ns, cdr in bag.messages(list(cameras)):
+        yield cameras[topic.name], header_stamp_ns(cdr), cdr, recorded_ns
 
 
-def _scan(
-    bag: BagReader, topics: Sequence[CameraTopics]
-) -> tuple[dict[str, Any], PoseLog, dict[str, npt.NDArray[np.int64]]]:
-    """First pass: calibration, transforms and image stamps, without keeping an image."""
+def _scan(bag: BagReader, topics: Sequence[CameraTopics]) -> tuple[dict[str, Any], PoseLog]:
+    """First pass: calibration and transforms, which may have been recorded after the images that need them."""
     infos: dict[str, Any] = {}
     poses = PoseLog()
-    stamps: dict[str, list[int]] = {t.image: [] for t in topics}
     info_topics = {t.info for t in topics}
     wanted = [t for t in ("/tf", "/tf_static") if t in bag.topics and bag.topics[t].count]
-    for topic, _, cdr in bag.messages([*stamps, *info_topics, *wanted]):
-        if topic.name in stamps:
-            stamps[topic.name].append(header_stamp_ns(cdr))
-        elif topic.name in info_topics:
-            if topic.name not in infos:
-                infos[topic.name] = bag.deserialize(cdr, topic.type)
-        else:
+    for topic, _, cdr in bag.messages([*info_topics, *wanted]):
+        if topic.name not in info_topics:
             poses.add(bag.deserialize(cdr, topic.type), static=topic.name == "/tf_static")
-    return {t.image: infos[t.info] for t in topics}, poses, {t: np.unique(s) for t, s in stamps.items()}
+        elif topic.name not in infos:
+            infos[topic.name] = bag.deserialize(cdr, topic.type)
+    return {t.image: infos[t.info] for t in topics}, poses
 
 
 def header_stamp_ns(cdr: bytes) -> int:
-    """Stamp in nanoseconds of a serialised message that begins with a std_msgs/Header."""
-    order = "little" if cdr[1] & 1 else "big"
-    seconds = int.from_bytes(cdr[4:8], order, signed=True)  # type: ignore[arg-type]
-    return seconds * 1_000_000_000 + int.from_bytes(cdr[8:12], order)  # type: ignore[arg-type]
+    """Stamp in nanoseconds of a serialised message that begins with a std_msgs/Header.
+
+    Raises:
+        BagError: it is too short to hold a stamp.
+    """
+    if len(cdr) < 12:
+        raise BagError(f"a message of {len(cdr)} bytes is too short for its header (12 or more); record it again")
+    seconds, nanoseconds = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 def _rig(bag: BagReader, names: tuple[str, ...], infos: dict[str, Any], poses: PoseLog, base_frame: str) -> CameraRig:
@@ -195,36 +198,13 @@ def _rig(bag: BagReader, names: tuple[str, ...], infos: dict[str, Any], poses: P
 
 
 def _base_poses(
-    poses: PoseLog, odom: str | None, base_frame: str, groups: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    count, cameras = groups.shape
+    poses: PoseLog, odom: str | None, base_frame: str, stamps_ns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64] | None:
+    """odom_from_base at each stamp, (N, 4, 4); identities without odometry, None where a stamp lies outside it."""
     if odom is None:
-        return np.tile(np.eye(4), (count, cameras, 1, 1)), np.ones(count, bool)
-    matrices, known = poses.at(odom, base_frame, groups.ravel())
-    return matrices.reshape(count, cameras, 4, 4), np.asarray(known.reshape(count, cameras).all(1))
-
-
-def _images_by_set(
-    bag: BagReader, topics: Sequence[CameraTopics], wanted: npt.NDArray[np.int64]
-) -> Iterator[tuple[int, list[Any]]]:
-    """Second pass: the image messages of each wanted set; holds at most the few sets that are still incomplete."""
-    column = {t.image: k for k, t in enumerate(topics)}
-    row = [{int(s): k for k, s in enumerate(wanted[:, c])} for c in range(len(topics))]
-    open_sets: dict[int, list[Any]] = {}
-    done: dict[int, list[Any]] = {}
-    following = 0
-    for topic, _, cdr in bag.messages(list(column)):
-        camera = column[topic.name]
-        index = row[camera].get(header_stamp_ns(cdr))
-        if index is None or index < following or index in done:
-            continue
-        messages = open_sets.setdefault(index, [None] * len(topics))
-        messages[camera] = bag.deserialize(cdr, topic.type)
-        if all(m is not None for m in messages):
-            done[index] = open_sets.pop(index)
-        while following in done:
-            yield following, done.pop(following)
-            following += 1
+        return np.tile(np.eye(4), (len(stamps_ns), 1, 1))
+    matrices, known = poses.at(odom, base_frame, stamps_ns)
+    return matrices if known.all() else None
 
 
 class _Preparation:

@@ -15,7 +15,8 @@
 
 Without ``image`` entries the pictures are a sequence: ``<camera>/<stamp in nanoseconds>.jpg`` (or .png) below the
 folder, and ``poses.csv`` (optional; header ``stamp_ns,x,y,z,qx,qy,qz,qw``) holds the vehicle's poses in a fixed frame,
-which are interpolated at the pictures' stamps. Sets are formed as in recordings: one picture per camera and trigger.
+which are interpolated at the pictures' stamps. Sets are formed as the node does
+(docs/synchronisation.md), as if each picture had arrived at its stamp.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.spatial.transform import Rotation, Slerp
 
+from flashocc_ros.bags.synchronise import synchronised, why_no_set
 from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.ros.sync import AnchorSynchronizer
 from flashocc_ros.structures import CameraRig
 
 logger = logging.getLogger(__name__)
@@ -143,23 +146,27 @@ class ImageFolder:
         return [(paths, matrices, 1000 * (first.timestamp_us or 0))]
 
     def _sequence(self) -> list[tuple[list[Path], npt.NDArray[np.float64], int]]:
-        from flashocc_ros.bags.camera_sets import match_stamps
-
-        files = [_stamped(self.folder / name) for name in self._cameras]
-        groups = match_stamps([np.array(sorted(f), np.int64) for f in files])
+        files = [(stamp_ns, name, p) for name in self._cameras for stamp_ns, p in _stamped(self.folder / name).items()]
+        sync: AnchorSynchronizer[Path] = AnchorSynchronizer(tuple(self._cameras))
         track = _read_poses(self.folder / "poses.csv")
-        sets = []
-        for stamps in groups:
-            poses = np.tile(np.eye(4), (len(files), 1, 1)) if track is None else track.at(stamps)
+        sets, complete = [], 0
+        for images in synchronised(sync, ((name, stamp_ns, p, stamp_ns) for stamp_ns, name, p in sorted(files))):
+            complete += 1
+            count = len(images.items)
+            poses = np.tile(np.eye(4), (count, 1, 1)) if track is None else track.at(np.array(images.stamps_ns))
             if poses is not None:
-                sets.append(([f[int(s)] for f, s in zip(files, stamps, strict=True)], poses, int(stamps[0])))
-        left_out = len(files[0]) - len(sets)
-        if left_out:
-            logger.warning(
-                "%s: %d of %d sets are incomplete or outside poses.csv", self.folder, left_out, len(files[0])
+                sets.append(([p for p in images.items if p is not None], poses, images.key_stamp_ns))
+        if not complete:
+            raise InputError(
+                f"{self.folder} holds no complete set of its {len(self._cameras)} cameras: {why_no_set(sync)}"
             )
         if not sets:
-            raise InputError(f"{self.folder} holds no complete set of its {len(files)} cameras")
+            raise InputError(f"{self.folder}: poses.csv covers none of its {complete} complete sets; extend it")
+        triggers = sync.counters[sync.anchor].received
+        if triggers > len(sets):
+            logger.warning(
+                "%s: %d of %d sets are incomplete or outside poses.csv", self.folder, triggers - len(sets), triggers
+            )
         return sets
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from flashocc_ros.bags import BagReader, camera_topics
-from flashocc_ros.bags.camera_sets import header_stamp_ns, match_stamps
+from flashocc_ros.bags.camera_sets import header_stamp_ns
+from flashocc_ros.bags.synchronise import synchronised, why_no_set
 from flashocc_ros.errors import BagError
+from flashocc_ros.ros.sync import AnchorSynchronizer
 
 LOOKAHEAD_NS = 300_000_000
 """In lockstep, everything but images runs this much ahead: a pose after the last image is needed to interpolate."""
@@ -41,12 +42,12 @@ class CameraSets:
     Attributes:
         topics: image topics of its cameras, in the usual order.
         first_ns: (S,) earliest image stamp of each set.
-        last: by (topic, image stamp in nanoseconds), the number of the set that this image completes.
+        last: by the number of an image among all images, as recorded, the number of the set that it completes.
     """
 
     topics: tuple[str, ...]
     first_ns: tuple[int, ...]
-    last: dict[tuple[str, int], int]
+    last: dict[int, int]
 
 
 def in_time_order(bag: BagReader, topics: Collection[str], start_ns: int) -> Iterator[Outgoing]:
@@ -67,8 +68,9 @@ def set_by_set(bag: BagReader, topics: Collection[str], start_ns: int, sets: Cam
             (stamp - LOOKAHEAD_NS, 0, t.name, stamp, cdr) for t, stamp, cdr in bag.messages(others, start_ns)
         )
     streams.append((stamp, 1, t.name, stamp, cdr) for t, stamp, cdr in bag.messages(images, start_ns))
+    numbers = itertools.count()
     for _, is_image, topic, stamp_ns, cdr in heapq.merge(*streams, key=lambda m: m[:2]):
-        completes = sets.last.get((topic, header_stamp_ns(cdr)), -1) if is_image else -1
+        completes = sets.last.get(next(numbers), -1) if is_image else -1
         yield Outgoing(topic, stamp_ns, bytes(cdr), completes)
 
 
@@ -81,23 +83,19 @@ def find_camera_sets(bag: BagReader, topics: Collection[str], start_ns: int) -> 
     cameras = [pair.image for pair in camera_topics(bag.topics).values() if pair.image in topics]
     if not cameras:
         raise BagError(f"{bag.path}: a lockstep replay needs cameras (an image topic beside a camera_info), found none")
-    stamps: dict[str, list[int]] = {t: [] for t in cameras}
-    arrival: dict[tuple[str, int], int] = {}
-    for number, (topic, _, cdr) in enumerate(bag.messages(cameras, start_ns)):
-        stamp_ns = header_stamp_ns(cdr)
-        stamps[topic.name].append(stamp_ns)
-        arrival[topic.name, stamp_ns] = number
-    empty = [t for t, found in stamps.items() if not found]
+    sync: AnchorSynchronizer[int] = AnchorSynchronizer(cameras)
+    images = (
+        (topic.name, header_stamp_ns(cdr), number, recorded_ns)
+        for number, (topic, recorded_ns, cdr) in enumerate(bag.messages(cameras, start_ns))
+    )
+    sets = list(synchronised(sync, images))
+    empty = [t for t, counters in sync.counters.items() if not counters.received]
     if empty:
         raise BagError(f"{bag.path}: no images on {', '.join(empty)} after the start")
-    groups = match_stamps([np.unique(found) for found in stamps.values()])
-    if not len(groups):
-        raise BagError(f"{bag.path} holds no complete set of its {len(cameras)} cameras")
-    last = {}
-    for number, group in enumerate(groups):
-        images = [(topic, int(stamp)) for topic, stamp in zip(cameras, group, strict=True)]
-        last[max(images, key=lambda image: arrival[image])] = number
-    return CameraSets(tuple(cameras), tuple(int(s) for s in groups.min(1)), last)
+    if not sets:
+        raise BagError(f"{bag.path} holds no complete set of its {len(cameras)} cameras: {why_no_set(sync)}")
+    last = {max(n for n in each.items if n is not None): number for number, each in enumerate(sets)}
+    return CameraSets(tuple(cameras), tuple(min(each.stamps_ns) for each in sets), last)
 
 
 def latched_topics(bag: BagReader, topics: Collection[str]) -> list[str]:

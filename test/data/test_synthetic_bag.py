@@ -17,13 +17,13 @@ SMALL = (99, 176)
 
 
 def drive() -> Drive:
-    return Drive(1003, 1.0, image_size=SMALL)
+    return Drive(1003, 1.5, image_size=SMALL)
 
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bag") / "drive"
-    assert write_bag(path, drive(), rate_hz=4) == 4
+    assert write_bag(path, drive(), rate_hz=4) == 6
     return path
 
 
@@ -35,7 +35,7 @@ def test_same_drive_gives_the_same_bytes(bag: Path, tmp_path: Path) -> None:
 
 def test_every_set_is_complete_with_the_poses_of_the_drive(bag: Path) -> None:
     sets = list(read_sets(bag))
-    assert len(sets) == 4
+    assert len(sets) == 6
     source = drive()
     for number, found in enumerate(sets):
         pictures = source.pictures(number / 4, noise_seed=number)
@@ -50,7 +50,7 @@ def test_every_set_is_complete_with_the_poses_of_the_drive(bag: Path) -> None:
 
 def test_the_truth_is_in_the_recording_at_key_frames(bag: Path) -> None:
     messages = list(read_messages(bag, TRUTH_TOPIC))
-    assert len(messages) == 2
+    assert len(messages) == 3
     message = messages[1][-1]
     truth = drive().truth(0.5)
     labels = np.asarray(message.occupancy.labels).reshape(200, 200, 16)

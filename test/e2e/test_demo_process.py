@@ -19,7 +19,7 @@ from flashocc_ros.viz.result_bag import read_results
 pytestmark = pytest.mark.ros
 
 LIMIT_S = 600
-SETS = 4
+SETS = 6
 
 
 def demo(out: Path, *arguments: str) -> tuple[int, str]:

@@ -141,7 +141,7 @@ def test_everything_arrives_in_real_time_with_a_clock(tmp_path: Path, domain: in
 
 
 def test_lockstep_waits_for_every_answer(tmp_path: Path, domain: int) -> None:
-    drive = write_drive(tmp_path / "drive", sets=4)
+    drive = write_drive(tmp_path / "drive")
     report = tmp_path / "report.json"
     arguments = (str(drive), "--lockstep", "answer", "--wait", "80", "--report", str(report))
     with listening(domain) as listener, replay(*arguments) as process:
@@ -149,24 +149,24 @@ def test_lockstep_waits_for_every_answer(tmp_path: Path, domain: int) -> None:
         output = process.communicate()[0]
     assert process.returncode == 0, output
     sent = json.loads(report.read_text())
-    assert (sent["sets"], sent["answered"], sent["unanswered"]) == (4, 4, 0)
-    # which camera is the anchor does not matter here, only that each of its four images is noted
-    assert len(sent["sent_ns"]) == 4
-    assert sum(listener.counts()[topic] for topic in IMAGES) == 8
+    assert (sent["sets"], sent["answered"], sent["unanswered"]) == (6, 6, 0)
+    # which camera is the anchor does not matter here, only that each of its six images is noted
+    assert len(sent["sent_ns"]) == 6
+    assert sum(listener.counts()[topic] for topic in IMAGES) == 12
 
 
 def test_lockstep_survives_a_set_that_is_dropped(tmp_path: Path, domain: int) -> None:
-    drive = write_drive(tmp_path / "drive", sets=3)
+    drive = write_drive(tmp_path / "drive")
     report = tmp_path / "report.json"
     arguments = (str(drive), "--lockstep", "answer", "--wait", "80", "--report", str(report))
     with listening(domain, answers=lambda number: number != 2) as listener, replay(*arguments) as process:
         listener.listen_until(lambda: process.poll() is not None)
     sent = json.loads(report.read_text())
-    assert (sent["sets"], sent["answered"], sent["unanswered"]) == (3, 2, 1)
+    assert (sent["sets"], sent["answered"], sent["unanswered"]) == (6, 5, 1)
 
 
 def test_lockstep_goes_on_when_an_answer_is_lost_on_its_way(tmp_path: Path, domain: int) -> None:
-    drive = write_drive(tmp_path / "drive", sets=3)
+    drive = write_drive(tmp_path / "drive")
     report = tmp_path / "report.json"
     arguments = (str(drive), "--lockstep", "answer", "--wait", "80", "--report", str(report))
     with listening(domain, answers=lambda number: number != 1) as listener, replay(*arguments) as process:
@@ -177,7 +177,7 @@ def test_lockstep_goes_on_when_an_answer_is_lost_on_its_way(tmp_path: Path, doma
 
         listener.listen_until(over)
     sent = json.loads(report.read_text())
-    assert (sent["sets"], sent["answered"], sent["lost"], sent["unanswered"]) == (3, 2, 1, 0)
+    assert (sent["sets"], sent["answered"], sent["lost"], sent["unanswered"]) == (6, 5, 1, 0)
 
 
 def test_a_loop_starts_again_and_ends_when_interrupted(tmp_path: Path, domain: int) -> None:
