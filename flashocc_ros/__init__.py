@@ -9,10 +9,10 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
+from flashocc_ros.version import __version__
+
 # Generated messages live in an installed package of the same name; running from a checkout must still find them.
 __path__ = pkgutil.extend_path(__path__, __name__)
-
-__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from flashocc_ros.predictor import Predictor

@@ -6,12 +6,14 @@ import os
 import sys
 from pathlib import Path
 
+PACKAGE = "flashocc_ros"
+
 
 def share_directory() -> Path:
     """Folder that holds ``launch/``, ``config/`` and ``msg/`` of this package.
 
     In order: the checkout this module is imported from, the ament index of a sourced ROS 2, the prefix of this
-    interpreter (pip installs).
+    interpreter (pip installs), the prefix around this module (``pip install --user`` and Debian's ``local``).
 
     Raises:
         FileNotFoundError: none of them holds the files.
@@ -19,10 +21,13 @@ def share_directory() -> Path:
     checkout = Path(__file__).resolve().parents[1]
     if (checkout / "package.xml").is_file():
         return checkout
-    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p] + [Path(sys.prefix)]
+    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    # site-packages/flashocc_ros sits below <prefix>/lib/pythonX.Y or <prefix>/local/lib/pythonX.Y
+    prefixes += [Path(sys.prefix), *checkout.parents[:4]]
     for prefix in prefixes:
-        if (prefix / "share" / "flashocc_ros" / "package.xml").is_file():
-            return prefix / "share" / "flashocc_ros"
+        if (prefix / "share" / PACKAGE / "package.xml").is_file():
+            return prefix / "share" / PACKAGE
     raise FileNotFoundError(
-        f"launch and config files of flashocc_ros are below none of {[str(p) for p in prefixes]}; reinstall the package"
+        f"launch, config and message files of {PACKAGE} are below none of {[str(p) for p in prefixes]}; "
+        "reinstall the package"
     )

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
-from pathlib import Path
 
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from flashocc_ros.errors import BagError
-
-PACKAGE = "flashocc_ros"
+from flashocc_ros.paths import PACKAGE, share_directory
 
 _FOREVER = QosTime(0, 0)
 
@@ -39,23 +35,6 @@ LATCHED = _profile(1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL)
 SENSOR_DATA = _profile(10, QosReliability.BEST_EFFORT, QosDurability.VOLATILE)
 
 
-def message_directory() -> Path:
-    """Folder that holds this package's ``.msg`` files: a checkout, an installed share folder or package data.
-
-    Raises:
-        BagError: none of the known places has them.
-    """
-    package = Path(__file__).resolve().parents[1]
-    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    # site-packages/flashocc_ros sits below <prefix>/lib/pythonX.Y or <prefix>/local/lib/pythonX.Y
-    prefixes += [Path(sys.prefix), *package.parents[1:5]]
-    places = [package.parent / "msg", package / "msg", *(p / "share" / PACKAGE / "msg" for p in prefixes)]
-    for place in places:
-        if any(place.glob("*.msg")):
-            return place
-    raise BagError(f"the .msg files of {PACKAGE} are in none of {[str(p) for p in places]}; reinstall the package")
-
-
 def typestore() -> Typestore:
     """A new store with the types of ROS 2 and of this package, ready to serialise and deserialise CDR.
 
@@ -69,7 +48,11 @@ def typestore() -> Typestore:
 
 @functools.cache
 def _own_types() -> dict:
+    try:
+        folder = share_directory() / "msg"
+    except FileNotFoundError as error:
+        raise BagError(str(error)) from error
     types: dict = {}
-    for path in sorted(message_directory().glob("*.msg")):
+    for path in sorted(folder.glob("*.msg")):
         types.update(get_types_from_msg(path.read_text(), f"{PACKAGE}/msg/{path.stem}"))
     return types

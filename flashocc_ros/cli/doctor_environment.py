@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from flashocc_ros import __version__, weights
+from flashocc_ros import weights
 from flashocc_ros.cli.doctor_findings import Finding
 from flashocc_ros.model.variants import VARIANTS
+from flashocc_ros.version import __version__
 
 MIN_SHM_BYTES = 128 << 20
 MIN_CACHE_BYTES = 2 << 30

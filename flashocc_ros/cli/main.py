@@ -10,8 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flashocc_ros import __version__
 from flashocc_ros.errors import FlashOccError
+from flashocc_ros.version import __version__
 
 # command -> one line for the overview; each lives in a module of the same name that defines `app`.
 COMMANDS = {

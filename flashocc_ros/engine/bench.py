@@ -22,10 +22,10 @@ import numpy.typing as npt
 from flashocc_ros.engine.backend import Backend, Encoded, HeadOutput, Picture
 from flashocc_ros.engine.calibration import SOURCE_HW, nominal_rig
 from flashocc_ros.engine.openvino_backend import cpu_name
-from flashocc_ros.engine.threads import worker_count
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.predictor import Predictor
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.threads import worker_count
 
 if TYPE_CHECKING:
     from flashocc_ros.engine.calibration import Frame

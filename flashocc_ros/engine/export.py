@@ -8,7 +8,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flashocc_ros import __version__
 from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.calibration import first_frame, frame_table, nominal_rig, standing_table
 from flashocc_ros.engine.meta import (
@@ -26,6 +25,7 @@ from flashocc_ros.engine.meta import (
 from flashocc_ros.engine.signatures import Signature, encoder_signature, head_signature, signatures
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.version import __version__
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.threads import worker_count
+from flashocc_ros.threads import worker_count
 
 Float32 = npt.NDArray[np.float32]
 

@@ -14,9 +14,9 @@ from flashocc_ros.engine.cache import default_root
 from flashocc_ros.engine.labels_kernel import labels_from_planes
 from flashocc_ros.engine.meta import LOGITS
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
-from flashocc_ros.engine.threads import worker_count
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
+from flashocc_ros.threads import worker_count
 
 if TYPE_CHECKING:
     from flashocc_ros.model.variants import Variant

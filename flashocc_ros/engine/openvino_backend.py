@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros import __version__
 from flashocc_ros.engine.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.export_cache import int8_needs_calibration
 from flashocc_ros.engine.labels_kernel import labels_from_columns
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
-from flashocc_ros.engine.threads import worker_count
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
+from flashocc_ros.threads import worker_count
+from flashocc_ros.version import __version__
 
 logger = logging.getLogger(__name__)
 

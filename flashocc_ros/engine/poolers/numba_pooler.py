@@ -14,7 +14,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.threads import worker_count
+from flashocc_ros.threads import worker_count
 
 if TYPE_CHECKING:
     from flashocc_ros.geometry.lift import LiftTable
