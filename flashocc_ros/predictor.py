@@ -23,10 +23,10 @@ from flashocc_ros.geometry import LiftTable, bev_warp_grid, camera_params, lift_
 from flashocc_ros.jpeg import jpeg_size
 from flashocc_ros.labels import OCC_FROM_DETECTION
 from flashocc_ros.memory import PastFrame, TemporalMemory
-from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.preprocess import ImageTransform, image_transform
 from flashocc_ros.structures import CameraRig, Instance, Occupancy
 from flashocc_ros.tracking import Tracker
+from flashocc_ros.variants import Variant, get_variant
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from flashocc_ros.errors import InputError
 
 if TYPE_CHECKING:
-    from flashocc_ros.model.variants import Variant
+    from flashocc_ros.variants import Variant
 
 MEAN = np.array((123.675, 116.28, 103.53), np.float32)
 STD = np.array((58.395, 57.12, 57.375), np.float32)

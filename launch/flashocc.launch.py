@@ -8,8 +8,8 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from flashocc_ros.model.variants import VARIANTS
 from flashocc_ros.paths import share_directory
+from flashocc_ros.variants import VARIANTS
 
 SHARE = share_directory()
 FROM_FILE = ""  # an argument left empty leaves the parameter to the params file

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros import CameraRig
-from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.variants import Variant, get_variant
 
 STEP_NS = 500_000_000
 

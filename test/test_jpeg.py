@@ -11,8 +11,8 @@ from flashocc_ros import CameraRig, Predictor, jpeg
 from flashocc_ros.engine.device_preprocess import DevicePreprocessor
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.errors import ImageError
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.preprocess import image_transform
+from flashocc_ros.variants import get_variant
 
 
 def file(seed: int = 0) -> bytes:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flashocc_ros.errors import InputError
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.preprocess import MEAN, STD, image_transform, network_input
+from flashocc_ros.variants import get_variant
 
 M0 = get_variant("flashocc-r50-M0")
 SWIN = get_variant("bevdet-occ-stbase-4d-stereo-512x1408")

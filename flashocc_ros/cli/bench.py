@@ -39,8 +39,8 @@ def bench(
     from flashocc_ros.engine.calibration import first_frame
     from flashocc_ros.engine.select import find_checkpoint
     from flashocc_ros.errors import ConfigError
-    from flashocc_ros.model.variants import get_variant
     from flashocc_ros.predictor import Predictor
+    from flashocc_ros.variants import get_variant
 
     if baseline not in ("none", "reference"):
         raise ConfigError(f"unknown baseline {baseline!r}; choose none or reference")

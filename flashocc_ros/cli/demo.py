@@ -39,7 +39,7 @@ def demo(
     from flashocc_ros.demo.run import Options, run
     from flashocc_ros.demo.settings import Network
     from flashocc_ros.errors import ConfigError
-    from flashocc_ros.model.variants import VARIANTS
+    from flashocc_ros.variants import VARIANTS
 
     variant = variant or (GENERATED_VARIANT if bag is None else RECORDED_VARIANT)
     if variant not in VARIANTS:

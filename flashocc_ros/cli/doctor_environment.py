@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flashocc_ros import weights
 from flashocc_ros.cli.doctor_findings import Finding
-from flashocc_ros.model.variants import VARIANTS
+from flashocc_ros.variants import VARIANTS
 from flashocc_ros.version import __version__
 
 MIN_SHM_BYTES = 128 << 20

@@ -27,7 +27,7 @@ def check_checkpoint(path: Path) -> list[Finding]:
     import torch
 
     from flashocc_ros.model.checkpoint import compare_keys, fitting_variants, read_weights
-    from flashocc_ros.model.variants import VARIANTS
+    from flashocc_ros.variants import VARIANTS
 
     weights = read_weights(path)
     origin = f", from its {weights.container}" if weights.container else ""

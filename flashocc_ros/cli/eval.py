@@ -40,7 +40,7 @@ def evaluate(
     from flashocc_ros.evaluation.frames import BagFrames, EvalData, SyntheticFrames
     from flashocc_ros.evaluation.run import PredictorSettings, format_tables
     from flashocc_ros.evaluation.run import evaluate as run
-    from flashocc_ros.model.variants import get_variant
+    from flashocc_ros.variants import get_variant
 
     if mask not in ("camera", "lidar", "none"):
         raise ConfigError(f"--mask {mask} must be camera, lidar or none")

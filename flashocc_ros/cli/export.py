@@ -38,7 +38,7 @@ def export(
 
     from flashocc_ros.engine.export import export as write_export
     from flashocc_ros.engine.select import find_checkpoint
-    from flashocc_ros.model.variants import get_variant
+    from flashocc_ros.variants import get_variant
 
     row = get_variant(variant)
     weights = find_checkpoint(row, checkpoint)

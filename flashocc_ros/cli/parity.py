@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flashocc_ros.errors import ConfigError, InputError
-from flashocc_ros.model.variants import VARIANTS, Variant, get_variant
+from flashocc_ros.variants import VARIANTS, Variant, get_variant
 
 if TYPE_CHECKING:
     import numpy as np

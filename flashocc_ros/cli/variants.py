@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flashocc_ros.model.variants import VARIANTS, Variant
+from flashocc_ros.variants import VARIANTS, Variant
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -14,9 +14,9 @@ from flashocc_ros.data.nuscenes_tables import CAMERAS, Info, Sensor, read_infos
 from flashocc_ros.errors import InputError
 from flashocc_ros.evaluation.frames import EvalFrame
 from flashocc_ros.geometry import Geometry
-from flashocc_ros.model.variants import Variant
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.training.sample import Sample, mirror_bev
+from flashocc_ros.variants import Variant
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -25,7 +25,7 @@ from flashocc_ros.preprocess import ImageTransform, network_input
 
 if TYPE_CHECKING:
     from flashocc_ros.geometry.lift import LiftTable
-    from flashocc_ros.model.variants import Variant
+    from flashocc_ros.variants import Variant
 
 Float32 = npt.NDArray[np.float32]
 

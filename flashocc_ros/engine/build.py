@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flashocc_ros.engine.select import ENGINES, backend_class, find_checkpoint, open_backend
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.variants import Variant, get_variant
 
 
 def fill_cache(

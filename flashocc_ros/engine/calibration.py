@@ -14,9 +14,9 @@ from flashocc_ros.bags.camera_sets import CameraSet, read_sets
 from flashocc_ros.data.folder import FolderSet, ImageFolder
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry.lift import LiftTable, lift_table
-from flashocc_ros.model.variants import Variant
 from flashocc_ros.preprocess import image_transform
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import Variant
 
 if TYPE_CHECKING:
     from flashocc_ros.engine.onnx_backend import OnnxBackend

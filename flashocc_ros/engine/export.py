@@ -24,7 +24,7 @@ from flashocc_ros.engine.meta import (
 )
 from flashocc_ros.engine.signatures import Signature, encoder_signature, head_signature, signatures
 from flashocc_ros.errors import ConfigError, EngineError
-from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.variants import Variant, get_variant
 from flashocc_ros.version import __version__
 
 if TYPE_CHECKING:

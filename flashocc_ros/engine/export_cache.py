@@ -10,7 +10,7 @@ from flashocc_ros import weights
 from flashocc_ros.engine.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.meta import FORMAT_VERSION, ExportMeta, Precision, load_export
 from flashocc_ros.errors import ConfigError, EngineError
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
 
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.signatures import signatures
 from flashocc_ros.errors import EngineError
-from flashocc_ros.model.variants import Variant
 from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
 
 META_FILE = "meta.json"

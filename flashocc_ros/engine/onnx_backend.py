@@ -19,7 +19,7 @@ from flashocc_ros.errors import EngineError, InputError
 
 if TYPE_CHECKING:
     from flashocc_ros.geometry.lift import LiftTable
-    from flashocc_ros.model.variants import Variant
+    from flashocc_ros.variants import Variant
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -19,7 +19,7 @@ from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.threads import worker_count
 
 if TYPE_CHECKING:
-    from flashocc_ros.model.variants import Variant
+    from flashocc_ros.variants import Variant
 
 logger = logging.getLogger(__name__)
 

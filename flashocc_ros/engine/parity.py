@@ -20,8 +20,8 @@ from flashocc_ros.engine.select import backend_class, find_checkpoint, open_back
 from flashocc_ros.engine.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
-from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.preprocess import image_transform
+from flashocc_ros.variants import Variant, get_variant
 
 VOXEL_AGREEMENT = {"fp32": 0.9999, "fp16": 0.99, "int8": 0.95}
 """Least share of voxels with the label of PyTorch, by precision of the export."""

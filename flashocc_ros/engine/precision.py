@@ -17,7 +17,7 @@ from flashocc_ros.engine.calibration import Feeds, record_feeds
 from flashocc_ros.engine.meta import LayerMeta, Precision
 from flashocc_ros.engine.onnx_tools import compute_in_half, own_constants, separate_outputs
 from flashocc_ros.errors import EngineError
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 logger = logging.getLogger(__name__)
 

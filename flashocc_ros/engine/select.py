@@ -11,7 +11,7 @@ from flashocc_ros import weights
 from flashocc_ros.engine.backend import Backend
 from flashocc_ros.engine.meta import META_FILE, load_export
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
-from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.variants import Variant, get_variant
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flashocc_ros.geometry.stereo import STEREO_STRIDE
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 CENTER_OUTPUTS = ("heatmap", "reg", "height")
 

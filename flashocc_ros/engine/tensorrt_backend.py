@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from flashocc_ros.engine.tensorrt_runtime import TensorRtEngine
     from flashocc_ros.geometry.lift import LiftTable
-    from flashocc_ros.model.variants import Variant
+    from flashocc_ros.variants import Variant
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flashocc_ros.geometry.lift import LiftTable
     from flashocc_ros.model.network import FlashOcc
     from flashocc_ros.model.outputs import HeadTensors
-    from flashocc_ros.model.variants import Variant
+    from flashocc_ros.variants import Variant
 
 
 class TorchBackend(Backend):

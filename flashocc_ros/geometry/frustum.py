@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.model.variants import DepthBins, Variant
+from flashocc_ros.variants import DepthBins, Variant
 
 Float32 = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.geometry.frustum import frustum_axes
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.geometry.frustum import frustum_axes
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 STEREO_STRIDE = 4
 MIN_DEPTH_M = 1e-3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from flashocc_ros.model.variants import VARIANTS, Variant, get_variant
+from flashocc_ros.variants import VARIANTS, Variant, get_variant
 
 if TYPE_CHECKING:
     from flashocc_ros.geometry import Geometry

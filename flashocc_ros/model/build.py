@@ -7,7 +7,7 @@ from torch import nn
 
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.patch_matching import PatchMatching
-from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.variants import Variant, get_variant
 
 HEATMAP_PRIOR_BIAS, HEATMAP_SPREAD = -2.19, 0.01
 """Logit of 0.1, and weights too small to move it: an untrained centre head starts out claiming few centres. With

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from flashocc_ros.model.layers import moved_bins
 from flashocc_ros.model.outputs import StereoContext
 from flashocc_ros.model.patch_matching import PatchMatching
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 FEATURE_STRIDE = 8
 """Input pixels per cell of the neck's feature map in the synthetic variants."""

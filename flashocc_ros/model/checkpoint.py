@@ -20,7 +20,7 @@ from torch import Tensor
 from flashocc_ros.errors import CheckpointError
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.model.variants import VARIANTS, Variant, get_variant
+from flashocc_ros.variants import VARIANTS, Variant, get_variant
 
 MAX_BYTES = 8 << 30
 """Unpacked size above which a file is refused; the largest published network takes 0.6 GB, 2 GB with its optimiser."""

@@ -12,7 +12,7 @@ from flashocc_ros.geometry.camera_params import NUM_CAMERA_PARAMS
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.outputs import StereoContext
 from flashocc_ros.model.swin import Swin, SwinStage
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 REFERENCE_PICTURES = 6
 """The reference's tool always feeds six pictures; a model of F frames takes them as 6 / F cameras."""

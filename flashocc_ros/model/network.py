@@ -23,9 +23,9 @@ from flashocc_ros.model.outputs import BatchOutput, EncodedImages, HeadTensors, 
 from flashocc_ros.model.pooling import pool
 from flashocc_ros.model.resnet import resnet18, resnet50
 from flashocc_ros.model.swin import swin_base
-from flashocc_ros.model.variants import Variant
 from flashocc_ros.model.view_transform import ViewTransform
 from flashocc_ros.model.volume_encoder import VolumeNeck, VolumeResNet
+from flashocc_ros.variants import Variant
 
 Align = Literal["warp", "lift"]
 

@@ -21,8 +21,8 @@ from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry, lift_table
 from flashocc_ros.model.network import Align, FlashOcc
 from flashocc_ros.model.outputs import ModelOutput
-from flashocc_ros.model.variants import Variant
 from flashocc_ros.panoptic import assign_instances, reference_ids
+from flashocc_ros.variants import Variant
 
 TOLERANCE_STD = 1e-3
 """Largest accepted difference in units of a tensor's standard deviation."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from flashocc_ros.model.canonical_depth import CanonicalDepthNet
 from flashocc_ros.model.depth_net import DepthNet
 from flashocc_ros.model.outputs import StereoContext
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 
 class ViewTransform(nn.Module):

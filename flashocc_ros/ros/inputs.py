@@ -20,7 +20,6 @@ try:
 except ImportError:  # its name until ROS 2 Iron
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-from flashocc_ros.model.variants import VARIANTS
 from flashocc_ros.ros.approximate import ApproximateSynchronizer
 from flashocc_ros.ros.diagnostics import CameraHealth
 from flashocc_ros.ros.fallback import Buffer
@@ -33,6 +32,7 @@ from flashocc_ros.ros.statistics import Statistics
 from flashocc_ros.ros.sync import AnchorSynchronizer, ImageSet
 from flashocc_ros.ros.transforms import PoseSource, TfListener, Unavailable
 from flashocc_ros.ros.worker import NewestWorker
+from flashocc_ros.variants import VARIANTS
 
 POLL_S = 0.01
 LEAST_POLLS = 5

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.model.variants import VARIANTS
+from flashocc_ros.variants import VARIANTS
 
 if TYPE_CHECKING:
     from flashocc_ros.ros.parameters import NodeParameters

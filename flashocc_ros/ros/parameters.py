@@ -11,8 +11,8 @@ from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from flashocc_ros.labels import CLASS_NAMES
-from flashocc_ros.model.variants import VARIANTS
 from flashocc_ros.ros.parameter_checks import MAX_CAMERAS, Limits, check_all
+from flashocc_ros.variants import VARIANTS
 
 CAMERA_OVERRIDES = {
     "image_topic": "Image topic of this camera; empty: from `cameras.image_topic`.",

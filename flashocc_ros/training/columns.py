@@ -21,13 +21,13 @@ from flashocc_ros.model.build import build_model
 from flashocc_ros.model.heads import NUM_HEIGHTS
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.outputs import EncodedImages, StereoContext
-from flashocc_ros.model.variants import Variant
 from flashocc_ros.training import losses
 from flashocc_ros.training.calibrate import class_offsets
 from flashocc_ros.training.config import ColumnLoss
 from flashocc_ros.training.objective import Objective, normalised
 from flashocc_ros.training.pixel_targets import pixel_targets, soft_depth_loss
 from flashocc_ros.training.sample import Sample, SampleSource, sample_rng
+from flashocc_ros.variants import Variant
 
 if TYPE_CHECKING:
     from flashocc_ros.training.loop import Prepared

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.model.variants import get_variant
+from flashocc_ros.variants import get_variant
 
 
 class _Section(BaseModel):

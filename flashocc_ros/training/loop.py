@@ -25,7 +25,6 @@ from flashocc_ros.errors import TrainingError
 from flashocc_ros.geometry import LiftTable
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.checkpoint import load_checkpoint
-from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state, widened
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.muon import build_optimizer
@@ -35,6 +34,7 @@ from flashocc_ros.training.processes import Worker
 from flashocc_ros.training.reporting import Report
 from flashocc_ros.training.sample import Sample, SampleSource, draw_indices, sample_rng
 from flashocc_ros.training.schedule import WeightAverage, lr_factor
+from flashocc_ros.variants import Variant, get_variant
 
 _SEED_STRIDE = 1_000_003
 

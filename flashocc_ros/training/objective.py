@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.model.variants import Variant
 from flashocc_ros.preprocess import MEAN, STD
 from flashocc_ros.training import losses
 from flashocc_ros.training.config import TrainConfig
+from flashocc_ros.variants import Variant
 
 if TYPE_CHECKING:
     from flashocc_ros.training.loop import Prepared

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.labels import CLASS_NAMES
-from flashocc_ros.model.variants import DepthBins, Variant
 from flashocc_ros.training.sample import Sample
+from flashocc_ros.variants import DepthBins, Variant
 
 SMALL_CLASSES = tuple(CLASS_NAMES.index(n) for n in ("bicycle", "motorcycle", "pedestrian", "traffic_cone"))
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.geometry import Geometry, LiftTable, lift_table
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 
 @dataclass(frozen=True, eq=False)

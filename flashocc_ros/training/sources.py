@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.sample import SampleSource
+from flashocc_ros.variants import get_variant
 
 
 def open_source(config: TrainConfig) -> SampleSource:

@@ -13,7 +13,7 @@ from flashocc_ros.cli.train import app
 from flashocc_ros.data.synthetic import SyntheticDataset, write_cache
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.model.checkpoint import load_checkpoint
-from flashocc_ros.model.variants import get_variant
+from flashocc_ros.variants import get_variant
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "train_synthetic.yaml"
 QUICK = ["schedule.iterations=2", "schedule.warmup_iterations=0", "schedule.decay_start=1", "batch_size=1",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from flashocc_ros.cli.variants import app
-from flashocc_ros.model.variants import VARIANTS
+from flashocc_ros.variants import VARIANTS
 
 
 def test_json_has_every_variant_with_the_published_numbers(shared_dir: Path) -> None:

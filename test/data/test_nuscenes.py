@@ -13,7 +13,7 @@ from PIL import Image
 from flashocc_ros.data.nuscenes import ImageAugmentation, NuScenesFrames, NuScenesSource, lidar_depth
 from flashocc_ros.data.nuscenes_tables import CAMERAS, LIDAR, read_infos, scenes_of_split
 from flashocc_ros.errors import InputError
-from flashocc_ros.model.variants import get_variant
+from flashocc_ros.variants import get_variant
 
 VERSION = "v1.0-mini"
 SCENES = ("scene-0061", "scene-0103")

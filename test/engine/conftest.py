@@ -11,8 +11,8 @@ import pytest
 
 from flashocc_ros.engine.calibration import nominal_rig, standing_table
 from flashocc_ros.geometry.lift import LiftTable
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import get_variant
 
 
 @pytest.fixture(scope="session")

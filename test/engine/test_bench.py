@@ -11,7 +11,7 @@ from flashocc_ros import Predictor
 from flashocc_ros.engine.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.engine.bench import bench
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.model.variants import get_variant
+from flashocc_ros.variants import get_variant
 
 VARIANT = get_variant("flashocc-r50-M0")
 

@@ -12,8 +12,8 @@ from flashocc_ros.data.folder import FolderSet
 from flashocc_ros.engine import calibration
 from flashocc_ros.engine.calibration import check_cameras, check_rig, first_frame, frame_table, standing_table
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import get_variant
 
 BAG = Path("drive")
 

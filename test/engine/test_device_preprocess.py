@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from flashocc_ros.engine.device_preprocess import DevicePreprocessor
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.preprocess import STD, image_transform, network_input
+from flashocc_ros.variants import get_variant
 
 
 @pytest.mark.parametrize("source_hw", [(900, 1600), (1080, 1920), (300, 1600), (396, 704)])

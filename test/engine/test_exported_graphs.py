@@ -9,7 +9,7 @@ import pytest
 
 from flashocc_ros.engine.meta import ExportMeta, load_export
 from flashocc_ros.errors import ConfigError, EngineError
-from flashocc_ros.model.variants import VARIANTS, get_variant
+from flashocc_ros.variants import VARIANTS, get_variant
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")

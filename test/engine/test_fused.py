@@ -21,7 +21,7 @@ from flashocc_ros.engine.export import export
 from flashocc_ros.engine.fused import fused_tables
 from flashocc_ros.engine.meta import ExportMeta
 from flashocc_ros.errors import EngineError
-from flashocc_ros.model.variants import Variant, get_variant
+from flashocc_ros.variants import Variant, get_variant
 
 Made = Callable[[str], tuple[Variant, Path, ExportMeta]]
 

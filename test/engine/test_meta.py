@@ -14,7 +14,7 @@ from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.meta import ExportMeta, GraphMeta, TensorMeta, depth_meta, grid_meta, load_export
 from flashocc_ros.engine.signatures import signatures
 from flashocc_ros.errors import EngineError
-from flashocc_ros.model.variants import get_variant
+from flashocc_ros.variants import get_variant
 
 VARIANT = get_variant("flashocc-r50-M0")
 

@@ -18,9 +18,9 @@ from flashocc_ros.engine.openvino_backend import stream_count
 from flashocc_ros.engine.select import backend_class, open_backend
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, stereo_grid
-from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.preprocess import image_transform
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import Variant, get_variant
 
 pytest.importorskip("torch")
 

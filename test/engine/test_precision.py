@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flashocc_ros.engine.precision import convert
-from flashocc_ros.model.variants import get_variant
+from flashocc_ros.variants import get_variant
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

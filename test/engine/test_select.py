@@ -12,7 +12,7 @@ from flashocc_ros.engine import select
 from flashocc_ros.engine.backend import Backend
 from flashocc_ros.engine.onnx_backend import OnnxBackend
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
-from flashocc_ros.model.variants import get_variant
+from flashocc_ros.variants import get_variant
 
 TINY = "synthetic-tiny"
 

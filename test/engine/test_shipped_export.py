@@ -12,7 +12,7 @@ from flashocc_ros import weights
 from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.export_cache import cached_export
 from flashocc_ros.engine.meta import load_export
-from flashocc_ros.model.variants import get_variant
+from flashocc_ros.variants import get_variant
 
 
 def test_export_is_of_the_shipped_weights() -> None:

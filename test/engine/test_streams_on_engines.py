@@ -22,7 +22,7 @@ from flashocc_ros.engine.export import export
 from flashocc_ros.engine.select import backend_class
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.model import build_model
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 Labels = npt.NDArray[np.uint8]
 Exported = Callable[[str], tuple[Variant, Path, list[Labels]]]

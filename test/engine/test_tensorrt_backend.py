@@ -23,8 +23,8 @@ from flashocc_ros.engine.signatures import encoder_signature
 from flashocc_ros.engine.tensorrt_backend import TensorRTBackend, gpu_problem
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry.ego_motion import bev_warp_grid
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.preprocess import image_transform
+from flashocc_ros.variants import get_variant
 
 VARIANT = get_variant("synthetic-tiny-4d")
 CAMERAS = 2

@@ -16,8 +16,7 @@ from flashocc_ros.engine.upsample_conv import with_cheap_upsampling
 from flashocc_ros.errors import CheckpointError, EngineError
 from flashocc_ros.geometry import Geometry, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.model import build_model, get_variant
-from flashocc_ros.model.variant import Backbone
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Backbone, Variant
 
 TINY = "synthetic-tiny"
 CAMERAS = 2

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from flashocc_ros.geometry import LiftTable, lift_table
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.geometry.lift_kernels import sort_by_cell
-from flashocc_ros.model.variants import VARIANTS, DepthBins, Variant
+from flashocc_ros.variants import VARIANTS, DepthBins, Variant
 
 M0 = VARIANTS["flashocc-r50-M0"]
 FOCAL_PX = 500.0

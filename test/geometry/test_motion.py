@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry, bev_warp_grid, camera_params, stereo_grid
-from flashocc_ros.model.variants import VARIANTS
+from flashocc_ros.variants import VARIANTS
 
 M2 = VARIANTS["flashocc-r50-4d-stereo"]
 

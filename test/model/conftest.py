@@ -13,8 +13,8 @@ from PIL import Image
 
 from flashocc_ros.model import build_model
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.model.variants import Variant, get_variant
 from flashocc_ros.preprocess import image_transform, network_input
+from flashocc_ros.variants import Variant, get_variant
 
 CAMERAS = ("FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_LEFT", "BACK", "BACK_RIGHT")
 

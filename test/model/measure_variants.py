@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.model import VARIANTS, build_model
 from flashocc_ros.model.outputs import StereoContext
-from flashocc_ros.model.variants import Variant
+from flashocc_ros.variants import Variant
 
 CAMERAS = 6
 

@@ -13,7 +13,7 @@ import pytest
 from flashocc_ros.errors import InputError
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.parity import compare_golden, read_golden
-from flashocc_ros.model.variants import VARIANTS, Variant
+from flashocc_ros.variants import VARIANTS, Variant
 
 SWIN = "flashocc-stbase-4d-stereo-512x1408_4x4_2e-4"
 LONG = "panoptic-flashocc-r50-depth4d-longterm8f-pano"

@@ -17,7 +17,7 @@ from flashocc_ros.model.cost_volume import CostVolume, _sampled_cost, matching_c
 from flashocc_ros.model.outputs import StereoContext
 from flashocc_ros.model.pooling import pool
 from flashocc_ros.model.swin import relative_position_index, shift_mask
-from flashocc_ros.model.variants import DepthBins, Variant
+from flashocc_ros.variants import DepthBins, Variant
 
 SMALL = replace(
     VARIANTS["panoptic-flashocc-r50-depth4d-pano"],

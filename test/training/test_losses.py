@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from flashocc_ros.model.variants import DepthBins
 from flashocc_ros.training import losses
+from flashocc_ros.variants import DepthBins
 
 REL = 1e-5
 

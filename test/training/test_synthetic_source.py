@@ -11,11 +11,11 @@ import pytest
 from flashocc_ros.data.synthetic import SyntheticDataset, write_cache
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.structures import OCC3D_GRID
 from flashocc_ros.training.config import SyntheticData
 from flashocc_ros.training.sample import Sample
 from flashocc_ros.training.synthetic_source import SyntheticSource
+from flashocc_ros.variants import get_variant
 
 STEREO = get_variant("synthetic-tiny-4d")
 

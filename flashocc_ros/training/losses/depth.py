@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
 
 if TYPE_CHECKING:
-    from flashocc_ros.model.variants import DepthBins
+    from flashocc_ros.variants import DepthBins
 
 
 def nearest_depth(depth_m: Tensor, downsample: int = 16) -> Tensor:

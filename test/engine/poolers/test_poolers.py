@@ -12,8 +12,8 @@ from flashocc_ros.engine.poolers import numba_pooler
 from flashocc_ros.engine.poolers.tree16 import TreeSizes, tree_table
 from flashocc_ros.errors import EngineError
 from flashocc_ros.geometry.lift import LiftTable
-from flashocc_ros.model.variants import get_variant
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import get_variant
 
 Float32 = npt.NDArray[np.float32]
 

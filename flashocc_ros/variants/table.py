@@ -10,9 +10,9 @@ import difflib
 from dataclasses import replace
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.model.variant import DepthBins, Published, Variant
+from flashocc_ros.variants.variant import DepthBins, Published, Variant
 
-__all__ = ["VARIANTS", "DepthBins", "Published", "Variant", "get_variant"]
+__all__ = ["VARIANTS", "get_variant"]
 
 _D44 = DepthBins(step_m=1.0)
 _D88 = DepthBins()

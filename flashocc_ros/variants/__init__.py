@@ -1,0 +1,8 @@
+"""The networks as plain typed data: importing this needs neither torch nor numpy."""
+
+from __future__ import annotations
+
+from flashocc_ros.variants.table import VARIANTS, get_variant
+from flashocc_ros.variants.variant import DepthBins, Published, Variant
+
+__all__ = ["VARIANTS", "DepthBins", "Published", "Variant", "get_variant"]
