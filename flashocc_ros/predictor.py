@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros import panoptic
+from flashocc_ros.cameras.jpeg import jpeg_size
 from flashocc_ros.decode import decode_centers
 from flashocc_ros.engine.backend import Backend, HeadOutput, Picture
 from flashocc_ros.engine.select import has_weights, open_backend
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.geometry import LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
-from flashocc_ros.jpeg import jpeg_size
 from flashocc_ros.labels import OCC_FROM_DETECTION
 from flashocc_ros.memory import PastFrame, TemporalMemory
 from flashocc_ros.preprocess import ImageTransform, image_transform

@@ -211,7 +211,7 @@ class _Preparation:
     """Decodes and undistorts the messages of a set, as the node does."""
 
     def __init__(self, names: Sequence[str], topics: Sequence[CameraTopics], infos: Sequence[Any]) -> None:
-        from flashocc_ros.ros.images import ImageDecoder, Rectifier
+        from flashocc_ros.cameras.images import ImageDecoder, Rectifier
 
         self._decoders = [ImageDecoder(name) for name in names]
         # by convention image_rect* is free of distortion already, whatever the raw image's D says

@@ -27,10 +27,10 @@ def render(
     """Draw cameras with projected voxels, the scene in 3D, a map and the ground truth, without a display."""
     from rich.progress import Progress
 
+    from flashocc_ros.bags.results import count_results
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.viz.album import write_album
     from flashocc_ros.viz.arrays import draw_arrays
-    from flashocc_ros.viz.result_bag import count_results
 
     if video not in ("mp4", "gif", "none"):
         raise ConfigError(f"--video is {video!r}; choose mp4, gif or none")

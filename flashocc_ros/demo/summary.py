@@ -10,10 +10,10 @@ import numpy as np
 from rich.table import Table
 
 from flashocc_ros.bags import BagReader, camera_topics, read_sets
+from flashocc_ros.bags.results import read_results
 from flashocc_ros.demo.session import Session, node_counts
 from flashocc_ros.demo.settings import Network
 from flashocc_ros.viz.album import UNTRAINED_MARK
-from flashocc_ros.viz.result_bag import read_results
 
 STAGES = ("images", "preprocess", "encoder", "pooling", "head", "decode", "publish", "total")
 QUANTILES = ("p50", "p95", "max")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.jpeg import decode_jpeg
+from flashocc_ros.cameras.jpeg import decode_jpeg
 from flashocc_ros.preprocess import ImageTransform, network_input
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from flashocc_ros.geometry.stereo import STEREO_STRIDE
 from flashocc_ros.model.cost_volume import CostVolume
 from flashocc_ros.model.layers import moved_bins
 from flashocc_ros.model.outputs import StereoContext
-from flashocc_ros.variants import PATCH_CHANNELS
+from flashocc_ros.variants.variant import PATCH_CHANNELS
 
 PATCH = 7
 """Pixels across a patch."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Generic
 
+from flashocc_ros.cameras.sync import CameraCounters, ImageSet, Item, SetCounters
 from flashocc_ros.ros.stamps import ns_from_stamp
-from flashocc_ros.ros.sync import CameraCounters, ImageSet, Item, SetCounters
 
 
 class ApproximateSynchronizer(Generic[Item]):

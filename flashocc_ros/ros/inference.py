@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo
 
+from flashocc_ros.cameras.images import ImageDecoder, Rectifier, camera_matrix, compressed_data, is_jpeg
+from flashocc_ros.cameras.jpeg import jpeg_size
+from flashocc_ros.cameras.sync import ImageSet
 from flashocc_ros.engine.backend import Picture
 from flashocc_ros.errors import FlashOccError, ImageError, InputError
-from flashocc_ros.jpeg import jpeg_size
 from flashocc_ros.predictor import Predictor
-from flashocc_ros.ros.images import ImageDecoder, Rectifier, camera_matrix, compressed_data, is_jpeg
 from flashocc_ros.ros.parameters import NodeParameters
-from flashocc_ros.ros.sync import ImageSet
 from flashocc_ros.ros.transforms import Poses
 from flashocc_ros.structures import CameraRig, Occupancy
 

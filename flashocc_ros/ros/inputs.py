@@ -20,6 +20,7 @@ try:
 except ImportError:  # its name until ROS 2 Iron
     from rclpy.qos_event import SubscriptionEventCallbacks
 
+from flashocc_ros.cameras.sync import AnchorSynchronizer, ImageSet
 from flashocc_ros.ros.approximate import ApproximateSynchronizer
 from flashocc_ros.ros.diagnostics import CameraHealth
 from flashocc_ros.ros.fallback import Buffer
@@ -29,7 +30,6 @@ from flashocc_ros.ros.parameters import NodeParameters
 from flashocc_ros.ros.problems import Problems, guarded, nothing
 from flashocc_ros.ros.stamps import ns_from_stamp
 from flashocc_ros.ros.statistics import Statistics
-from flashocc_ros.ros.sync import AnchorSynchronizer, ImageSet
 from flashocc_ros.ros.transforms import PoseSource, TfListener, Unavailable
 from flashocc_ros.ros.worker import NewestWorker
 from flashocc_ros.variants import VARIANTS

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flashocc_ros.bags.results import ResultFrame, network_description, read_results, rig_at_key
 from flashocc_ros.viz.render import WIDTH, Frame, render_frame
-from flashocc_ros.viz.result_bag import ResultFrame, network_description, read_results, rig_at_key
 from flashocc_ros.viz.video import VideoWriter, write_png
 
 VIDEO_WIDTH = 1280

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from flashocc_ros import bags
 from flashocc_ros.bags.reader import BagReader
+from flashocc_ros.bags.results import read_results, rig_at_key
 from flashocc_ros.cli.render import app
 from flashocc_ros.demo.session import copy_inputs
-from flashocc_ros.viz.result_bag import read_results, rig_at_key
 
 
 def add_results(source: Path, target: Path, truth: bool) -> Path:

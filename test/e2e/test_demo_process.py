@@ -14,7 +14,7 @@ import pytest
 
 from flashocc_ros import bags
 from flashocc_ros.bags import BagReader, BagWriter
-from flashocc_ros.viz.result_bag import read_results
+from flashocc_ros.bags.results import read_results
 
 pytestmark = pytest.mark.ros
 

@@ -1,7 +1,7 @@
-"""tf2_ros, cv_bridge and sensor_msgs_py where they are installed, small modules of ours where they are not.
+"""tf2_ros and sensor_msgs_py where they are installed, small modules of ours where they are not.
 
-Every ROS 2 install has the real ones, and they are always used there. The ROS 2 wheels on PyPI lack them; then `tf2`,
-`cv_bridge` and `point_cloud2` of this package take their place with the same call signatures, as far as this package
+Every ROS 2 install has the real ones, and they are always used there. The ROS 2 wheels on PyPI lack them; then `tf2`
+and `point_cloud2` of this package take their place with the same call signatures, as far as this package
 needs them. Everything else imports the names from here.
 """
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flashocc_ros.ros.fallback import point_cloud2 as point_cloud2
-    from flashocc_ros.ros.fallback.cv_bridge import CvBridge, CvBridgeError
     from flashocc_ros.ros.fallback.tf2 import (
         Buffer,
         ConnectivityException,
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
         TransformListener,
     )
 
-_MODULES = {"tf2_ros": "tf2", "cv_bridge": "cv_bridge", "sensor_msgs_py": ""}
+_MODULES = {"tf2_ros": "tf2", "sensor_msgs_py": ""}
 _NAMES = {
     "Buffer": "tf2_ros",
     "ConnectivityException": "tf2_ros",
@@ -32,16 +31,12 @@ _NAMES = {
     "LookupException": "tf2_ros",
     "TransformException": "tf2_ros",
     "TransformListener": "tf2_ros",
-    "CvBridge": "cv_bridge",
-    "CvBridgeError": "cv_bridge",
     "point_cloud2": "sensor_msgs_py",
 }
 
 __all__ = [
     "Buffer",
     "ConnectivityException",
-    "CvBridge",
-    "CvBridgeError",
     "ExtrapolationException",
     "InvalidArgumentException",
     "LookupException",
@@ -53,7 +48,7 @@ __all__ = [
 
 
 def is_real(package: str) -> bool:
-    """True when ``tf2_ros``, ``cv_bridge`` or ``sensor_msgs_py`` itself is used."""
+    """True when ``tf2_ros`` or ``sensor_msgs_py`` itself is used."""
     try:
         importlib.import_module(package)
     except ImportError:

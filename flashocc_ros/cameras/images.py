@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros import jpeg
+from flashocc_ros.cameras import jpeg
+from flashocc_ros.cameras.rectify import Rectifier, camera_matrix
 from flashocc_ros.errors import InputError
-from flashocc_ros.ros.calibration import Rectifier, camera_matrix
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
@@ -105,11 +105,12 @@ class ImageDecoder:
         return cv2.cvtColor(np.ascontiguousarray(pixels), conversion).astype(np.uint8, copy=False)
 
     def _with_cv_bridge(self, message: Image) -> RgbImage:
-        from flashocc_ros.ros.fallback import CvBridge, CvBridgeError
-
+        """Encodings beyond the table, as far as an installed cv_bridge knows them."""
         try:
+            from cv_bridge import CvBridge
+
             return np.asarray(CvBridge().imgmsg_to_cv2(message, "rgb8"), np.uint8)
-        except (CvBridgeError, ValueError, KeyError, TypeError, cv2.error) as error:
+        except Exception as error:  # cv_bridge raises whatever its compiled part or OpenCV does
             raise InputError(
                 f"camera {self.camera}: encoding {message.encoding!r} cannot be read; publish one of "
                 f"{', '.join(name for name in EIGHT_BIT if name.islower())} or a compressed image"

@@ -21,10 +21,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Generic, Literal
 
+from flashocc_ros.cameras.burst import isolated_burst
+from flashocc_ros.cameras.image_set import CameraCounters, ImageQueue, ImageSet, Item, PendingSet, SetCounters
+from flashocc_ros.cameras.offsets import OffsetLearner
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.ros.burst import isolated_burst
-from flashocc_ros.ros.image_set import CameraCounters, ImageQueue, ImageSet, Item, PendingSet, SetCounters
-from flashocc_ros.ros.offsets import OffsetLearner
 
 __all__ = ["AnchorSynchronizer", "CameraCounters", "ImageSet", "SetCounters"]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
-from flashocc_ros import jpeg
+from flashocc_ros.cameras import jpeg
+from flashocc_ros.cameras.images import ImageDecoder
 from flashocc_ros.errors import InputError
-from flashocc_ros.ros.images import ImageDecoder
 
 pytestmark = pytest.mark.ros
 

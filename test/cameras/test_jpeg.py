@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from flashocc_ros import CameraRig, Predictor, jpeg
+from flashocc_ros import CameraRig, Predictor
+from flashocc_ros.cameras import jpeg
 from flashocc_ros.engine.device_preprocess import DevicePreprocessor
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.errors import ImageError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashocc_ros.ros.sync import AnchorSynchronizer, ImageSet
+from flashocc_ros.cameras.sync import AnchorSynchronizer, ImageSet
 
 SIX = tuple(f"camera_{index}" for index in range(6))
 

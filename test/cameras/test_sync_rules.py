@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from flashocc_ros.cameras.sync import AnchorSynchronizer, ImageSet
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.ros.sync import AnchorSynchronizer, ImageSet
 
 THREE = ("left", "front", "right")
 MS = 1_000_000

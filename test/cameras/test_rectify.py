@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
+from flashocc_ros.cameras.images import Rectifier, camera_matrix
 from flashocc_ros.errors import InputError
-from flashocc_ros.ros.images import Rectifier, camera_matrix
 
 pytestmark = pytest.mark.ros
 

@@ -1,0 +1,1 @@
+"""From images, calibrations and transforms to one checked set; live topics and recordings go through it alike."""
