@@ -16,7 +16,7 @@ import simplejpeg
 from PIL import Image
 
 from flashocc_ros.model import get_variant
-from flashocc_ros.preprocess import MEAN, STD, image_transform, network_input
+from flashocc_ros.pipeline.preprocess import MEAN, STD, image_transform, network_input
 
 REPEATS = 10
 

@@ -25,7 +25,7 @@ from flashocc_ros.engine.select import ENGINES, open_backend
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.model import build_model, get_variant
-from flashocc_ros.preprocess import image_transform
+from flashocc_ros.pipeline.preprocess import image_transform
 
 VARIANTS = (
     "panoptic-flashocc-r50-depth4d-pano",
@@ -77,11 +77,11 @@ class Stream:
         self.images = [random.integers(0, 256, (900, 1600, 3), dtype=np.uint8) for _ in range(CAMERAS)]
         self.index = -1
         self.step()
-        (first,) = self.predictor._memory._frames
+        (first,) = self.predictor._stream.memory._frames
         while self.index + 1 < self.variant.num_history:  # a full memory without waiting for it
             self.index += 1
             copied = replace(first, stamp_ns=self.index * STEP_NS, key_pose=self.pose(), bev=copy.deepcopy(first.bev))
-            self.predictor._memory.add(copied)
+            self.predictor._stream.memory.add(copied)
         self.step()
 
     def pose(self) -> npt.NDArray[np.float64]:

@@ -21,7 +21,7 @@ from flashocc_ros.data.folder import FolderSet, ImageFolder
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.model import build_model, get_variant, load_checkpoint
-from flashocc_ros.preprocess import image_transform, network_input
+from flashocc_ros.pipeline.preprocess import image_transform, network_input
 
 STEP_S = 0.5
 SPREAD_S = 0.045

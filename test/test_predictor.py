@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 
 from flashocc_ros import CameraRig, Occupancy, Predictor
-from flashocc_ros.engine.backend import HeadOutput
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.errors import CheckpointError, ConfigError, InputError
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.model import build_model, get_variant
-from flashocc_ros.panoptic import MAX_DISTANCE_M
+from flashocc_ros.pipeline.backend import HeadOutput
+from flashocc_ros.pipeline.panoptic import MAX_DISTANCE_M
 
 CAMERAS = ("FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_LEFT", "BACK", "BACK_RIGHT")
 KEY_NS = 1_533_201_470_448_696_000

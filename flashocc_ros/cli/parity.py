@@ -94,7 +94,7 @@ def _network_input(folder: Path, row: Variant) -> npt.NDArray[np.float32]:
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
-    from flashocc_ros.preprocess import image_transform, network_input
+    from flashocc_ros.pipeline.preprocess import image_transform, network_input
 
     pictures = []
     for camera in REFERENCE_CAMERAS:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.backend import Backend, Encoded, HeadOutput, Picture
+from flashocc_ros.cameras.camera_set import Picture
 from flashocc_ros.engine.calibration import SOURCE_HW, nominal_rig
 from flashocc_ros.engine.openvino_backend import cpu_name
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.predictor import Predictor
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.threads import worker_count
@@ -262,7 +263,7 @@ class ReferencePipeline:
         import torch
         from PIL import Image
 
-        from flashocc_ros.preprocess import MEAN, STD, image_transform
+        from flashocc_ros.pipeline.preprocess import MEAN, STD, image_transform
 
         height, width = self.variant.input_size
         pixels, rotations, translations = [], [], []

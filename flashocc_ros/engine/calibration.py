@@ -14,7 +14,7 @@ from flashocc_ros.bags.camera_sets import CameraSet, read_sets
 from flashocc_ros.data.folder import FolderSet, ImageFolder
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry.lift import LiftTable, lift_table
-from flashocc_ros.preprocess import image_transform
+from flashocc_ros.pipeline.preprocess import image_transform
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.variants import Variant
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.backend import Backend, Encoded, Float32, HeadOutput
 from flashocc_ros.engine.export_cache import cached_export
 from flashocc_ros.engine.meta import ExportMeta, load_export
 from flashocc_ros.engine.poolers import numba_pooler
 from flashocc_ros.engine.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import EngineError, InputError
+from flashocc_ros.pipeline.backend import Backend, Encoded, Float32, HeadOutput
 
 if TYPE_CHECKING:
     from flashocc_ros.geometry.lift import LiftTable

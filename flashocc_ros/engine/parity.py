@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.data.folder import FolderSet
-from flashocc_ros.engine.backend import Backend, Encoded
 from flashocc_ros.engine.calibration import SOURCE_HW, Frame, check_rig, nominal_rig, read_frames
 from flashocc_ros.engine.fused import fused_tables
 from flashocc_ros.engine.meta import ExportMeta, load_export
@@ -20,7 +19,8 @@ from flashocc_ros.engine.select import backend_class, find_checkpoint, open_back
 from flashocc_ros.engine.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
-from flashocc_ros.preprocess import image_transform
+from flashocc_ros.pipeline.backend import Backend, Encoded
+from flashocc_ros.pipeline.preprocess import image_transform
 from flashocc_ros.variants import Variant, get_variant
 
 VOXEL_AGREEMENT = {"fp32": 0.9999, "fp16": 0.99, "int8": 0.95}

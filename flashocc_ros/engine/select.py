@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashocc_ros import weights
-from flashocc_ros.engine.backend import Backend
 from flashocc_ros.engine.meta import META_FILE, load_export
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
+from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.variants import Variant, get_variant
 
 logger = logging.getLogger(__name__)

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.backend import Encoded, Float32, Picture
+from flashocc_ros.cameras.camera_set import Picture
 from flashocc_ros.engine.cache import CacheKey, cached
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
 from flashocc_ros.errors import InputError
-from flashocc_ros.preprocess import ImageTransform
+from flashocc_ros.pipeline.backend import Encoded, Float32
+from flashocc_ros.pipeline.preprocess import ImageTransform
 
 if TYPE_CHECKING:
     import torch

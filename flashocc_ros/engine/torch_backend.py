@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flashocc_ros.decode import argmax_labels
-from flashocc_ros.engine.backend import Backend, Encoded, Float32, HeadOutput, Picture
+from flashocc_ros.cameras.camera_set import Picture
 from flashocc_ros.errors import EngineError
+from flashocc_ros.pipeline.backend import Backend, Encoded, Float32, HeadOutput
+from flashocc_ros.pipeline.decode import argmax_labels
 
 if TYPE_CHECKING:
     import torch

@@ -16,12 +16,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from flashocc_ros.decode import Centers, decode_centers
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry, lift_table
 from flashocc_ros.model.network import Align, FlashOcc
 from flashocc_ros.model.outputs import ModelOutput
-from flashocc_ros.panoptic import assign_instances, reference_ids
+from flashocc_ros.pipeline.decode import Centers, decode_centers
+from flashocc_ros.pipeline.panoptic import assign_instances, reference_ids
 from flashocc_ros.variants import Variant
 
 TOLERANCE_STD = 1e-3

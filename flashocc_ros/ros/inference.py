@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo
 
+from flashocc_ros.cameras.camera_set import Picture
 from flashocc_ros.cameras.images import ImageDecoder, Rectifier, camera_matrix, compressed_data, is_jpeg
 from flashocc_ros.cameras.jpeg import jpeg_size
 from flashocc_ros.cameras.sync import ImageSet
-from flashocc_ros.engine.backend import Picture
 from flashocc_ros.errors import FlashOccError, ImageError, InputError
 from flashocc_ros.predictor import Predictor
 from flashocc_ros.ros.parameters import NodeParameters

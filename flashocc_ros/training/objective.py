@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.preprocess import MEAN, STD
+from flashocc_ros.pipeline.preprocess import MEAN, STD
 from flashocc_ros.training import losses
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.variants import Variant

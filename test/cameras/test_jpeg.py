@@ -12,7 +12,7 @@ from flashocc_ros.cameras import jpeg
 from flashocc_ros.engine.device_preprocess import DevicePreprocessor
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.errors import ImageError
-from flashocc_ros.preprocess import image_transform
+from flashocc_ros.pipeline.preprocess import image_transform
 from flashocc_ros.variants import get_variant
 
 

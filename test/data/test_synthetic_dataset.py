@@ -9,7 +9,7 @@ import pytest
 
 from flashocc_ros.data.synthetic import Drive, Frame, FrameCache, SyntheticDataset, write_cache
 from flashocc_ros.errors import InputError
-from flashocc_ros.preprocess import MEAN, STD, network_input
+from flashocc_ros.pipeline.preprocess import MEAN, STD, network_input
 
 SIZE, SOURCE = (64, 176), (198, 352)
 
@@ -59,7 +59,7 @@ def test_later_frames_show_another_place(dataset: SyntheticDataset) -> None:
 
 
 def test_pictures_are_what_a_predictor_makes_of_the_published_ones() -> None:
-    from flashocc_ros.preprocess import _image_transform
+    from flashocc_ros.pipeline.preprocess import _image_transform
 
     dataset = SyntheticDataset([3], SIZE, frames_per_seed=1, source_size=SOURCE, jpeg=None)
     full = Drive(3, 1.0, image_size=SOURCE, crop_top_px=0, threads=1)

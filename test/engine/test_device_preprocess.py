@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flashocc_ros.engine.device_preprocess import DevicePreprocessor
-from flashocc_ros.preprocess import STD, image_transform, network_input
+from flashocc_ros.pipeline.preprocess import STD, image_transform, network_input
 from flashocc_ros.variants import get_variant
 
 

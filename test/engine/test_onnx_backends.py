@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flashocc_ros.engine.backend import Backend, HeadOutput
 from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.calibration import nominal_rig, read_frames, standing_table
 from flashocc_ros.engine.openvino_backend import stream_count
 from flashocc_ros.engine.select import backend_class, open_backend
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, stereo_grid
-from flashocc_ros.preprocess import image_transform
+from flashocc_ros.pipeline.backend import Backend, HeadOutput
+from flashocc_ros.pipeline.preprocess import image_transform
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.variants import Variant, get_variant
 
@@ -124,7 +124,7 @@ def test_table_of_another_rig_is_one_sentence(cache: Path) -> None:
     variant = backend.variant
     depth = np.zeros((2, variant.depth.count, *variant.feature_size), np.float32)
     context = np.zeros((2, variant.lift_channels, *variant.feature_size), np.float32)
-    from flashocc_ros.engine.backend import Encoded
+    from flashocc_ros.pipeline.backend import Encoded
 
     with pytest.raises(InputError, match="the lift table is for"):
         backend.pool(Encoded(depth, context), standing_table(variant, nominal_rig(3)))

@@ -9,9 +9,9 @@ import pytest
 
 from flashocc_ros import weights
 from flashocc_ros.engine import select
-from flashocc_ros.engine.backend import Backend
 from flashocc_ros.engine.onnx_backend import OnnxBackend
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
+from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.variants import get_variant
 
 TINY = "synthetic-tiny"

@@ -17,11 +17,11 @@ pytest.importorskip("torch")
 from small_stream import STEP_NS, drive, rig, small
 
 from flashocc_ros import Predictor
-from flashocc_ros.engine.backend import Backend
 from flashocc_ros.engine.export import export
 from flashocc_ros.engine.select import backend_class
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.model import build_model
+from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.variants import Variant
 
 Labels = npt.NDArray[np.uint8]

@@ -13,7 +13,6 @@ import torch
 from engine_helpers import rig_table, ring_rig
 from tensorrt_stand_in import make_tensorrt
 
-from flashocc_ros.engine.backend import Encoded
 from flashocc_ros.engine.cache import file_sha256
 from flashocc_ros.engine.export import export
 from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
@@ -23,7 +22,8 @@ from flashocc_ros.engine.signatures import encoder_signature
 from flashocc_ros.engine.tensorrt_backend import TensorRTBackend, gpu_problem
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry.ego_motion import bev_warp_grid
-from flashocc_ros.preprocess import image_transform
+from flashocc_ros.pipeline.backend import Encoded
+from flashocc_ros.pipeline.preprocess import image_transform
 from flashocc_ros.variants import get_variant
 
 VARIANT = get_variant("synthetic-tiny-4d")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from flashocc_ros.model import build_model
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.preprocess import image_transform, network_input
+from flashocc_ros.pipeline.preprocess import image_transform, network_input
 from flashocc_ros.variants import Variant, get_variant
 
 CAMERAS = ("FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_LEFT", "BACK", "BACK_RIGHT")

@@ -15,7 +15,7 @@ from rclpy.parameter import Parameter
 
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES
-from flashocc_ros.panoptic import MAX_DISTANCE_M
+from flashocc_ros.pipeline.panoptic import MAX_DISTANCE_M
 from flashocc_ros.ros.declare import declare, on_set, read
 from flashocc_ros.ros.parameters import CostParameters, DistanceParameters, build, walk
 from flashocc_ros.variants import VARIANTS

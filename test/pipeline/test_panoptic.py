@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from flashocc_ros.decode import Centers
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES, FREE
-from flashocc_ros.panoptic import MAX_DISTANCE_M, assign_instances, max_distances, reference_ids
+from flashocc_ros.pipeline.decode import Centers
+from flashocc_ros.pipeline.panoptic import MAX_DISTANCE_M, assign_instances, max_distances, reference_ids
 
 CAR, PEDESTRIAN, CONE, BARRIER = (CLASS_NAMES.index(n) for n in ("car", "pedestrian", "traffic_cone", "barrier"))
 

@@ -10,7 +10,7 @@ import logging
 import math
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,13 @@ class PastFrame:
     odom_from_camera: npt.NDArray[np.float64]
     stereo_feature: Any = None
     pixels: Any = None
+
+
+class Verdict(NamedTuple):
+    """Why the past does not belong to a frame: one of ``EVENTS``, and a sentence."""
+
+    reason: str
+    detail: str
 
 
 class TemporalMemory:
@@ -113,32 +120,38 @@ class TemporalMemory:
         """Memory held by the remembered frames, in bytes."""
         return sum(frame.nbytes for frame in self._frames)
 
-    def watch(
+    def judge(
         self, stamp_ns: int, rig: CameraRig, image_sizes: tuple[Any, ...], key_pose: npt.NDArray[np.float64]
-    ) -> str | None:
-        """Compare a new key frame with the one before; forget everything if they do not belong together.
+    ) -> Verdict | None:
+        """Why a new key frame does not belong to the one before; None when it does. Changes nothing."""
+        if self._last is None:
+            return None
+        last_stamp_ns, last_rig, last_sizes, last_pose = self._last
+        step_s = (stamp_ns - last_stamp_ns) / 1e9
+        moved_m = float(np.linalg.norm(key_pose[:3, 3] - last_pose[:3, 3]))
+        if step_s < 0:
+            return Verdict("backward", f"time jumped back by {-step_s:.3f} s")
+        if step_s > self.max_gap_s:
+            return Verdict("gap", f"{step_s:.3f} s without images, limit {self.max_gap_s} s")
+        if not rig.same_as(last_rig) or image_sizes != last_sizes:
+            return Verdict("calibration", "the calibration or the image size changed")
+        if moved_m > SLACK_M + self.max_speed_mps * step_s:
+            limit = f"limit {self.max_speed_mps} m/s"
+            return Verdict("pose_jump", f"the pose moved {moved_m:.1f} m in {step_s:.3f} s, {limit}")
+        return None
 
-        Returns:
-            The reason of ``EVENTS`` for which the memory was cleared, None if it was not.
-        """
-        reason, detail = None, ""
-        if self._last is not None:
-            last_stamp_ns, last_rig, last_sizes, last_pose = self._last
-            step_s = (stamp_ns - last_stamp_ns) / 1e9
-            moved_m = float(np.linalg.norm(key_pose[:3, 3] - last_pose[:3, 3]))
-            if step_s < 0:
-                reason, detail = "backward", f"time jumped back by {-step_s:.3f} s"
-            elif step_s > self.max_gap_s:
-                reason, detail = "gap", f"{step_s:.3f} s without images, limit {self.max_gap_s} s"
-            elif not rig.same_as(last_rig) or image_sizes != last_sizes:
-                reason, detail = "calibration", "the calibration or the image size changed"
-            elif moved_m > SLACK_M + self.max_speed_mps * step_s:
-                reason = "pose_jump"
-                detail = f"the pose moved {moved_m:.1f} m in {step_s:.3f} s, limit {self.max_speed_mps} m/s"
+    def accept(
+        self,
+        stamp_ns: int,
+        rig: CameraRig,
+        image_sizes: tuple[Any, ...],
+        key_pose: npt.NDArray[np.float64],
+        verdict: Verdict | None,
+    ) -> None:
+        """Take a key frame as the one that the next is compared with; forget everything if ``judge`` said so."""
         self._last = (stamp_ns, rig, image_sizes, key_pose)
-        if reason is not None:
-            self._forget(reason, detail)
-        return reason
+        if verdict is not None:
+            self._forget(verdict.reason, verdict.detail)
 
     def reset(self) -> None:
         """Forget everything on request."""

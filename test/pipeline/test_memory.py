@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.memory import PastFrame, TemporalMemory
+from flashocc_ros.pipeline.memory import PastFrame, TemporalMemory
 from flashocc_ros.structures import CameraRig
 
 SECOND = 1_000_000_000
@@ -34,6 +34,15 @@ def fill(memory: TemporalMemory, stamps_s: list[float]) -> None:
         stamp_ns = round(stamp_s * SECOND)
         if memory.wants(stamp_ns):
             memory.add(frame(stamp_ns))
+
+
+def watch(
+    memory: TemporalMemory, stamp_ns: int, rig: CameraRig, sizes: tuple[tuple[int, int], ...], pose: npt.NDArray
+) -> str | None:
+    """What the stream does with a set that goes all the way."""
+    verdict = memory.judge(stamp_ns, rig, sizes, pose)
+    memory.accept(stamp_ns, rig, sizes, pose, verdict)
+    return None if verdict is None else verdict.reason
 
 
 def ages_s(memory: TemporalMemory, now_s: float) -> list[float | None]:
@@ -145,9 +154,9 @@ def test_frames_that_do_not_belong_together_clear_the_memory(
     reason: str | None, stamp_s: float, rig: CameraRig, sizes: tuple[tuple[int, int], ...], x_m: float
 ) -> None:
     memory = TemporalMemory(2)
-    assert memory.watch(10 * SECOND, RIG, SIZES, at()) is None
+    assert watch(memory, 10 * SECOND, RIG, SIZES, at()) is None
     fill(memory, [10.0])
-    assert memory.watch(round(stamp_s * SECOND), rig, sizes, at(x_m)) == reason
+    assert watch(memory, round(stamp_s * SECOND), rig, sizes, at(x_m)) == reason
     assert len(memory) == (1 if reason is None else 0)
     assert sum(memory.events.values()) == (0 if reason is None else 1)
     if reason is not None:
@@ -156,9 +165,9 @@ def test_frames_that_do_not_belong_together_clear_the_memory(
 
 def test_a_reason_is_said_once_and_counted_every_time(caplog: pytest.LogCaptureFixture) -> None:
     memory = TemporalMemory(1)
-    with caplog.at_level(logging.WARNING, logger="flashocc_ros.memory"):
+    with caplog.at_level(logging.WARNING, logger="flashocc_ros.pipeline.memory"):
         for k in range(4):
-            memory.watch(k * 10 * SECOND, RIG, SIZES, at())
+            watch(memory, k * 10 * SECOND, RIG, SIZES, at())
     assert memory.events["gap"] == 3
     assert len(caplog.records) == 1
     assert "10.000 s without images" in caplog.text
@@ -166,11 +175,11 @@ def test_a_reason_is_said_once_and_counted_every_time(caplog: pytest.LogCaptureF
 
 def test_reset_forgets_the_stream_too() -> None:
     memory = TemporalMemory(1)
-    memory.watch(10 * SECOND, RIG, SIZES, at())
+    watch(memory, 10 * SECOND, RIG, SIZES, at())
     fill(memory, [10.0])
     memory.reset()
     assert (len(memory), memory.events["reset"]) == (0, 1)
-    assert memory.watch(SECOND, RIG, SIZES, at(1000)) is None
+    assert watch(memory, SECOND, RIG, SIZES, at(1000)) is None
 
 
 @pytest.mark.parametrize(

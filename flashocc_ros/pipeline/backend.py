@@ -1,4 +1,4 @@
-"""The interface every inference engine implements: five stages, stateless, called in order by the predictor.
+"""The interface every inference engine implements: five stages, stateless, called in order by the stream.
 
     pixels  = backend.preprocess(images, transforms)          # RGB uint8 -> normalised network input
     encoded = backend.encode(pixels, camera_params, stereo)    # depth distribution + context features per camera
@@ -6,8 +6,8 @@
     output  = backend.head(bev, history, grids)                # warp the past, encode, decode to labels
 
 What travels between the stages (``Any``) belongs to the engine: torch tensors, device buffers or NumPy arrays. The
-predictor only stores it and hands it back, never looks inside. Engines keep nothing between calls: the past lives in
-the predictor.
+stream only stores it and hands it back, never looks inside. Engines keep nothing between calls: the past lives in
+the stream.
 """
 
 from __future__ import annotations
@@ -15,22 +15,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.cameras.camera_set import Picture
 from flashocc_ros.cameras.jpeg import decode_jpeg
-from flashocc_ros.preprocess import ImageTransform, network_input
+from flashocc_ros.pipeline.preprocess import ImageTransform, network_input
 
 if TYPE_CHECKING:
     from flashocc_ros.geometry.lift import LiftTable
     from flashocc_ros.variants import Variant
 
 Float32 = npt.NDArray[np.float32]
-
-Picture: TypeAlias = npt.NDArray[np.uint8] | bytes
-"""RGB (H, W, 3) uint8, or a JPEG file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +53,7 @@ class HeadOutput:
     Attributes:
         labels: (200, 200, 16) uint8, axes x, y, z: argmax over classes.
         bev_key: the key frame's map after ``pre_process_net``, (1, C, [16,] 200, 200), of the engine's own kind: what
-            the predictor caches and gives back as history, so later calls must not overwrite it. None for variants
+            the stream caches and gives back as history, so later calls must not overwrite it. None for variants
             without history.
         heatmap: (10, 200, 200) float32 before the sigmoid, axes y, x; None for variants without instances.
         reg: (2, 200, 200) float32; height: (1, 200, 200) float32; None likewise.
@@ -105,7 +103,7 @@ class Backend(ABC):
     def preprocess(self, images: Sequence[Picture], transforms: Sequence[ImageTransform]) -> Any:
         """Turn N RGB images (H, W, 3) uint8, or JPEG files, into (N, 3, H_net, W_net) float32 of the engine's kind.
 
-        The default computes it on the CPU (``preprocess.network_input``) and returns a NumPy array. The predictor may
+        The default computes it on the CPU (``preprocess.network_input``) and returns a NumPy array. The stream may
         keep the result over later calls, so it must not be overwritten.
         """
         return network_input(decoded(images), transforms)

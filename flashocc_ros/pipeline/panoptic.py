@@ -20,7 +20,7 @@ from flashocc_ros.labels import CLASS_NAMES, FIRST_INSTANCE_ID, NUM_CLASSES, OCC
 from flashocc_ros.structures import OCC3D_GRID, Instance, VoxelGrid
 
 if TYPE_CHECKING:
-    from flashocc_ros.decode import Centers
+    from flashocc_ros.pipeline.decode import Centers
 
 MAX_DISTANCE_M: dict[str, float] = {
     "car": 4.0,

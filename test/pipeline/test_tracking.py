@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES
-from flashocc_ros.tracking import MAX_ID, Tracker
+from flashocc_ros.pipeline.tracking import MAX_ID, Tracker
 
 CAR, PEDESTRIAN, CONE = (CLASS_NAMES.index(n) for n in ("car", "pedestrian", "traffic_cone"))
 STEP_NS = 100_000_000

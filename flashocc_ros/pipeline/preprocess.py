@@ -10,7 +10,6 @@ from the top. If it is less high than the network's input, the missing rows on t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import InputError
+from flashocc_ros.threads import worker_count
 
 if TYPE_CHECKING:
     from flashocc_ros.variants import Variant
@@ -124,7 +124,7 @@ def network_input(
     return output
 
 
-_THREADS = min(8, os.cpu_count() or 1)
+_THREADS = min(8, worker_count())
 
 
 @lru_cache(maxsize=1)

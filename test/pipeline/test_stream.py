@@ -12,12 +12,12 @@ import torch
 from small_stream import STEP_NS, Shot, drive, rig, small
 
 from flashocc_ros import Predictor
-from flashocc_ros.engine.backend import HeadOutput
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.model import build_model
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.preprocess import image_transform, network_input
+from flashocc_ros.pipeline.backend import HeadOutput
+from flashocc_ros.pipeline.preprocess import image_transform, network_input
 
 TOLERANCE_STD = 1e-4
 

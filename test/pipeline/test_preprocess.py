@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flashocc_ros.errors import InputError
-from flashocc_ros.preprocess import MEAN, STD, image_transform, network_input
+from flashocc_ros.pipeline.preprocess import MEAN, STD, image_transform, network_input
 from flashocc_ros.variants import get_variant
 
 M0 = get_variant("flashocc-r50-M0")

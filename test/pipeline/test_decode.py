@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from flashocc_ros.decode import argmax_labels, decode_centers
+from flashocc_ros.pipeline.decode import argmax_labels, decode_centers
 
 Maps = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 

@@ -1,0 +1,1 @@
+"""From one camera set to occupancy: preprocessing, the backend interface, memory, decoding, instances."""
