@@ -92,7 +92,7 @@ def _version(distributions: tuple[str, ...]) -> str:
 
 
 def _cache() -> list[Finding]:
-    from flashocc_ros.engine.cache import default_root
+    from flashocc_ros.engine.store.cache import default_root
 
     folder = default_root()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())

@@ -83,7 +83,7 @@ def check_recording(path: Path) -> list[Finding]:
 
 def check_export(path: Path) -> list[Finding]:
     """What was exported, and whether the files are the ones that were written."""
-    from flashocc_ros.engine.meta import load_export
+    from flashocc_ros.engine.store.meta import load_export
 
     try:
         meta = load_export(path)

@@ -36,7 +36,7 @@ def export(
     """Write image_encoder.onnx, bev_head.onnx (stereo: stereo_feature.onnx) and meta.json."""
     from rich.console import Console
 
-    from flashocc_ros.engine.export import export as write_export
+    from flashocc_ros.engine.export.write import export as write_export
     from flashocc_ros.engine.select import find_checkpoint
     from flashocc_ros.variants import get_variant
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import Picture
-from flashocc_ros.engine.calibration import SOURCE_HW, nominal_rig
+from flashocc_ros.data.frames import SOURCE_HW, nominal_rig
 from flashocc_ros.engine.openvino_backend import cpu_name
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
@@ -29,7 +29,7 @@ from flashocc_ros.structures import CameraRig
 from flashocc_ros.threads import worker_count
 
 if TYPE_CHECKING:
-    from flashocc_ros.engine.calibration import Frame
+    from flashocc_ros.data.frames import Frame
 
 STAGES = ("jpeg", "preprocess", "encoder", "pooling", "head", "rest")
 FRAME_NS = 500_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flashocc_ros.engine.select import ENGINES, backend_class, find_checkpoint, open_backend
+from flashocc_ros.engine.select import ENGINES, backend_class, find_checkpoint, on_demand, open_backend
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.variants import Variant, get_variant
 
@@ -55,17 +55,19 @@ def _quantize(
     variant: Variant, checkpoint: Path | None, engine: str, calibration: Path, cache_dir: Path | None, cameras: int
 ) -> None:
     if engine == "openvino":
-        from flashocc_ros.engine.calibration import record_feeds
-        from flashocc_ros.engine.openvino_backend import OpenVinoBackend, quantized_model
+        from flashocc_ros.engine.export.calibration import record_feeds
+        from flashocc_ros.engine.export.precision_openvino import quantized_graph
+        from flashocc_ros.engine.openvino_backend import OpenVinoBackend
 
-        backend = OpenVinoBackend(variant, checkpoint, precision="fp32", cache_dir=cache_dir)
+        folder = on_demand(OpenVinoBackend, variant, checkpoint, "fp32", cache_dir)
+        backend = OpenVinoBackend(variant, folder, cache_dir=cache_dir, from_export=False)
         feeds = record_feeds(backend, calibration, cameras=cameras)
         backend.close()
         for graph in ("image_encoder", "bev_head"):
-            quantized_model(backend, graph, feeds[graph])
+            quantized_graph(backend, graph, feeds[graph])
     else:
-        from flashocc_ros.engine.calibration import check_cameras, first_frame
-        from flashocc_ros.engine.export_cache import cached_export
+        from flashocc_ros.data.frames import check_cameras, first_frame
+        from flashocc_ros.engine.export.on_demand import cached_export
 
         check_cameras(first_frame(calibration), calibration, cameras)
         cached_export(variant, checkpoint, "int8", cache_dir, calibration=calibration)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.export_cache import cached_export
-from flashocc_ros.engine.meta import ExportMeta, load_export
 from flashocc_ros.engine.poolers import numba_pooler
-from flashocc_ros.engine.signatures import CENTER_OUTPUTS
+from flashocc_ros.engine.store.meta import ExportMeta, load_export
+from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.pipeline.backend import Backend, Encoded, Float32, HeadOutput
 
@@ -29,39 +28,35 @@ class OnnxBackend(Backend):
 
     Args:
         variant: which network.
-        checkpoint: weights file; exported once into the cache, later runs do not need torch. None is untrained.
+        export_dir: folder of its export, in ``export_precision(precision)`` or as it was given.
         precision: one of ``precisions``.
-        cache_dir: None is the user's cache.
-        export_dir: an existing export instead of ``checkpoint``.
+        cache_dir: where what the engine builds is kept; None is the user's cache.
+        from_export: the export was given by somebody, so its files are run as they are; False for one made on demand,
+            whose files were checked when it was made.
 
     Attributes:
         meta: of the export in use.
         folder: where it lies.
-        from_export: the export was given, so its files are run as they are.
         observer: called with graph name and inputs before every run, for calibration; None otherwise.
     """
 
     def __init__(
         self,
         variant: Variant,
-        checkpoint: Path | None = None,
+        export_dir: Path,
         *,
         precision: str = "fp32",
         cache_dir: Path | None = None,
-        export_dir: Path | None = None,
+        from_export: bool = True,
     ) -> None:
         reason = self.unavailable()
         if reason is not None:
             raise EngineError(reason)
         self.variant, self.precision, self.cache_dir = variant, precision, cache_dir
         self.observer: Callable[[str, Arrays], None] | None = None
-        self.from_export = export_dir is not None
-        self.folder: Path
-        self.meta: ExportMeta
-        if export_dir is not None:
-            self.folder, self.meta = export_dir, load_export(export_dir, variant, precision)
-        else:
-            self.folder, self.meta = cached_export(variant, checkpoint, self.export_precision(precision), cache_dir)
+        self.from_export, self.folder = from_export, export_dir
+        of = precision if from_export else self.export_precision(precision)
+        self.meta: ExportMeta = load_export(export_dir, variant, of, check_files=from_export)
 
     @classmethod
     def export_precision(cls, precision: str) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.cache import default_root
 from flashocc_ros.engine.labels_kernel import labels_from_planes
-from flashocc_ros.engine.meta import LOGITS
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
+from flashocc_ros.engine.store.cache import default_root
+from flashocc_ros.engine.store.meta import LOGITS
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.threads import worker_count
@@ -45,10 +45,8 @@ class OnnxRuntimeBackend(OnnxBackend):
     name = "onnxruntime"
     precisions = ("fp32", "fp16", "int8")
 
-    def __init__(
-        self, variant: Variant, checkpoint: Path | None = None, *, provider: str | None = None, **options: Any
-    ) -> None:
-        super().__init__(variant, checkpoint, **options)
+    def __init__(self, variant: Variant, export_dir: Path, *, provider: str | None = None, **options: Any) -> None:
+        super().__init__(variant, export_dir, **options)
         import onnxruntime
 
         available, asked = onnxruntime.get_available_providers(), provider is not None

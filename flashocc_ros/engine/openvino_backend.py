@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.cache import CacheKey, cached, file_sha256, found
-from flashocc_ros.engine.export_cache import int8_needs_calibration
 from flashocc_ros.engine.labels_kernel import labels_from_columns
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
+from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
+from flashocc_ros.engine.store.meta import LOGITS, GraphMeta, int8_needs_calibration
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.threads import worker_count
+from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ Float32 = npt.NDArray[np.float32]
 
 COLUMNS = "logits_by_column"
 """Output of the compiled head: logits with the classes last, (200, 200, 16, 18), axes y, x, z, class."""
+
+INT8_FILE = "int8.xml"
 
 PER_CAMERA_GRAPHS = ("image_encoder", "stereo_feature")
 """Compiled for one camera: requests of several cameras run side by side, each in the cache of its own cores."""
@@ -42,8 +45,8 @@ class OpenVinoBackend(OnnxBackend):
     name = "openvino"
     precisions = ("fp32", "fp16", "int8")
 
-    def __init__(self, variant: Any, checkpoint: Path | None = None, **options: Any) -> None:
-        super().__init__(variant, checkpoint, **options)
+    def __init__(self, variant: Variant, export_dir: Path, **options: Any) -> None:
+        super().__init__(variant, export_dir, **options)
         self._requests: dict[str, Any] = {}
         self._per_camera: dict[tuple[str, int], tuple[list[Any], Arrays]] = {}
         if self.precision == "fp16" and not self.from_export and self._hint == "f32":
@@ -107,7 +110,7 @@ class OpenVinoBackend(OnnxBackend):
         """OpenVINO's element type of everything that is not quantized."""
         if self.precision != "fp16" or self.from_export:
             return "f32"
-        native = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        native = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if "BF16" in native else "f16" if "FP16" in native else "f32"
 
     def _request(self, graph: str) -> Any:
@@ -151,12 +154,12 @@ class OpenVinoBackend(OnnxBackend):
             parts["quantized"] = file_sha256(quantized.with_suffix(".bin"))
 
         def build(folder: Path) -> None:
-            model = _core().read_model(quantized or self.folder / source.file)
+            model = core().read_model(quantized or self.folder / source.file)
             if quantized is None:
                 model = prepared(model, graph)
             if graph in PER_CAMERA_GRAPHS:
                 model.reshape({port.any_name: [1, *port.partial_shape[1:]] for port in model.inputs})
-            compiled = _core().compile_model(model, "CPU", self._options(streams))
+            compiled = core().compile_model(model, "CPU", self._options(streams))
             (folder / "engine.blob").write_bytes(compiled.export_model().getvalue())
 
         key = CacheKey("openvino", self.variant.name, parts)
@@ -174,7 +177,7 @@ class OpenVinoBackend(OnnxBackend):
             raise EngineError(f"OpenVINO cannot load what it built ({reason}); reinstall openvino") from error
 
     def _imported(self, entry: Path, streams: int) -> Any:
-        return _core().import_model((entry / "engine.blob").read_bytes(), "CPU", self._options(streams))
+        return core().import_model((entry / "engine.blob").read_bytes(), "CPU", self._options(streams))
 
     def _options(self, streams: int) -> dict[str, Any]:
         return {
@@ -187,7 +190,10 @@ class OpenVinoBackend(OnnxBackend):
         """The quantized graph ``flashocc build`` left in the cache; None for small graphs and given files."""
         if self.from_export or graph in ("bev_key", "stereo_feature"):
             return None
-        return quantized_model(self, graph)
+        entry = found(self.cache_dir, int8_key(self.variant, self.meta.graphs[graph], graph))
+        if entry is None:
+            raise EngineError(int8_needs_calibration(self.variant))
+        return entry / INT8_FILE
 
 
 def stream_count(cameras: int, threads: int) -> int:
@@ -207,35 +213,14 @@ def _tensor(array: npt.NDArray[Any]) -> Any:
     return openvino.Tensor(np.ascontiguousarray(array), shared_memory=True)
 
 
-def quantized_model(backend: OpenVinoBackend, graph: str, feeds: Any = None) -> Path:
-    """Path of the int8 graph for these weights; with ``feeds`` it is made (again) from them.
-
-    Raises:
-        EngineError: it was never made.
-    """
-    source = backend.meta.graphs[graph]
-    parts = {"graph": graph, "onnx": source.sha256, "release": __version__}
-    key = CacheKey("openvino-int8", backend.variant.name, parts)
-
-    if feeds is None:
-        entry = found(backend.cache_dir, key)
-        if entry is None:
-            raise EngineError(int8_needs_calibration(backend.variant))
-        return entry / "int8.xml"
-
-    def build(folder: Path) -> None:
-        import openvino
-
-        from flashocc_ros.engine.precision_openvino import quantize
-
-        model = prepared(_core().read_model(backend.folder / source.file), graph)
-        openvino.save_model(quantize(model, feeds), folder / "int8.xml", compress_to_fp16=False)
-
-    return cached(backend.cache_dir, key, build, replace=True) / "int8.xml"
+def int8_key(variant: Variant, source: GraphMeta, graph: str) -> CacheKey:
+    """Where the int8 form of an exported graph is kept."""
+    return CacheKey("openvino-int8", variant.name, {"graph": graph, "onnx": source.sha256, "release": __version__})
 
 
 @functools.lru_cache(maxsize=1)
-def _core() -> Any:
+def core() -> Any:
+    """OpenVINO of this process."""
     import openvino
 
     return openvino.Core()
@@ -260,7 +245,6 @@ def prepared(model: Any, graph: str) -> Any:
 
     if graph not in ("bev_head", "bev_key"):
         return model
-    from flashocc_ros.engine.meta import LOGITS
 
     if graph == "bev_key":
         port = model.output("bev_key").get_node().input_value(0)

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.data.folder import FolderSet
-from flashocc_ros.engine.calibration import SOURCE_HW, Frame, check_rig, nominal_rig, read_frames
-from flashocc_ros.engine.fused import fused_tables
-from flashocc_ros.engine.meta import ExportMeta, load_export
+from flashocc_ros.data.frames import SOURCE_HW, Frame, check_rig, nominal_rig, read_frames
+from flashocc_ros.engine.export.fused import fused_tables
 from flashocc_ros.engine.select import backend_class, find_checkpoint, open_backend
-from flashocc_ros.engine.signatures import CENTER_OUTPUTS
+from flashocc_ros.engine.store.meta import ExportMeta, load_export
+from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.pipeline.backend import Backend, Encoded
@@ -126,7 +126,7 @@ def compare_export(
         ConfigError: none of the engines is installed, or there is no frame.
         CheckpointError, EngineError: the export or the weights do not fit the variant.
     """
-    from flashocc_ros.engine.cache import file_sha256
+    from flashocc_ros.engine.store.cache import file_sha256
     from flashocc_ros.engine.torch_backend import TorchBackend
 
     row = get_variant(variant)

@@ -6,9 +6,11 @@ import importlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flashocc_ros import weights
-from flashocc_ros.engine.meta import META_FILE, load_export
+from flashocc_ros.engine.export.on_demand import cached_export
+from flashocc_ros.engine.store.meta import META_FILE, load_export
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
 from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.variants import Variant, get_variant
@@ -23,7 +25,7 @@ class _Entry:
 
 
 _BACKENDS = {
-    "tensorrt": _Entry("flashocc_ros.engine.tensorrt_backend", "TensorRTBackend"),
+    "tensorrt": _Entry("flashocc_ros.engine.tensorrt.backend", "TensorRTBackend"),
     "openvino": _Entry("flashocc_ros.engine.openvino_backend", "OpenVinoBackend"),
     "onnxruntime": _Entry("flashocc_ros.engine.onnxruntime_backend", "OnnxRuntimeBackend"),
     "torch": _Entry("flashocc_ros.engine.torch_backend", "TorchBackend"),
@@ -133,8 +135,17 @@ def _open(name: str, variant: Variant, checkpoint: Path | None, precision: str, 
         raise EngineError(reason)
     if precision not in cls.precisions:
         raise EngineError(f"engine {name} has no precision {precision!r}; it has {', '.join(cls.precisions)}")
-    if checkpoint is None or not checkpoint.is_dir():
-        return cls(variant, checkpoint, precision=precision, cache_dir=cache_dir)  # type: ignore[call-arg]
+    given = checkpoint is not None and checkpoint.is_dir()
     if name == "torch":
-        raise EngineError(f"engine torch runs weights, {checkpoint} is an export; choose {', '.join(ENGINES[:-1])}")
-    return cls(variant, precision=precision, cache_dir=cache_dir, export_dir=checkpoint)  # type: ignore[call-arg]
+        if given:
+            raise EngineError(f"engine torch runs weights, {checkpoint} is an export; choose {', '.join(ENGINES[:-1])}")
+        return cls(variant, checkpoint, precision=precision, cache_dir=cache_dir)  # type: ignore[call-arg]
+    folder = checkpoint if given else on_demand(cls, variant, checkpoint, precision, cache_dir)
+    return cls(variant, folder, precision=precision, cache_dir=cache_dir, from_export=given)  # type: ignore[call-arg]
+
+
+def on_demand(
+    cls: Any, variant: Variant, checkpoint: Path | None, precision: str = "fp32", cache_dir: Path | None = None
+) -> Path:
+    """The export that an engine of exported graphs runs for these weights; made with torch when it is not there yet."""
+    return cached_export(variant, checkpoint, cls.export_precision(precision), cache_dir)[0]

@@ -30,9 +30,9 @@ class TorchBackend(Backend):
         cache_dir: not used.
         device: "cpu", "cuda", ...; None takes a GPU when torch sees one.
         model: a network already built, instead of ``variant`` and ``checkpoint``; it is left as it is.
-        fold: run the rewrites of ``engine.export_fold`` (batch norms folded and the like) and, on a CPU, the cheap
-            convolutions of ``engine.upsample_conv`` and ``engine.winograd``: equal but for float32 rounding. Off, the
-            stages are bit for bit those of the network's own forward. None folds on a CPU.
+        fold: run the rewrites of ``engine.rewrite.fold`` (batch norms folded and the like) and, on a CPU, the cheap
+            convolutions of ``engine.rewrite``: equal but for float32 rounding. Off, the stages are bit for bit those
+            of the network's own forward. None folds on a CPU.
 
     Attributes:
         model: the network that runs.
@@ -150,7 +150,7 @@ class TorchBackend(Backend):
 
     def _bev_head(self, key: torch.Tensor, history: Sequence[Any], grids: Float32 | None) -> HeadTensors:
         """The encoder and the heads on the key map and the past ones, warped."""
-        from flashocc_ros.engine.framewise import FramewiseBevResNet
+        from flashocc_ros.engine.rewrite.framewise import FramewiseBevResNet
         from flashocc_ros.model.outputs import HeadTensors
 
         model = self.model
@@ -175,7 +175,7 @@ def _rewritten(model: FlashOcc, device: torch.device) -> FlashOcc:
     """A copy that does the same with fewer operations, in the layout convolutions like best."""
     import torch
 
-    from flashocc_ros.engine.export_fold import folded
+    from flashocc_ros.engine.rewrite.fold import folded
 
     model = folded(model, static=False)
     for module in model.modules():
@@ -187,10 +187,10 @@ def _rewritten(model: FlashOcc, device: torch.device) -> FlashOcc:
 
 
 def _rewrite_for_cpu(model: FlashOcc) -> None:
-    from flashocc_ros.engine.export_fold import FactoredBevNeck
-    from flashocc_ros.engine.framewise import FramewiseBevResNet
-    from flashocc_ros.engine.upsample_conv import with_cheap_upsampling
-    from flashocc_ros.engine.winograd import use_winograd
+    from flashocc_ros.engine.rewrite.fold import FactoredBevNeck
+    from flashocc_ros.engine.rewrite.framewise import FramewiseBevResNet
+    from flashocc_ros.engine.rewrite.upsample_conv import with_cheap_upsampling
+    from flashocc_ros.engine.rewrite.winograd import use_winograd
     from flashocc_ros.model.bev_encoder import BevResNet
 
     variant, neck, encoder = model.variant, model.img_bev_encoder_neck, model.img_bev_encoder_backbone

@@ -110,7 +110,9 @@ class Stream:
     ) -> tuple[HeadOutput, PastFrame | None]:
         """The network: preprocess, encode, pool, head; the frame to remember, if it is worth it."""
         backend, variant = self.backend, self.variant
-        past = [None] * variant.num_history if without_past else self.memory.select(frame.stamp_ns)
+        past: list[PastFrame | None] = [None] * variant.num_history
+        if not without_past:
+            past = self.memory.select(frame.stamp_ns)
         with _timed(timings, "preprocess"):
             pixels = backend.preprocess(camera_set.images, frame.transforms)
         with _timed(timings, "encoder"):

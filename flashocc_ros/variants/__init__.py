@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from flashocc_ros.variants.table import VARIANTS, get_variant
-from flashocc_ros.variants.variant import DepthBins, Published, Variant
+from flashocc_ros.variants.variant import Backbone, DepthBins, Published, Variant
 
-__all__ = ["VARIANTS", "DepthBins", "Published", "Variant", "get_variant"]
+__all__ = ["VARIANTS", "Backbone", "DepthBins", "Published", "Variant", "get_variant"]

@@ -9,7 +9,7 @@ import torch
 
 from flashocc_ros import CameraRig, Predictor
 from flashocc_ros.cameras import jpeg
-from flashocc_ros.engine.device_preprocess import DevicePreprocessor
+from flashocc_ros.engine.tensorrt.device_preprocess import DevicePreprocessor
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.errors import ImageError
 from flashocc_ros.pipeline.preprocess import image_transform

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.calibration import nominal_rig as ring_rig
-from flashocc_ros.engine.calibration import standing_table as rig_table
+from flashocc_ros.data.frames import nominal_rig as ring_rig
+from flashocc_ros.engine.export.calibration import standing_table as rig_table
 from flashocc_ros.geometry.lift import LiftTable
 
 __all__ = ["random_features", "rig_table", "ring_rig"]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from flashocc_ros.data.folder import FolderSet
-from flashocc_ros.engine import calibration
-from flashocc_ros.engine.calibration import check_cameras, check_rig, first_frame, frame_table, standing_table
+from flashocc_ros.data.frames import check_cameras, check_rig, first_frame
+from flashocc_ros.engine.export import calibration
+from flashocc_ros.engine.export.calibration import frame_table, standing_table
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.variants import get_variant

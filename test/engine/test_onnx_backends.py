@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flashocc_ros.engine.cache import file_sha256
-from flashocc_ros.engine.calibration import nominal_rig, read_frames, standing_table
+from flashocc_ros import weights
+from flashocc_ros.data.frames import nominal_rig, read_frames
+from flashocc_ros.engine.export.calibration import standing_table
 from flashocc_ros.engine.openvino_backend import stream_count
 from flashocc_ros.engine.select import backend_class, open_backend
+from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, stereo_grid
 from flashocc_ros.pipeline.backend import Backend, HeadOutput
@@ -25,6 +27,7 @@ from flashocc_ros.variants import Variant, get_variant
 pytest.importorskip("torch")
 
 ENGINES = ["openvino", "onnxruntime"]
+SHIPPED = weights.export_dir("synthetic-tiny")
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +144,7 @@ def test_int8_that_was_never_built_names_the_command(cache: Path) -> None:
 def test_an_unknown_provider_is_refused(cache: Path) -> None:
     ort = pytest.importorskip("flashocc_ros.engine.onnxruntime_backend")
     with pytest.raises(EngineError, match="has no provider 'rocket'"):
-        ort.OnnxRuntimeBackend(get_variant("synthetic-tiny"), None, cache_dir=cache, provider="rocket")
+        ort.OnnxRuntimeBackend(get_variant("synthetic-tiny"), SHIPPED, cache_dir=cache, provider="rocket")
 
 
 START = """
@@ -205,7 +208,7 @@ def test_a_provider_that_does_not_start_is_never_claimed(
     present = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: present)
     provider = "cuda" if asked else None
-    backend = OnnxRuntimeBackend(get_variant("synthetic-tiny"), None, cache_dir=cache, provider=provider)
+    backend = OnnxRuntimeBackend(get_variant("synthetic-tiny"), SHIPPED, cache_dir=cache, provider=provider)
     if asked:
         with pytest.raises(EngineError, match="could not start its provider cuda"):
             backend.prepare(6)

@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 from small_stream import STEP_NS, drive, rig, small
 
 from flashocc_ros import Predictor
-from flashocc_ros.engine.export import export
+from flashocc_ros.engine.export.write import export
 from flashocc_ros.engine.select import backend_class
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.model import build_model

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from flashocc_ros.engine.rewrite.upsample_conv import with_cheap_upsampling
 from flashocc_ros.engine.torch_backend import TorchBackend
-from flashocc_ros.engine.upsample_conv import with_cheap_upsampling
 from flashocc_ros.errors import CheckpointError, EngineError
 from flashocc_ros.geometry import Geometry, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.model import build_model, get_variant

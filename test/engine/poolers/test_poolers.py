@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pytest
 from engine_helpers import random_features
 
-from flashocc_ros.engine.calibration import standing_table
+from flashocc_ros.engine.export.calibration import standing_table
+from flashocc_ros.engine.export.tree16 import TreeSizes, tree_table
 from flashocc_ros.engine.poolers import numba_pooler
-from flashocc_ros.engine.poolers.tree16 import TreeSizes, tree_table
 from flashocc_ros.errors import EngineError
 from flashocc_ros.geometry.lift import LiftTable
 from flashocc_ros.structures import CameraRig
@@ -36,7 +36,8 @@ def pool_with(name: str, depth: Float32, context: Float32, table: LiftTable, vol
     if name == "numba":
         return numba_pooler.pool(depth, context, table, volumetric=volumetric)
     torch = pytest.importorskip("torch")
-    from flashocc_ros.engine.poolers import torch_pooler, tree16
+    from flashocc_ros.engine.export import tree16
+    from flashocc_ros.engine.poolers import torch_pooler
 
     tensors = torch.from_numpy(depth), torch.from_numpy(context)
     if name == "tree16":

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from flashocc_ros.engine.winograd import MIN_CHANNELS, WinogradConv, transforms, use_winograd
+from flashocc_ros.engine.rewrite.winograd import MIN_CHANNELS, WinogradConv, transforms, use_winograd
 
 
 def test_the_transforms_give_a_correlation() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from flashocc_ros.engine.cache import file_sha256
-from flashocc_ros.engine.meta import ExportMeta, GraphMeta, TensorMeta, depth_meta, grid_meta, load_export
-from flashocc_ros.engine.signatures import signatures
+from flashocc_ros.engine.store.cache import file_sha256
+from flashocc_ros.engine.store.meta import ExportMeta, GraphMeta, TensorMeta, depth_meta, grid_meta, load_export
+from flashocc_ros.engine.store.signatures import signatures
 from flashocc_ros.errors import EngineError
 from flashocc_ros.variants import get_variant
 

@@ -11,8 +11,8 @@ import torch
 from tensorrt_stand_in import make_tensorrt
 from test_tensorrt_build import linear_graph
 
-from flashocc_ros.engine.tensorrt_build import build_engine
-from flashocc_ros.engine.tensorrt_runtime import TensorRtEngine
+from flashocc_ros.engine.tensorrt.build import build_engine
+from flashocc_ros.engine.tensorrt.runtime import TensorRtEngine
 from flashocc_ros.errors import EngineError
 
 CPU = torch.device("cpu")

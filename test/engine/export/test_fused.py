@@ -15,11 +15,12 @@ pytest.importorskip("torch")
 from small_stream import drive, rig, small
 
 from flashocc_ros.data.folder import FolderSet
+from flashocc_ros.data.frames import nominal_rig
 from flashocc_ros.engine import parity
-from flashocc_ros.engine.calibration import frame_table, nominal_rig, standing_table
-from flashocc_ros.engine.export import export
-from flashocc_ros.engine.fused import fused_tables
-from flashocc_ros.engine.meta import ExportMeta
+from flashocc_ros.engine.export.calibration import frame_table, standing_table
+from flashocc_ros.engine.export.fused import fused_tables
+from flashocc_ros.engine.export.write import export
+from flashocc_ros.engine.store.meta import ExportMeta
 from flashocc_ros.errors import EngineError
 from flashocc_ros.variants import Variant, get_variant
 
@@ -48,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             variant = replace(small(name), input_size=(64, 192))
             folder = tmp_path_factory.mktemp("fused")
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("flashocc_ros.engine.export.first_frame", lambda path: pictures())
+                patch.setattr("flashocc_ros.engine.export.write.first_frame", lambda path: pictures())
                 done[name] = variant, folder, export(variant, None, folder, fused=True, calibration=Path("drive"))
         return done[name]
 

@@ -13,13 +13,13 @@ import torch
 from engine_helpers import rig_table, ring_rig
 from tensorrt_stand_in import make_tensorrt
 
-from flashocc_ros.engine.cache import file_sha256
-from flashocc_ros.engine.export import export
+from flashocc_ros.engine.export.write import export
 from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
 from flashocc_ros.engine.poolers import numba_pooler
 from flashocc_ros.engine.select import open_backend
-from flashocc_ros.engine.signatures import encoder_signature
-from flashocc_ros.engine.tensorrt_backend import TensorRTBackend, gpu_problem
+from flashocc_ros.engine.store.cache import file_sha256
+from flashocc_ros.engine.store.signatures import encoder_signature
+from flashocc_ros.engine.tensorrt.backend import TensorRTBackend, gpu_problem
 from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry.ego_motion import bev_warp_grid
 from flashocc_ros.pipeline.backend import Encoded

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tensorrt_stand_in import make_tensorrt
 
-from flashocc_ros.engine.tensorrt_build import build_engine, import_tensorrt
+from flashocc_ros.engine.tensorrt.build import build_engine, import_tensorrt
 from flashocc_ros.errors import EngineError
 
 

@@ -1,28 +1,18 @@
-"""Real frames for exports: the rig a fused graph is sized for and the inputs int8 scales are measured on."""
+"""Frames of a recording or a folder of pictures, whichever a path holds, and a nominal rig where there is neither."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from flashocc_ros.bags.camera_sets import CameraSet, read_sets
 from flashocc_ros.data.folder import FolderSet, ImageFolder
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.geometry.lift import LiftTable, lift_table
-from flashocc_ros.pipeline.preprocess import image_transform
 from flashocc_ros.structures import CameraRig
-from flashocc_ros.variants import Variant
-
-if TYPE_CHECKING:
-    from flashocc_ros.engine.onnx_backend import OnnxBackend
 
 Frame = CameraSet | FolderSet
-Feeds = list[dict[str, npt.NDArray[Any]]]
 
 SOURCE_HW = (900, 1600)
 CALIBRATION_FILE = "calibration.yaml"
@@ -101,59 +91,3 @@ def nominal_rig(cameras: int) -> CameraRig:
         pose[:3, 3] = (1.0 + 0.5 * np.cos(yaw), 0.5 * np.sin(yaw), 1.5)
     intrinsic = np.array([[1260.0, 0, SOURCE_HW[1] / 2], [0, 1260, SOURCE_HW[0] / 2], [0, 0, 1]])
     return CameraRig([f"camera_{i}" for i in range(cameras)], np.tile(intrinsic, (cameras, 1, 1)), poses)
-
-
-def standing_table(variant: Variant, rig: CameraRig, source_hw: tuple[int, int] = SOURCE_HW) -> LiftTable:
-    """The lift table of a vehicle that does not move while its cameras, all of one picture size, fire."""
-    return _table(variant, rig, [source_hw] * rig.num_cameras)
-
-
-def frame_table(variant: Variant, frame: Frame) -> LiftTable:
-    """The same for the pictures of a frame, which may differ in size."""
-    return _table(variant, frame.rig, [image.shape[:2] for image in frame.images])
-
-
-def _table(variant: Variant, rig: CameraRig, sizes: Sequence[tuple[int, int]]) -> LiftTable:
-    transforms = [image_transform(size, variant) for size in sizes]
-    rotation, translation = np.stack([t.post_rot for t in transforms]), np.stack([t.post_tran for t in transforms])
-    return lift_table(variant, rig.base_from_camera, rig.intrinsics, rotation, translation, np.eye(3))
-
-
-def record_feeds(
-    backend: OnnxBackend, path: Path, max_frames: int = 32, *, cameras: int | None = None
-) -> dict[str, Feeds]:
-    """Run a float32 backend over frames and keep what each graph was fed with.
-
-    Args:
-        backend: opened on the float32 export; its ``observer`` is used.
-        path: see ``read_frames``.
-        max_frames: frames spread no further than the first of them.
-        cameras: how many the vehicle has; None takes any number.
-
-    Returns:
-        Inputs by graph name, one dict of arrays per run.
-
-    Raises:
-        ConfigError: there is no frame, or it is of another rig.
-    """
-    from flashocc_ros.predictor import Predictor
-
-    feeds: dict[str, Feeds] = {}
-    predictor = Predictor(backend.variant, backend=backend)
-
-    def keep(graph: str, inputs: dict[str, npt.NDArray[Any]]) -> None:
-        # Not copied: inputs are made anew for every frame or, as past maps, are copies already and shared by many.
-        feeds.setdefault(graph, []).append(dict(inputs))
-
-    backend.observer = keep
-    try:
-        for frame in islice(read_frames(path), max_frames):
-            check_rig(frame, path)
-            if cameras is not None:
-                check_cameras(frame, path, cameras)
-            predictor(frame.images, frame.rig, frame.odom_from_base, frame.stamp_ns)
-    finally:
-        backend.observer = None
-    if not feeds:
-        raise ConfigError(f"{path} holds no complete frame to calibrate on; record at least one")
-    return feeds

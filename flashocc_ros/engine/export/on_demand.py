@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import get_args
 
 from flashocc_ros import weights
-from flashocc_ros.engine.cache import CacheKey, cached, file_sha256, found
-from flashocc_ros.engine.meta import FORMAT_VERSION, ExportMeta, Precision, load_export
+from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
+from flashocc_ros.engine.store.meta import FORMAT_VERSION, ExportMeta, Precision, int8_needs_calibration, load_export
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
@@ -45,7 +45,7 @@ def cached_export(
             return shipped, load_export(shipped, variant, precision)
 
     def build(folder: Path) -> None:
-        from flashocc_ros.engine.export import export
+        from flashocc_ros.engine.export.write import export
 
         export(variant, checkpoint, folder, precision, calibration=calibration)  # type: ignore[arg-type]
 
@@ -66,11 +66,3 @@ def source_key(variant: Variant, checkpoint: Path | None) -> dict[str, str]:
         "variant_row": hashlib.sha256(repr(variant).encode()).hexdigest()[:16],
         "release": f"{__version__}, format {FORMAT_VERSION}",
     }
-
-
-def int8_needs_calibration(variant: Variant) -> str:
-    """One sentence for engines asked for int8 before it was built."""
-    return (
-        f"int8 of {variant.name} was never built for these weights: run `flashocc build {variant.name} "
-        "--precision int8 --calibration BAG` once with a recording of this vehicle"
-    )

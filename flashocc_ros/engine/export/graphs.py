@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.engine.poolers import tree16
-from flashocc_ros.engine.signatures import cached_shape, encoder_signature, head_signature
+from flashocc_ros.engine.export import tree16
+from flashocc_ros.engine.store.signatures import cached_shape, encoder_signature, head_signature
 from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.model.heads import NUM_HEIGHTS, CenterHead
 from flashocc_ros.model.network import FlashOcc

@@ -8,9 +8,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flashocc_ros.engine.cache import file_sha256
-from flashocc_ros.engine.calibration import first_frame, frame_table, nominal_rig, standing_table
-from flashocc_ros.engine.meta import (
+from flashocc_ros.data.frames import first_frame, nominal_rig
+from flashocc_ros.engine.export.calibration import frame_table, standing_table
+from flashocc_ros.engine.store.cache import file_sha256
+from flashocc_ros.engine.store.meta import (
     DYNAMIC_CAMERAS,
     LOGITS,
     ExportMeta,
@@ -22,7 +23,7 @@ from flashocc_ros.engine.meta import (
     depth_meta,
     grid_meta,
 )
-from flashocc_ros.engine.signatures import Signature, encoder_signature, head_signature, signatures
+from flashocc_ros.engine.store.signatures import Signature, encoder_signature, head_signature, signatures
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.variants import Variant, get_variant
 from flashocc_ros.version import __version__
@@ -30,7 +31,7 @@ from flashocc_ros.version import __version__
 if TYPE_CHECKING:
     import torch
 
-    from flashocc_ros.engine.calibration import Frame
+    from flashocc_ros.data.frames import Frame
     from flashocc_ros.geometry.lift import LiftTable
     from flashocc_ros.model.network import FlashOcc
     from flashocc_ros.structures import CameraRig
@@ -120,7 +121,7 @@ def _write(
     fused: tuple[LiftTable, float] | None,
     calibration: Path | None,
 ) -> ExportMeta:
-    from flashocc_ros.engine.export_fold import folded
+    from flashocc_ros.engine.rewrite.fold import folded
 
     files = write_two_graphs(folded(model), row, out_dir)
     tree = None
@@ -129,7 +130,7 @@ def _write(
         files["fused"] = out_dir / "fused.onnx"
     kept: tuple[LayerMeta, ...] = ()
     if precision != "fp32":
-        from flashocc_ros.engine.precision import convert
+        from flashocc_ros.engine.export.precision import convert
 
         kept = convert(files, row, precision, calibration)
     meta = ExportMeta(
@@ -153,7 +154,7 @@ def _write(
 
 def write_two_graphs(model: FlashOcc, variant: Variant, out_dir: Path) -> dict[str, Path]:
     """Write the fp32 graphs of a folded network; paths by graph name."""
-    from flashocc_ros.engine import export_graphs as graphs
+    from flashocc_ros.engine.export import graphs
 
     modules = {
         "image_encoder": graphs.ImageEncoderGraph,
@@ -180,7 +181,7 @@ def write_onnx(
     import onnx
     import torch
 
-    from flashocc_ros.engine.onnx_tools import drop_outputs, fold_identities
+    from flashocc_ros.engine.export.onnx_tools import drop_outputs, fold_identities
 
     example = tuple(
         torch.zeros(shape, dtype=(dtypes or {}).get(name, torch.float32)) for name, shape in signature.inputs.items()
@@ -227,8 +228,7 @@ def _fused_table(variant: Variant, rig: CameraRig | None, frame: Frame | None) -
 def _write_fused(model: FlashOcc, variant: Variant, out_dir: Path, table: LiftTable, margin: float) -> TreeMeta:
     import torch
 
-    from flashocc_ros.engine import export_graphs as graphs
-    from flashocc_ros.engine.poolers import tree16
+    from flashocc_ros.engine.export import graphs, tree16
 
     sizes = tree16.TreeSizes.fitting(table, margin)
     cameras = table.frustum_shape[0]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from flashocc_ros.engine.precision import kept_parts
+from flashocc_ros.engine.export.calibration import Feeds
+from flashocc_ros.engine.export.precision import kept_parts
+from flashocc_ros.engine.openvino_backend import INT8_FILE, OpenVinoBackend, core, int8_key, prepared
+from flashocc_ros.engine.store.cache import cached
 from flashocc_ros.errors import EngineError
-
-if TYPE_CHECKING:
-    from flashocc_ros.engine.calibration import Feeds
 
 FLOAT_TYPES = ["MatMul", "Multiply", "Subtract", "Divide", "Power", "Sqrt"]
 """Camera numbers reach 2000, sums of points hundreds, and upsampling weights are exact: eight bits are too few
@@ -47,3 +48,16 @@ def quantize(model: Any, feeds: Feeds) -> Any:
         fast_bias_correction=True,
         ignored_scope=nncf.IgnoredScope(types=FLOAT_TYPES, patterns=kept, validate=False),
     )
+
+
+def quantized_graph(backend: OpenVinoBackend, graph: str, feeds: Feeds) -> Path:
+    """Put the int8 form of a graph, made from ``feeds``, where an int8 backend looks for it; an older one goes."""
+    source = backend.meta.graphs[graph]
+
+    def build(folder: Path) -> None:
+        import openvino
+
+        model = prepared(core().read_model(backend.folder / source.file), graph)
+        openvino.save_model(quantize(model, feeds), folder / INT8_FILE, compress_to_fp16=False)
+
+    return cached(backend.cache_dir, int8_key(backend.variant, source, graph), build, replace=True) / INT8_FILE

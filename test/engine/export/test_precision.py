@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flashocc_ros.engine.precision import convert
+from flashocc_ros.engine.export.precision import convert
 from flashocc_ros.variants import get_variant
 
 onnx = pytest.importorskip("onnx")
@@ -64,7 +64,7 @@ def test_fp16_graph_runs_and_computes_the_same(mixed_graph: Path) -> None:
 
 def test_tensorrt_takes_the_fp16_graph(mixed_graph: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu12")
-    from flashocc_ros.engine.tensorrt_build import build_engine, import_tensorrt
+    from flashocc_ros.engine.tensorrt.build import build_engine, import_tensorrt
 
     convert({"image_encoder": mixed_graph}, get_variant("synthetic-tiny"), "fp16", None)
     assert build_engine(mixed_graph, import_tensorrt("tensorrt_rtx"))

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from flashocc_ros import weights
-from flashocc_ros.engine.cache import file_sha256
-from flashocc_ros.engine.export_cache import cached_export
-from flashocc_ros.engine.meta import load_export
+from flashocc_ros.engine.export.on_demand import cached_export
+from flashocc_ros.engine.store.cache import file_sha256
+from flashocc_ros.engine.store.meta import load_export
 from flashocc_ros.variants import get_variant
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from flashocc_ros.engine.export_fold import shifted_upsampling
+from flashocc_ros.engine.rewrite.fold import shifted_upsampling
 
 Float32 = npt.NDArray[np.float32]
 SOURCES = 6

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flashocc_ros.engine.cache import file_sha256
-from flashocc_ros.engine.signatures import signatures
+from flashocc_ros.engine.store.cache import file_sha256
+from flashocc_ros.engine.store.signatures import signatures
 from flashocc_ros.errors import EngineError
 from flashocc_ros.structures import OCC3D_GRID
 from flashocc_ros.variants import Variant
@@ -205,3 +205,11 @@ def _check_file(path: Path, sha256: str) -> None:
         raise EngineError(
             f"{path} is not the file {META_FILE} describes (its SHA-256 differs); copy it again or export again"
         )
+
+
+def int8_needs_calibration(variant: Variant) -> str:
+    """One sentence for engines asked for int8 before it was built."""
+    return (
+        f"int8 of {variant.name} was never built for these weights: run `flashocc build {variant.name} "
+        "--precision int8 --calibration BAG` once with a recording of this vehicle"
+    )

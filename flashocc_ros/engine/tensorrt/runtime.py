@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flashocc_ros.engine.tensorrt_build import created, make_logger
+from flashocc_ros.engine.tensorrt.build import created, make_logger
 from flashocc_ros.errors import EngineError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from flashocc_ros.engine.device_preprocess import DevicePreprocessor
+from flashocc_ros.engine.tensorrt.device_preprocess import DevicePreprocessor
 from flashocc_ros.pipeline.preprocess import STD, image_transform, network_input
 from flashocc_ros.variants import get_variant
 

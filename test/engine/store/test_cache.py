@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flashocc_ros.engine.cache import CacheKey, cached, default_root, found
+from flashocc_ros.engine.store.cache import CacheKey, cached, default_root, found
 from flashocc_ros.errors import EngineError
 
 KEY = CacheKey("openvino", "flashocc-r50-M0", {"onnx": "abc", "version": "2026.4", "device": "CPU"})
@@ -122,7 +122,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_cache import KEY
-from flashocc_ros.engine.cache import cached
+from flashocc_ros.engine.store.cache import cached
 
 def build(folder):
     (folder / "engine.bin").write_bytes(b"half")
@@ -153,7 +153,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_cache import KEY
-from flashocc_ros.engine.cache import cached
+from flashocc_ros.engine.store.cache import cached
 from flashocc_ros.errors import EngineError
 
 try:

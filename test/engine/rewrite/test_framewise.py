@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.engine.framewise import FramewiseBevResNet, warped
+from flashocc_ros.engine.rewrite.framewise import FramewiseBevResNet, warped
 from flashocc_ros.geometry import bev_warp_grid
 from flashocc_ros.model.bev_encoder import BevResNet
 

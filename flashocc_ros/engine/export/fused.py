@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.engine.meta import ExportMeta
-from flashocc_ros.engine.poolers.tree16 import TreeSizes, tree_table
+from flashocc_ros.engine.export.tree16 import TreeSizes, tree_table
+from flashocc_ros.engine.store.meta import ExportMeta
 from flashocc_ros.errors import EngineError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flashocc_ros.engine.meta import ExportMeta, load_export
+from flashocc_ros.engine.store.meta import ExportMeta, load_export
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.variants import VARIANTS, get_variant
 
@@ -16,8 +16,9 @@ pytest.importorskip("torch")
 
 from small_stream import small  # noqa: E402
 
-from flashocc_ros.engine.calibration import nominal_rig, standing_table  # noqa: E402
-from flashocc_ros.engine.export import export  # noqa: E402
+from flashocc_ros.data.frames import nominal_rig  # noqa: E402
+from flashocc_ros.engine.export.calibration import standing_table  # noqa: E402
+from flashocc_ros.engine.export.write import export  # noqa: E402
 from flashocc_ros.model import build_model  # noqa: E402
 
 FORBIDDEN_OPS = {"ScatterND", "ScatterElements", "BatchNormalization", "NonZero", "Identity"}
@@ -26,7 +27,7 @@ FORBIDDEN_OPS = {"ScatterND", "ScatterElements", "BatchNormalization", "NonZero"
 def build_all(folder: Path) -> dict[str, int]:
     """Bytes of the engines that TensorRT-RTX, which needs no GPU to build, makes of all graphs."""
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu12")
-    from flashocc_ros.engine.tensorrt_build import build_engine, import_tensorrt
+    from flashocc_ros.engine.tensorrt.build import build_engine, import_tensorrt
 
     trt = import_tensorrt("tensorrt_rtx")
     sizes = {}
@@ -105,8 +106,8 @@ def test_fused_graph_equals_the_two_graphs(tiny_4d: tuple[Path, ExportMeta]) -> 
     import numpy as np
     import onnxruntime
 
+    from flashocc_ros.engine.export.tree16 import TreeSizes, tree_table
     from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
-    from flashocc_ros.engine.poolers.tree16 import TreeSizes, tree_table
 
     folder, meta = tiny_4d
     variant = get_variant(meta.variant)

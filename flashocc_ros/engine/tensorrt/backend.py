@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import Picture
-from flashocc_ros.engine.cache import CacheKey, cached
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
+from flashocc_ros.engine.store.cache import CacheKey, cached
 from flashocc_ros.errors import InputError
 from flashocc_ros.pipeline.backend import Encoded, Float32
 from flashocc_ros.pipeline.preprocess import ImageTransform
@@ -27,7 +27,7 @@ from flashocc_ros.pipeline.preprocess import ImageTransform
 if TYPE_CHECKING:
     import torch
 
-    from flashocc_ros.engine.tensorrt_runtime import TensorRtEngine
+    from flashocc_ros.engine.tensorrt.runtime import TensorRtEngine
     from flashocc_ros.geometry.lift import LiftTable
     from flashocc_ros.variants import Variant
 
@@ -40,7 +40,7 @@ class TensorRTBackend(OnnxBackend):
     """See ``OnnxBackend``; arrays between the stages are torch tensors on ``device``.
 
     Args:
-        variant, checkpoint, options: as ``OnnxBackend``.
+        variant, export_dir, options: as ``OnnxBackend``.
         device: None is the current CUDA device.
         tensorrt: the module to use; None imports ``tensorrt``.
 
@@ -55,18 +55,18 @@ class TensorRTBackend(OnnxBackend):
     def __init__(
         self,
         variant: Variant,
-        checkpoint: Path | None = None,
+        export_dir: Path,
         *,
         device: str | None = None,
         tensorrt: ModuleType | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(variant, checkpoint, **options)
+        super().__init__(variant, export_dir, **options)
         import torch
 
-        from flashocc_ros.engine.device_preprocess import DevicePreprocessor
-        from flashocc_ros.engine.stream import DeviceStream
-        from flashocc_ros.engine.tensorrt_build import import_tensorrt
+        from flashocc_ros.engine.tensorrt.build import import_tensorrt
+        from flashocc_ros.engine.tensorrt.device_preprocess import DevicePreprocessor
+        from flashocc_ros.engine.tensorrt.stream import DeviceStream
 
         self._trt = tensorrt or import_tensorrt()
         self.device = torch.device(device or "cuda")
@@ -191,7 +191,7 @@ class TensorRTBackend(OnnxBackend):
     def _engine(self, graph: str, cameras: int) -> tuple[TensorRtEngine, Callable[[], None]]:
         key = (graph, cameras if graph in PER_CAMERA_GRAPHS else 0)
         if key not in self._engines:
-            from flashocc_ros.engine.tensorrt_runtime import ForeignEngineError, TensorRtEngine
+            from flashocc_ros.engine.tensorrt.runtime import ForeignEngineError, TensorRtEngine
 
             shapes = self._shapes(graph, key[1])
             try:
@@ -212,7 +212,7 @@ class TensorRTBackend(OnnxBackend):
 
     def _serialized(self, graph: str, shapes: dict[str, tuple[int, ...]], *, replace: bool = False) -> bytes:
         """The engine out of the cache; built and kept when it is not there for this GPU and TensorRT."""
-        from flashocc_ros.engine.tensorrt_build import build_engine
+        from flashocc_ros.engine.tensorrt.build import build_engine
 
         source = self.meta.graphs[graph]
         parts = {
@@ -256,7 +256,7 @@ def gpu_problem() -> str | None:
 def _pooler(device_type: str) -> ModuleType:
     """The Triton kernel on a GPU that has Triton, else torch's own operators."""
     if device_type == "cuda" and importlib.util.find_spec("triton") is not None:
-        from flashocc_ros.engine.poolers import triton_pooler
+        from flashocc_ros.engine.tensorrt import triton_pooler
 
         return triton_pooler
     from flashocc_ros.engine.poolers import torch_pooler

@@ -46,7 +46,7 @@ def test_sums_equal_index_add(slices: int) -> None:
 
 @pytest.mark.parametrize("capability", [80, 86, 87, 89, 90, 110, 120])
 def test_compiles_ahead_of_time(capability: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flashocc_ros.engine.poolers.triton_pooler import COMPUTE_CAPABILITIES, compile_ahead
+    from flashocc_ros.engine.tensorrt.triton_pooler import COMPUTE_CAPABILITIES, compile_ahead
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     assert capability in COMPUTE_CAPABILITIES

@@ -1,0 +1,77 @@
+"""Real frames for exports: the rig a fused graph is sized for and the inputs int8 scales are measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.data.frames import SOURCE_HW, Frame, check_cameras, check_rig, read_frames
+from flashocc_ros.engine.onnx_backend import OnnxBackend
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.geometry.lift import LiftTable, lift_table
+from flashocc_ros.pipeline.preprocess import image_transform
+from flashocc_ros.pipeline.stream import Stream
+from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import Variant
+
+Feeds = list[dict[str, npt.NDArray[Any]]]
+
+
+def standing_table(variant: Variant, rig: CameraRig, source_hw: tuple[int, int] = SOURCE_HW) -> LiftTable:
+    """The lift table of a vehicle that does not move while its cameras, all of one picture size, fire."""
+    return _table(variant, rig, [source_hw] * rig.num_cameras)
+
+
+def frame_table(variant: Variant, frame: Frame) -> LiftTable:
+    """The same for the pictures of a frame, which may differ in size."""
+    return _table(variant, frame.rig, [image.shape[:2] for image in frame.images])
+
+
+def _table(variant: Variant, rig: CameraRig, sizes: Sequence[tuple[int, int]]) -> LiftTable:
+    transforms = [image_transform(size, variant) for size in sizes]
+    rotation, translation = np.stack([t.post_rot for t in transforms]), np.stack([t.post_tran for t in transforms])
+    return lift_table(variant, rig.base_from_camera, rig.intrinsics, rotation, translation, np.eye(3))
+
+
+def record_feeds(
+    backend: OnnxBackend, path: Path, max_frames: int = 32, *, cameras: int | None = None
+) -> dict[str, Feeds]:
+    """Run a float32 backend over frames and keep what each graph was fed with.
+
+    Args:
+        backend: opened on the float32 export; its ``observer`` is used.
+        path: see ``read_frames``.
+        max_frames: frames spread no further than the first of them.
+        cameras: how many the vehicle has; None takes any number.
+
+    Returns:
+        Inputs by graph name, one dict of arrays per run.
+
+    Raises:
+        ConfigError: there is no frame, or it is of another rig.
+    """
+    feeds: dict[str, Feeds] = {}
+    stream = Stream(backend)
+
+    def keep(graph: str, inputs: dict[str, npt.NDArray[Any]]) -> None:
+        # Not copied: inputs are made anew for every frame or, as past maps, are copies already and shared by many.
+        feeds.setdefault(graph, []).append(dict(inputs))
+
+    backend.observer = keep
+    try:
+        for frame in islice(read_frames(path), max_frames):
+            check_rig(frame, path)
+            if cameras is not None:
+                check_cameras(frame, path, cameras)
+            stream(CameraSet(frame.images, frame.rig, frame.odom_from_base, frame.stamp_ns))
+    finally:
+        backend.observer = None
+    if not feeds:
+        raise ConfigError(f"{path} holds no complete frame to calibrate on; record at least one")
+    return feeds

@@ -1,0 +1,1 @@
+"""Forms of a network that compute the same with other operations."""

@@ -1,0 +1,1 @@
+"""What lies on disk: the cache, the meta data of exports, the tensors of graphs."""
