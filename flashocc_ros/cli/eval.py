@@ -48,7 +48,7 @@ def evaluate(
         raise ConfigError("choose one of --seeds, --bag and --nuscenes")
     data: EvalData
     if nuscenes is not None:
-        from flashocc_ros.data.nuscenes import NuScenesFrames
+        from flashocc_ros.evaluation.nuscenes_frames import NuScenesFrames
 
         data = NuScenesFrames(nuscenes, version, tuple(split.split(",")) if "," in split else split)
     elif bag:

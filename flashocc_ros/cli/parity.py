@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from flashocc_ros.model.parity import Parity
+    from flashocc_ros.checks.golden_parity import Parity
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -60,7 +60,7 @@ def _compare_export(folder: Path, variant: str | None, checkpoint: Path | None, 
         )
     from rich.console import Console
 
-    from flashocc_ros.engine.parity import compare_export
+    from flashocc_ros.checks.export_parity import compare_export
 
     with Console(stderr=True).status(f"comparing {folder} with the network"):
         result = compare_export(folder, variant, checkpoint, frames)
@@ -74,7 +74,7 @@ def _compare_goldens(row: Variant, files: list[Path], checkpoint: Path, images: 
 
     from flashocc_ros.model.build import build_model
     from flashocc_ros.model.checkpoint import load_checkpoint
-    from flashocc_ros.model.parity import compare_golden, read_golden
+    from flashocc_ros.checks.golden_parity import (compare_golden, read_golden)
 
     goldens = [read_golden(file, row) for file in files]
     pictures = _network_input(images, row)

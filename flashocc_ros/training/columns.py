@@ -8,7 +8,7 @@ are seen often.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +24,11 @@ from flashocc_ros.model.outputs import EncodedImages, StereoContext
 from flashocc_ros.training import losses
 from flashocc_ros.training.calibrate import class_offsets
 from flashocc_ros.training.config import ColumnLoss
-from flashocc_ros.training.objective import Objective, normalised
+from flashocc_ros.training.objective import Objective
+from flashocc_ros.training.batch import Prepared, normalised
 from flashocc_ros.training.pixel_targets import pixel_targets, soft_depth_loss
 from flashocc_ros.training.sample import Sample, SampleSource, sample_rng
 from flashocc_ros.variants import Variant
-
-if TYPE_CHECKING:
-    from flashocc_ros.training.loop import Prepared
 
 _FREQUENCY_SAMPLES = 64
 

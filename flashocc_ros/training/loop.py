@@ -25,10 +25,13 @@ from flashocc_ros.errors import TrainingError
 from flashocc_ros.geometry import LiftTable
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.checkpoint import load_checkpoint
+from flashocc_ros.model.network import FlashOcc
+from flashocc_ros.training.batch import Prepared
 from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state, widened
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.muon import build_optimizer
-from flashocc_ros.training.objective import build_objective
+from flashocc_ros.training.columns import ColumnObjective
+from flashocc_ros.training.objective import Objective, PublishedObjective
 from flashocc_ros.training.pictures import progress_picture
 from flashocc_ros.training.processes import Worker
 from flashocc_ros.training.reporting import Report
@@ -37,16 +40,6 @@ from flashocc_ros.training.schedule import WeightAverage, lr_factor
 from flashocc_ros.variants import Variant, get_variant
 
 _SEED_STRIDE = 1_000_003
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A sample with its lift tables (none where it is not lifted), and the step and slot it was drawn for."""
-
-    sample: Sample
-    tables: list[LiftTable]
-    step: int
-    slot: int
 
 
 class StepData(Dataset[Prepared]):
@@ -213,3 +206,10 @@ def _keep_batch(out: Path, iteration: int, rank: int, batch: list[Prepared], los
         f"loss {bad} is not finite at iteration {iteration} ({json.dumps(values)}); the batch is in {path}; "
         "lower optimizer.lr or check the data"
     )
+
+
+def build_objective(model: FlashOcc, variant: Variant, config: TrainConfig, source: SampleSource) -> Objective:
+    """The objective that ``config`` asks for."""
+    if config.loss is None:
+        return PublishedObjective(model, variant)
+    return ColumnObjective(model, variant, config.loss, source, config.seed)

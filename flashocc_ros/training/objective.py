@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.pipeline.preprocess import MEAN, STD
 from flashocc_ros.training import losses
-from flashocc_ros.training.config import TrainConfig
+from flashocc_ros.training.batch import Prepared, normalised
 from flashocc_ros.variants import Variant
-
-if TYPE_CHECKING:
-    from flashocc_ros.training.loop import Prepared
-    from flashocc_ros.training.sample import SampleSource
 
 
 class Objective(nn.Module):
@@ -32,13 +26,6 @@ class Objective(nn.Module):
     def finished(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Last touch on the averaged weights ``values`` of the network before they are exported."""
         return values
-
-
-def normalised(images: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 RGB (..., H, W, 3) to network input (..., 3, H, W) float32, blue first as the networks expect."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).flip(-1).float()
-    pixels = (pixels - torch.tensor(MEAN, device=device)) * (1.0 / torch.tensor(STD, device=device))
-    return pixels.movedim(-1, -3)
 
 
 class PublishedObjective(Objective):
@@ -81,12 +68,3 @@ class PublishedObjective(Objective):
             targets = [losses.center_targets(s.boxes, s.box_labels) for s in samples]
             result.update({f"center_{k}": v for k, v in losses.center_losses(maps, targets).items()})
         return result
-
-
-def build_objective(model: FlashOcc, variant: Variant, config: TrainConfig, source: SampleSource) -> Objective:
-    """The objective that ``config`` asks for."""
-    if config.loss is None:
-        return PublishedObjective(model, variant)
-    from flashocc_ros.training.columns import ColumnObjective
-
-    return ColumnObjective(model, variant, config.loss, source, config.seed)

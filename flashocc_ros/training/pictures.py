@@ -8,7 +8,7 @@ import torch
 
 from flashocc_ros.labels import COLORS_RGB, FREE
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.training.objective import normalised
+from flashocc_ros.training.batch import normalised
 from flashocc_ros.training.sample import Sample
 
 

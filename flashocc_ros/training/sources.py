@@ -19,6 +19,6 @@ def open_source(config: TrainConfig) -> SampleSource:
         from flashocc_ros.training.synthetic_source import SyntheticSource
 
         return SyntheticSource(data, variant)
-    from flashocc_ros.data.nuscenes import NuScenesSource
+    from flashocc_ros.training.nuscenes_source import NuScenesSource
 
     return NuScenesSource(data.root, data.version, data.split, variant, augment=data.augment)

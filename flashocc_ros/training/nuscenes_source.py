@@ -1,8 +1,7 @@
-"""nuScenes with Occ3D labels: training samples with the published augmentation, and frames for evaluation."""
+"""Training samples of nuScenes with Occ3D labels, with the published augmentation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from flashocc_ros.data.nuscenes_tables import CAMERAS, Info, Sensor, read_infos
-from flashocc_ros.errors import InputError
-from flashocc_ros.evaluation.frames import EvalFrame
+from flashocc_ros.data.nuscenes_tables import CAMERAS, Sensor, read_infos
+from flashocc_ros.data.occ3d import load_occupancy
 from flashocc_ros.geometry import Geometry
-from flashocc_ros.structures import CameraRig
 from flashocc_ros.training.sample import Sample, mirror_bev
 from flashocc_ros.variants import Variant
 
@@ -24,7 +21,6 @@ Float64 = npt.NDArray[np.float64]
 _RESIZE = (-0.06, 0.11)
 _ROTATE_DEG = (-5.4, 5.4)
 _DEPTH_RANGE_M = (1.0, 45.0)
-_SHAPE = (200, 200, 16)
 
 
 @dataclass(frozen=True)
@@ -176,64 +172,6 @@ class NuScenesSource:
                 ]
             )
         return Sample(images, geometry, semantics, mask, depth, None, boxes, key.box_labels)
-
-
-@dataclass(frozen=True)
-class NuScenesFrames:
-    """Frames for evaluation, scene by scene; instances from ``occ3d_panoptic/`` where it is there."""
-
-    root: Path
-    version: str = "v1.0-trainval"
-    split: str | tuple[str, ...] = "val"
-
-    def sequences(self) -> list[str]:
-        infos = read_infos(self.root, self.version, self.split)
-        return sorted({info.scene for info in infos})
-
-    def frames(self, sequence: str) -> Iterator[EvalFrame]:
-        infos = read_infos(self.root, self.version, (sequence,))
-        panoptic = Path(self.root) / "occ3d_panoptic"
-        labels = panoptic if panoptic.is_dir() else Path(self.root) / "gts"
-        lidars = np.stack([i.lidar.global_from_ego @ i.lidar.ego_from_sensor for i in infos])
-        for info in infos:
-            semantics, mask_camera, mask_lidar, instances = load_occupancy(labels, info)
-            origins = (np.linalg.inv(info.lidar.global_from_ego) @ lidars)[:, :3, 3]
-            yield EvalFrame(
-                [np.asarray(Image.open(camera.path).convert("RGB")) for camera in info.cameras],
-                CameraRig(
-                    CAMERAS,
-                    np.stack([camera.intrinsics for camera in info.cameras]),
-                    np.stack([camera.ego_from_sensor for camera in info.cameras]),
-                ),
-                np.stack([camera.global_from_ego for camera in info.cameras]),
-                info.cameras[0].timestamp_us * 1000,
-                semantics,
-                mask_camera,
-                mask_lidar,
-                instances,
-                origins,
-            )
-
-
-def load_occupancy(
-    folder: Path, info: Info
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.int32] | None]:
-    """Semantics, camera mask, lidar mask and instances (None without) of ``<folder>/<scene>/<token>/labels.npz``.
-
-    Raises:
-        InputError: the file is missing, damaged or of another shape.
-    """
-    path = Path(folder) / info.scene / info.token / "labels.npz"
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        semantics, camera, lidar = (arrays[name] for name in ("semantics", "mask_camera", "mask_lidar"))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot read Occ3D labels {path}: {error}; unpack Occ3D's gts/ beside samples/") from error
-    if semantics.shape != _SHAPE:
-        raise InputError(f"{path}: semantics have shape {semantics.shape}, needs {_SHAPE}")
-    instances = arrays["instances"].astype(np.int32) if "instances" in arrays else None
-    return semantics.astype(np.uint8), camera.astype(bool), lidar.astype(bool), instances
 
 
 def _picture(camera: Sensor, augmentation: ImageAugmentation) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flashocc_ros import Predictor
-from flashocc_ros.engine.bench import bench
+from flashocc_ros.checks.speed import bench
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.variants import get_variant

@@ -1,0 +1,1 @@
+"""Tools that measure from above: parity, speed, complexity."""

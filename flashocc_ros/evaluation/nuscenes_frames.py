@@ -1,0 +1,52 @@
+"""Frames of nuScenes with Occ3D labels for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from flashocc_ros.data.nuscenes_tables import CAMERAS, read_infos
+from flashocc_ros.data.occ3d import load_occupancy
+from flashocc_ros.evaluation.frames import EvalFrame
+from flashocc_ros.structures import CameraRig
+
+
+@dataclass(frozen=True)
+class NuScenesFrames:
+    """Frames for evaluation, scene by scene; instances from ``occ3d_panoptic/`` where it is there."""
+
+    root: Path
+    version: str = "v1.0-trainval"
+    split: str | tuple[str, ...] = "val"
+
+    def sequences(self) -> list[str]:
+        infos = read_infos(self.root, self.version, self.split)
+        return sorted({info.scene for info in infos})
+
+    def frames(self, sequence: str) -> Iterator[EvalFrame]:
+        infos = read_infos(self.root, self.version, (sequence,))
+        panoptic = Path(self.root) / "occ3d_panoptic"
+        labels = panoptic if panoptic.is_dir() else Path(self.root) / "gts"
+        lidars = np.stack([i.lidar.global_from_ego @ i.lidar.ego_from_sensor for i in infos])
+        for info in infos:
+            semantics, mask_camera, mask_lidar, instances = load_occupancy(labels, info)
+            origins = (np.linalg.inv(info.lidar.global_from_ego) @ lidars)[:, :3, 3]
+            yield EvalFrame(
+                [np.asarray(Image.open(camera.path).convert("RGB")) for camera in info.cameras],
+                CameraRig(
+                    CAMERAS,
+                    np.stack([camera.intrinsics for camera in info.cameras]),
+                    np.stack([camera.ego_from_sensor for camera in info.cameras]),
+                ),
+                np.stack([camera.global_from_ego for camera in info.cameras]),
+                info.cameras[0].timestamp_us * 1000,
+                semantics,
+                mask_camera,
+                mask_lidar,
+                instances,
+                origins,
+            )
