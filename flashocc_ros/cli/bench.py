@@ -34,9 +34,9 @@ def bench(
     from rich.console import Console
     from rich.progress import Progress
 
-    from flashocc_ros.data.frames import first_frame
     from flashocc_ros.checks.speed import ReferencePipeline
     from flashocc_ros.checks.speed import bench as measure
+    from flashocc_ros.data.frames import first_frame
     from flashocc_ros.engine.select import find_checkpoint
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.predictor import Predictor

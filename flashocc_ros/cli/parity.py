@@ -72,9 +72,9 @@ def _compare_export(folder: Path, variant: str | None, checkpoint: Path | None, 
 def _compare_goldens(row: Variant, files: list[Path], checkpoint: Path, images: Path, align: str) -> None:
     from rich.progress import track
 
+    from flashocc_ros.checks.golden_parity import compare_golden, read_golden
     from flashocc_ros.model.build import build_model
     from flashocc_ros.model.checkpoint import load_checkpoint
-    from flashocc_ros.checks.golden_parity import (compare_golden, read_golden)
 
     goldens = [read_golden(file, row) for file in files]
     pictures = _network_input(images, row)

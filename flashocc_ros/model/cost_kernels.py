@@ -9,8 +9,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from flashocc_ros.model.cost_volume import VALIDITY_CHANNEL
-
+VALIDITY_CHANNEL = -4
+"""The reference takes one channel, fourth from the end, as its test for "nothing there"."""
 _FAST = {"reassoc", "contract"}
 
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flashocc_ros.model.cost_kernels import VALIDITY_CHANNEL, add_gradient, fill_cost
+
 Float32 = npt.NDArray[np.float32]
 
 NO_MATCH_PENALTY = 5.0
-VALIDITY_CHANNEL = -4
-"""The reference takes one channel, fourth from the end, as its test for "nothing there"."""
 
 
 class CostVolume(nn.Module):
@@ -70,8 +70,6 @@ class _CostOnCpu(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, cost: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        from flashocc_ros.model.cost_kernels import add_gradient
-
         now, before, grid = ctx.saved_tensors
         now_out, before_out = torch.zeros_like(now), torch.zeros_like(before)
         add_gradient(
@@ -94,9 +92,6 @@ def matching_cost(
         current: (N, h, w, c) float32, channels last; previous: (N, H', W', c) of the previous frame.
         grid: (N, D, h, w, 2) float32.
     """
-    # Here, because graphs and GPUs never need the compiler.
-    from flashocc_ros.model.cost_kernels import fill_cost
-
     cost = np.empty(grid.shape[:4], np.float32)
     fill_cost(current, previous, grid, cost, np.float32(outside_penalty))
     return cost

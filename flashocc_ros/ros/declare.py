@@ -14,8 +14,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.ros.parameter_checks import Limits, check_value
-from flashocc_ros.ros.parameters import CAMERA_OVERRIDES, NodeParameters, build, walk
+from flashocc_ros.ros.parameter_checks import build, check_value
+from flashocc_ros.ros.parameters import CAMERA_OVERRIDES, Limits, NodeParameters, walk
 from flashocc_ros.ros.problems import one_line
 
 Rejected = dict[str, str]

@@ -24,7 +24,6 @@ from flashocc_ros.ros.diagnostics import Health, to_diagnostics
 from flashocc_ros.ros.inference import CameraSet, Inference, SetDropped
 from flashocc_ros.ros.inputs import CameraInputs, make_synchronizer
 from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger
-from flashocc_ros.ros.main import main
 from flashocc_ros.ros.parameters import DiagnosticsParameters, NodeParameters
 from flashocc_ros.ros.problems import Problems, guarded, nothing
 from flashocc_ros.ros.publishers import Publishers
@@ -281,7 +280,3 @@ class FlashOccNode(LifecycleNode):
         header = make_header("", self.get_clock().now().nanoseconds)
         name = self.get_fully_qualified_name().lstrip("/")
         self._diagnostics.publish(to_diagnostics(name, health, header, limits.warn_after_s, limits.error_after_s))
-
-
-if __name__ == "__main__":
-    main()

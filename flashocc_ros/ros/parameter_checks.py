@@ -6,28 +6,38 @@ import difflib
 import importlib.util
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flashocc_ros.engine.select import find_export
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.ros.parameters import MAX_CAMERAS, Limits, NodeParameters, default_of, walk
 from flashocc_ros.variants import VARIANTS
 
-if TYPE_CHECKING:
-    from flashocc_ros.ros.parameters import NodeParameters
 
-MAX_CAMERAS = 12
+def build(values: dict[str, Any], camera_overrides: dict[str, dict[str, str]]) -> NodeParameters:
+    """Parameters from dotted names; names left out keep their defaults.
+
+    Raises:
+        ConfigError: a value cannot be used; the message names the parameter, the value and the remedy.
+    """
+    parameters: NodeParameters = _build(NodeParameters, values, "", camera_overrides=camera_overrides)
+    check_all(parameters, walk(parameters))
+    return parameters
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a parameter is for and which values it takes."""
-
-    description: str
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    read_only: bool = False
+def _build(owner: type, values: dict[str, Any], prefix: str, **extra: Any) -> Any:
+    arguments: dict[str, Any] = dict(extra)
+    for item in fields(owner):
+        name = prefix + item.name
+        if "limits" in item.metadata:
+            if name in values:
+                value = values[name]
+                arguments[item.name] = tuple(value) if isinstance(value, list | tuple) else value
+        elif is_dataclass(default := default_of(item)):
+            arguments[item.name] = _build(type(default), values, f"{name}.")
+    return owner(**arguments)
 
 
 def check_value(name: str, value: Any, limits: Limits) -> None:
@@ -70,8 +80,6 @@ def _error(name: str, value: Any, rest: str) -> ConfigError:
 def _check_files(parameters: NodeParameters) -> None:
     path = parameters.checkpoint
     if path and not Path(path).expanduser().is_file():
-        from flashocc_ros.engine.select import find_export
-
         remedy = "give the path of a .pth or .safetensors file or the folder of an export, or leave it empty"
         if find_export(path) is None:
             raise _error("checkpoint", path, f"is no file; {remedy}")

@@ -11,8 +11,21 @@ from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from flashocc_ros.labels import CLASS_NAMES
-from flashocc_ros.ros.parameter_checks import MAX_CAMERAS, Limits, check_all
 from flashocc_ros.variants import VARIANTS
+
+MAX_CAMERAS = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a parameter is for and which values it takes."""
+
+    description: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    read_only: bool = False
+
 
 CAMERA_OVERRIDES = {
     "image_topic": "Image topic of this camera; empty: from `cameras.image_topic`.",
@@ -235,9 +248,6 @@ class NodeParameters:
     grid: GridParameters = field(default_factory=GridParameters)
     diagnostics: DiagnosticsParameters = field(default_factory=DiagnosticsParameters)
 
-    def __post_init__(self) -> None:
-        check_all(self, walk(self))
-
     @property
     def anchor(self) -> str:
         """Camera whose stamp is the key stamp of a set."""
@@ -264,35 +274,13 @@ def walk(owner: Any = NodeParameters, prefix: str = "") -> Iterator[tuple[str, A
     """Yield (dotted name, default or value, limits) of every parameter but the per-camera ones."""
     instance = None if isinstance(owner, type) else owner
     for item in fields(owner):
-        value = _default(item) if instance is None else getattr(instance, item.name)
+        value = default_of(item) if instance is None else getattr(instance, item.name)
         if "limits" in item.metadata:
             yield prefix + item.name, value, item.metadata["limits"]
         elif is_dataclass(value):
             yield from walk(type(value) if instance is None else value, f"{prefix}{item.name}.")
 
 
-def build(values: dict[str, Any], camera_overrides: dict[str, dict[str, str]]) -> NodeParameters:
-    """Parameters from dotted names; names left out keep their defaults.
-
-    Raises:
-        ConfigError: a value cannot be used; the message names the parameter, the value and the remedy.
-    """
-    parameters: NodeParameters = _build(NodeParameters, values, "", camera_overrides=camera_overrides)
-    return parameters
-
-
-def _build(owner: type, values: dict[str, Any], prefix: str, **extra: Any) -> Any:
-    arguments: dict[str, Any] = dict(extra)
-    for item in fields(owner):
-        name = prefix + item.name
-        if "limits" in item.metadata:
-            if name in values:
-                value = values[name]
-                arguments[item.name] = tuple(value) if isinstance(value, list | tuple) else value
-        elif is_dataclass(default := _default(item)):
-            arguments[item.name] = _build(type(default), values, f"{name}.")
-    return owner(**arguments)
-
-
-def _default(item: Field[Any]) -> Any:
+def default_of(item: Field[Any]) -> Any:
+    """The default of a field, made if it has to be."""
     return item.default_factory() if callable(item.default_factory) else item.default

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flashocc_ros.paths import share_directory
 from flashocc_ros.ros.diagnostics import COUNTERS, TIMES
-from flashocc_ros.ros.parameter_checks import Limits
-from flashocc_ros.ros.parameters import CAMERA_OVERRIDES, build, walk
+from flashocc_ros.ros.parameter_checks import build
+from flashocc_ros.ros.parameters import CAMERA_OVERRIDES, Limits, walk
 from flashocc_ros.ros.publishers import outputs
 
 TYPES = {bool: "bool", int: "integer", float: "double", str: "string", tuple: "array"}

@@ -22,10 +22,10 @@ from flashocc_ros.model.heads import NUM_HEIGHTS
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.outputs import EncodedImages, StereoContext
 from flashocc_ros.training import losses
+from flashocc_ros.training.batch import Prepared, normalised
 from flashocc_ros.training.calibrate import class_offsets
 from flashocc_ros.training.config import ColumnLoss
 from flashocc_ros.training.objective import Objective
-from flashocc_ros.training.batch import Prepared, normalised
 from flashocc_ros.training.pixel_targets import pixel_targets, soft_depth_loss
 from flashocc_ros.training.sample import Sample, SampleSource, sample_rng
 from flashocc_ros.variants import Variant

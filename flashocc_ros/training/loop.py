@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +21,19 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from flashocc_ros.errors import TrainingError
-from flashocc_ros.geometry import LiftTable
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.checkpoint import load_checkpoint
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import Prepared
 from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state, widened
+from flashocc_ros.training.columns import ColumnObjective
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.muon import build_optimizer
-from flashocc_ros.training.columns import ColumnObjective
 from flashocc_ros.training.objective import Objective, PublishedObjective
 from flashocc_ros.training.pictures import progress_picture
 from flashocc_ros.training.processes import Worker
 from flashocc_ros.training.reporting import Report
-from flashocc_ros.training.sample import Sample, SampleSource, draw_indices, sample_rng
+from flashocc_ros.training.sample import SampleSource, draw_indices, sample_rng
 from flashocc_ros.training.schedule import WeightAverage, lr_factor
 from flashocc_ros.variants import Variant, get_variant
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flashocc_ros.training.nuscenes_source import (ImageAugmentation, NuScenesSource, lidar_depth)
-from flashocc_ros.evaluation.nuscenes_frames import NuScenesFrames
 from flashocc_ros.data.nuscenes_tables import CAMERAS, LIDAR, read_infos, scenes_of_split
 from flashocc_ros.errors import InputError
+from flashocc_ros.evaluation.nuscenes_frames import NuScenesFrames
+from flashocc_ros.training.nuscenes_source import ImageAugmentation, NuScenesSource, lidar_depth
 from flashocc_ros.variants import get_variant
 
 VERSION = "v1.0-mini"

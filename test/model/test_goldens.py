@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from flashocc_ros.checks.golden_parity import compare_golden, read_golden
 from flashocc_ros.errors import InputError
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.checks.golden_parity import (compare_golden, read_golden)
 from flashocc_ros.variants import VARIANTS, Variant
 
 SWIN = "flashocc-stbase-4d-stereo-512x1408_4x4_2e-4"

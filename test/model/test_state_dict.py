@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from flashocc_ros.checks.complexity import count_gmacs, count_gmacs_per_frame, count_parameters_m
 from flashocc_ros.model import VARIANTS, build_model
-from flashocc_ros.checks.complexity import (count_gmacs, count_gmacs_per_frame, count_parameters_m)
 from flashocc_ros.model.network import FlashOcc
 
 OFFICIAL = [name for name in VARIANTS if not name.startswith("synthetic") and not name.endswith("-published")]

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from flashocc_ros.ros.parameters import build, walk
+from flashocc_ros.ros.parameter_checks import build
+from flashocc_ros.ros.parameters import walk
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"

@@ -17,7 +17,8 @@ from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.pipeline.panoptic import MAX_DISTANCE_M
 from flashocc_ros.ros.declare import declare, on_set, read
-from flashocc_ros.ros.parameters import CostParameters, DistanceParameters, build, walk
+from flashocc_ros.ros.parameter_checks import build
+from flashocc_ros.ros.parameters import CostParameters, DistanceParameters, walk
 from flashocc_ros.variants import VARIANTS
 
 TEMPORAL = next(v.name for v in VARIANTS.values() if v.num_frames > 1)

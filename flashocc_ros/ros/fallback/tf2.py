@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
 from rclpy.time import Time
 
-from flashocc_ros.ros.fallback.rigid import IDENTITY, Pose, compose, interpolate, inverse, normalized
+from flashocc_ros.geometry.rigid import IDENTITY, Pose, compose, interpolate, inverse, normalized
 
 logger = logging.getLogger(__name__)
 

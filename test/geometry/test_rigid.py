@@ -7,7 +7,7 @@ import pytest
 from geometry_msgs.msg import TransformStamped
 from scipy.spatial.transform import Rotation, Slerp
 
-from flashocc_ros.ros.fallback.rigid import IDENTITY, Pose, compose, interpolate, inverse
+from flashocc_ros.geometry.rigid import IDENTITY, Pose, compose, interpolate, inverse
 from flashocc_ros.ros.transforms import matrix_of
 
 pytestmark = pytest.mark.ros
