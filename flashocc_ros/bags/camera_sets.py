@@ -14,8 +14,8 @@ import numpy.typing as npt
 from flashocc_ros.bags.poses import PoseLog
 from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.bags.synchronise import synchronised, why_no_set
+from flashocc_ros.cameras.sync import AnchorSynchronizer, ImageSet
 from flashocc_ros.errors import BagError, InputError
-from flashocc_ros.ros.sync import AnchorSynchronizer, ImageSet
 from flashocc_ros.structures import CameraRig
 
 _LOG = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from flashocc_ros.ros.image_set import ImageSet, Item
-from flashocc_ros.ros.sync import AnchorSynchronizer
+from flashocc_ros.cameras.image_set import ImageSet, Item
+from flashocc_ros.cameras.sync import AnchorSynchronizer
 
 
 def synchronised(

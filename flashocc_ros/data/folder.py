@@ -34,8 +34,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.spatial.transform import Rotation, Slerp
 
 from flashocc_ros.bags.synchronise import synchronised, why_no_set
+from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.errors import ConfigError, InputError
-from flashocc_ros.ros.sync import AnchorSynchronizer
 from flashocc_ros.structures import CameraRig
 
 logger = logging.getLogger(__name__)

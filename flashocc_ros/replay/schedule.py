@@ -11,8 +11,8 @@ from typing import NamedTuple
 from flashocc_ros.bags import BagReader, camera_topics
 from flashocc_ros.bags.camera_sets import header_stamp_ns
 from flashocc_ros.bags.synchronise import synchronised, why_no_set
+from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.errors import BagError
-from flashocc_ros.ros.sync import AnchorSynchronizer
 
 LOOKAHEAD_NS = 300_000_000
 """In lockstep, everything but images runs this much ahead: a pose after the last image is needed to interpolate."""

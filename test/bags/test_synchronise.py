@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flashocc_ros.bags.synchronise import synchronised, why_no_set
-from flashocc_ros.ros.sync import AnchorSynchronizer, ImageSet
+from flashocc_ros.cameras.sync import AnchorSynchronizer, ImageSet
 
 MS = 1_000_000
 S = 1_000_000_000
