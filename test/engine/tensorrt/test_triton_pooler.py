@@ -13,7 +13,8 @@ pytest.importorskip("triton")
 
 INTERPRETED = """
 import numpy as np, torch
-from flashocc_ros.engine.poolers import torch_pooler, triton_pooler
+from flashocc_ros.engine.poolers import torch_pooler
+from flashocc_ros.engine.tensorrt import triton_pooler
 from flashocc_ros.geometry.lift import LiftTable
 
 rng = np.random.default_rng(0)
