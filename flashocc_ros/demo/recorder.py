@@ -25,7 +25,7 @@ class Recorder:
     Attributes:
         arrived_ns: wall clock (``time.time_ns``) at which the result of each key stamp came.
         status: key and value of the latest pipeline report.
-        problem: why the node cannot be configured, empty while it can.
+        problem: why the node cannot be configured or activated, empty while it can: "cannot be ...".
         reports: number of pipeline reports so far.
     """
 
@@ -101,7 +101,7 @@ class Recorder:
         for status in deserialize_message(cdr, DiagnosticArray).status:
             if status.name == self._node_name + PIPELINE:
                 self.status = {value.key: value.value for value in status.values}
-                failed = status.level == DiagnosticStatus.ERROR and self.status.get("state") == "unconfigured"
+                failed = status.level == DiagnosticStatus.ERROR and self.status.get("state") != "active"
                 self.problem = status.message if failed else ""
                 self._last_report = cdr
                 self.reports += 1

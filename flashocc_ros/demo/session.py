@@ -56,7 +56,7 @@ def run_session(bag: Path, out: Path, network: Network, rate: float, progress: P
 
     Raises:
         BagError: the recording cannot be used.
-        ConfigError: the node cannot be configured as wished, or rclpy is missing.
+        ConfigError: the node cannot be configured or activated as wished, or rclpy is missing.
         EngineError: the node or the replay ended before its time.
     """
     try:
@@ -116,7 +116,7 @@ def _until_ready(recorder: Any, node: Child, progress: Progress) -> None:
         progress("loading the network", 0)
         _check_alive(node)
         if recorder.problem:
-            raise ConfigError(f"the node cannot be configured: {recorder.problem}")
+            raise ConfigError(f"the node {recorder.problem}")
         if time.monotonic() > end:
             raise EngineError(f"the node was not ready after {READY_S:g} s: {node.last_words()} (see {node.log})")
 

@@ -67,7 +67,7 @@ class Health:
 
     Attributes:
         state: lifecycle state.
-        problem: why the last configuring failed, empty otherwise.
+        problem: what failed and has not succeeded since, empty for nothing.
         network: one line on variant, engine and weights.
         sync: one line on the synchroniser.
         idle_s: time since the last result, or since activation before the first.
