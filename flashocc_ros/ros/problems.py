@@ -8,6 +8,7 @@ the same callback succeeds.
 from __future__ import annotations
 
 import functools
+import os
 import traceback
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
@@ -16,6 +17,8 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from flashocc_ros.errors import FlashOccError
 from flashocc_ros.ros.logs import SeldomLogger
+
+STDERR = 2
 
 
 class Problems:
@@ -41,11 +44,15 @@ class Problems:
         if not self._is_running():
             return sentence
         self._sentences[what] = sentence
-        if often:
-            self._seldom.error(what, sentence)
-        else:
-            self._logger.error(sentence)
-        self._logger.debug("".join(traceback.format_exception(error)))
+        traceback.clear_frames(error.__traceback__)  # they hold what was half made
+        try:
+            if often:
+                self._seldom.error(what, sentence)
+            else:
+                self._logger.error(sentence)
+            self._logger.debug("".join(traceback.format_exception(error)))
+        except MemoryError:  # of which logging takes some, too
+            os.write(STDERR, f"{sentence}\n".encode())
         return sentence
 
     def over(self, what: str) -> None:

@@ -78,6 +78,16 @@ def test_what_runs_often_is_said_once_in_a_while():
     assert len(thing.lines.error_lines) == 1
 
 
+def test_a_sentence_that_cannot_be_logged_for_lack_of_memory_goes_to_stderr(capfd: pytest.CaptureFixture[str]):
+    def full(line: str) -> None:
+        raise MemoryError
+
+    thing = Thing()
+    thing.lines.error = full
+    sentence = thing.do(MemoryError())
+    assert capfd.readouterr().err == f"{sentence}\n"
+
+
 def test_a_process_that_stops_has_no_problems():
     thing = Thing(running=False)
     thing.do(RuntimeError("the publisher is gone"))
