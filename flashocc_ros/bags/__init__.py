@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flashocc_ros.bags.camera_sets import CameraSet, camera_topics, read_sets
+from flashocc_ros.bags.camera_sets import Frames, read_sets
+from flashocc_ros.bags.cameras import camera_topics
 from flashocc_ros.bags.reader import BagReader, Topic, read_messages
 from flashocc_ros.bags.types import LATCHED, RELIABLE, SENSOR_DATA, typestore
 from flashocc_ros.bags.writer import BagWriter
@@ -13,7 +14,7 @@ __all__ = [
     "SENSOR_DATA",
     "BagReader",
     "BagWriter",
-    "CameraSet",
+    "Frames",
     "Topic",
     "camera_topics",
     "read_messages",

@@ -10,8 +10,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.bags import BagReader, CameraSet, camera_topics, read_sets
-from flashocc_ros.bags.camera_sets import header_stamp_ns
+from flashocc_ros.bags.camera_sets import read_sets
+from flashocc_ros.bags.cameras import camera_topics
+from flashocc_ros.bags.reader import BagReader
+from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError
 from flashocc_ros.structures import CameraRig, VoxelGrid
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.cameras.jpeg import jpeg_size
+from flashocc_ros.cameras.jpeg import decode_jpeg, jpeg_size
 from flashocc_ros.errors import InputError
 from flashocc_ros.structures import CameraRig
 
@@ -32,6 +32,7 @@ class CameraSet:
         stamp_ns: key stamp, nanoseconds.
         stamps_ns: (N,) int64, stamp of each picture; None takes the key stamp for all.
         key_pose: (4, 4) float64, vehicle pose at the key stamp: the frame of the result. None takes camera 0's.
+        epoch: a set of another epoch than the one before does not belong to its drive: the past is forgotten.
         image_sizes: N (height, width).
 
     Raises:
@@ -44,6 +45,7 @@ class CameraSet:
     stamp_ns: int
     stamps_ns: Any = None
     key_pose: Any = None
+    epoch: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.rig, CameraRig):
@@ -86,6 +88,11 @@ class CameraSet:
     def names(self) -> tuple[str, ...]:
         """The N cameras."""
         return tuple(self.rig.names)
+
+    @property
+    def pictures(self) -> list[npt.NDArray[np.uint8]]:
+        """The images as arrays; JPEG files are decoded at each call."""
+        return [decode_jpeg(image) if isinstance(image, bytes) else image for image in self.images]
 
     @property
     def image_sizes(self) -> tuple[tuple[int, int], ...]:

@@ -32,6 +32,9 @@ GATE = 0.45  # of the period
 NS_PER_S = 1_000_000_000
 CLOSED_KEPT = 16  # key stamps of finished sets, to tell a late image from an early one
 STALLED_PERIODS = 5.0
+TIMEOUT_S = 0.25
+QUEUE_SIZE = 16
+MAX_BACKWARD_S = 1.0
 
 
 class AnchorSynchronizer(Generic[Item]):
@@ -56,11 +59,11 @@ class AnchorSynchronizer(Generic[Item]):
         cameras: Sequence[str],
         anchor: str | None = None,
         *,
-        timeout_s: float = 0.25,
+        timeout_s: float = TIMEOUT_S,
         missing: Literal["drop", "mask"] = "drop",
         offsets_s: Mapping[str, float] | None = None,
-        queue_size: int = 16,
-        max_backward_s: float = 0.5,
+        queue_size: int = QUEUE_SIZE,
+        max_backward_s: float = MAX_BACKWARD_S,
     ) -> None:
         self.cameras = tuple(cameras)
         if not self.cameras or len(set(self.cameras)) != len(self.cameras):

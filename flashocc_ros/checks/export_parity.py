@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.data.folder import FolderSet
-from flashocc_ros.data.frames import SOURCE_HW, Frame, check_rig, nominal_rig, read_frames
+from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.data.frames import SOURCE_HW, check_rig, nominal_rig, read_frames
 from flashocc_ros.engine.export.fused import fused_tables
 from flashocc_ros.engine.select import backend_class, find_checkpoint, open_backend
 from flashocc_ros.engine.store.meta import ExportMeta, load_export
@@ -141,7 +141,7 @@ def compare_export(
     classes = [cls for cls in map(backend_class, engines) if cls.unavailable() is None]
     if not classes:
         raise ConfigError(f"none of {', '.join(engines)} is installed here; pip install 'flashocc_ros[openvino]'")
-    sets: list[Frame] = [_noise()] if frames is None else _recorded(frames, max_frames)
+    sets: list[CameraSet] = [_noise()] if frames is None else _recorded(frames, max_frames)
     reference = TorchBackend(row, checkpoint, device="cpu", fold=False)
     results = []
     for cls in classes:
@@ -184,9 +184,9 @@ class _Comparison:
         inputs: what the network was fed with, by the names of the exported graphs.
     """
 
-    def __init__(self, variant: Variant, reference: Backend, backend: Backend, frame: Frame) -> None:
+    def __init__(self, variant: Variant, reference: Backend, backend: Backend, frame: CameraSet) -> None:
         self.variant, self.backend, self.stages = variant, backend, list[StageError]()
-        transforms = [image_transform(image.shape[:2], variant) for image in frame.images]
+        transforms = [image_transform(size, variant) for size in frame.image_sizes]
         rotation, translation = np.stack([t.post_rot for t in transforms]), np.stack([t.post_tran for t in transforms])
         geometry = (frame.rig.base_from_camera, frame.rig.intrinsics, rotation, translation, np.eye(3))
         table = lift_table(variant, *geometry)
@@ -294,7 +294,7 @@ def _forward(distance_m: float) -> npt.NDArray[np.float64]:
     return pose
 
 
-def _recorded(path: Path, count: int) -> list[Frame]:
+def _recorded(path: Path, count: int) -> list[CameraSet]:
     frames = list(islice(read_frames(path), count))
     if not frames:
         raise ConfigError(f"{path} holds no complete frame; record at least one picture of every camera")
@@ -303,11 +303,11 @@ def _recorded(path: Path, count: int) -> list[Frame]:
     return frames
 
 
-def _noise() -> FolderSet:
+def _noise() -> CameraSet:
     rig = nominal_rig(6)
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (*SOURCE_HW, 3), np.uint8) for _ in rig.names]
-    return FolderSet(images, rig, np.tile(np.eye(4), (6, 1, 1)), 1)
+    return CameraSet(images, rig, np.tile(np.eye(4), (6, 1, 1)), 1)
 
 
 def _weights(sha256: str | None) -> str:

@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.cameras.camera_set import Picture
+from flashocc_ros.cameras.camera_set import CameraSet, Picture
 from flashocc_ros.data.frames import SOURCE_HW, nominal_rig
 from flashocc_ros.engine.openvino_backend import cpu_name
 from flashocc_ros.errors import ConfigError
@@ -27,9 +27,6 @@ from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.predictor import Predictor
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.threads import worker_count
-
-if TYPE_CHECKING:
-    from flashocc_ros.data.frames import Frame
 
 STAGES = ("jpeg", "preprocess", "encoder", "pooling", "head", "rest")
 FRAME_NS = 500_000_000
@@ -87,7 +84,7 @@ class StageClock(Backend):
         return self.inner.describe()
 
 
-def camera_jpegs(frame: Frame | None, cameras: int = 6) -> tuple[list[bytes], CameraRig]:
+def camera_jpegs(frame: CameraSet | None, cameras: int = 6) -> tuple[list[bytes], CameraRig]:
     """The pictures of a frame as JPEG; without a frame, smooth noise from six cameras of 1600x900."""
     import simplejpeg
 
@@ -102,7 +99,7 @@ def camera_jpegs(frame: Frame | None, cameras: int = 6) -> tuple[list[bytes], Ca
 
 def bench(
     predictor: Predictor,
-    frame: Frame | None = None,
+    frame: CameraSet | None = None,
     runs: int = 10,
     baseline: Callable[[Sequence[bytes], CameraRig], npt.NDArray[np.uint8]] | None = None,
     progress: Callable[[int], None] = lambda done: None,

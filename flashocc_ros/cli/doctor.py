@@ -9,6 +9,7 @@ import typer
 
 from flashocc_ros.cli import doctor_environment, doctor_files
 from flashocc_ros.cli.doctor_findings import Finding
+from flashocc_ros.cli.options import BaseFrame, TfPrefix
 from flashocc_ros.errors import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -21,6 +22,8 @@ def doctor(
     target: Annotated[
         Path | None, typer.Argument(help="A checkpoint, a recording or an export; without it, this machine.")
     ] = None,
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
 ) -> None:
     """Check the installation, a checkpoint, a bag or an export."""
     if target is None:
@@ -28,7 +31,7 @@ def doctor(
     elif not target.exists():
         raise InputError(f"there is nothing at {target}; give a checkpoint, a recording or the folder of an export")
     else:
-        findings = doctor_files.check(target)
+        findings = doctor_files.check(target, base_frame, tf_prefix)
     _show(findings)
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)

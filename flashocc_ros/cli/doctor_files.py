@@ -11,10 +11,10 @@ _RECORDINGS = (".mcap", ".db3")
 _NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on")
 
 
-def check(path: Path) -> list[Finding]:
+def check(path: Path, base_frame: str = "base_link", tf_prefix: str = "") -> list[Finding]:
     """Findings about ``path``; a damaged file is an error of its kind (CheckpointError, BagError, EngineError)."""
     if path.suffix in _RECORDINGS or (path / "metadata.yaml").is_file():
-        return check_recording(path)
+        return check_recording(path, base_frame, tf_prefix)
     if path.is_dir():
         if (path / "meta.json").is_file():
             return check_export(path)
@@ -53,25 +53,27 @@ def check_checkpoint(path: Path) -> list[Finding]:
     return [*findings, Finding("error", "variant", f"fits none; nearest is {nearest}: {mismatches[nearest]}")]
 
 
-def check_recording(path: Path) -> list[Finding]:
+def check_recording(path: Path, base_frame: str = "base_link", tf_prefix: str = "") -> list[Finding]:
     """Duration, cameras, calibration, poses and the first complete camera set."""
-    from flashocc_ros.bags.camera_sets import camera_topics, read_sets
+    from flashocc_ros.bags.camera_sets import Frames, read_sets
+    from flashocc_ros.bags.cameras import camera_topics
     from flashocc_ros.bags.reader import BagReader
 
+    frames = Frames.of(base_frame, tf_prefix)
     with BagReader(path) as bag:
         seconds = (bag.end_ns - bag.start_ns) / 1e9
         findings = [Finding("ok", "recording", f"{bag.message_count} messages in {seconds:.1f} s")]
-        cameras = camera_topics(bag.topics)
+        cameras = camera_topics(bag.topics, tf_prefix)
         for name, topics in cameras.items():
             images = bag.topics[topics.image]
             findings.append(Finding("info", name, f"{images.count} x {images.type} on {topics.image}"))
         findings += [
             Finding("warn", topic, "not recorded; transforms are needed to place the cameras")
-            for topic in ("/tf", "/tf_static")
+            for topic in frames.topics
             if topic not in bag.topics
         ]
     try:
-        first = next(read_sets(path, decode=False))
+        first = next(read_sets(path, decode=False, frames=frames))
     except (BagError, InputError) as error:
         return [*findings, Finding("error", "camera sets", str(error))]
     spread = (first.stamps_ns.max() - first.stamps_ns.min()) / 1e6

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.options import BaseFrame, TfPrefix
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -26,6 +28,8 @@ def evaluate(
     seeds: Annotated[str | None, typer.Option(help="Synthetic drives FIRST:STOP; 1000 and up are held out.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Key frames per synthetic drive.")] = 8,
     bag: Annotated[list[Path] | None, typer.Option(help="Recording with ground truth; may be repeated.")] = None,
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
     nuscenes: Annotated[Path | None, typer.Option(help="nuScenes folder with gts/ of Occ3D beside samples/.")] = None,
     version: Annotated[str, typer.Option(help="nuScenes version.")] = "v1.0-trainval",
     split: Annotated[str, typer.Option(help="nuScenes split or comma-separated scene names.")] = "val",
@@ -52,7 +56,9 @@ def evaluate(
 
         data = NuScenesFrames(nuscenes, version, tuple(split.split(",")) if "," in split else split)
     elif bag:
-        data = BagFrames(tuple(bag))
+        from flashocc_ros.bags import Frames
+
+        data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix))
     else:
         data = SyntheticFrames(_seed_range(seeds or "1000:1005"), frames)
     settings = PredictorSettings(get_variant(variant).name, str(checkpoint) if checkpoint else None, engine, precision)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flashocc_ros.cli.options import BaseFrame, TfPrefix
+
 if TYPE_CHECKING:
+    from flashocc_ros.bags import Frames
     from flashocc_ros.structures import Occupancy
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -29,6 +32,8 @@ def predict(
     png: Annotated[bool, typer.Option("--png", help="Also draw each result.")] = False,
     calibration: Annotated[Path | None, typer.Option(help="Instead of calibration.yaml in the folder.")] = None,
     cameras: Annotated[str, typer.Option(help="Of a bag: these cameras in this order, separated by commas.")] = "",
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
     limit: Annotated[int, typer.Option(min=0, help="Stop after this many sets; 0 is all.")] = 0,
     cache_dir: Annotated[Path | None, typer.Option(help="Where built engines are kept.")] = None,
 ) -> None:
@@ -38,8 +43,11 @@ def predict(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from flashocc_ros import Predictor
+    from flashocc_ros.bags import Frames
+    from flashocc_ros.variants import get_variant
 
-    sets, count = _open(source, calibration, cameras)
+    frames = Frames.of(base_frame, tf_prefix)
+    sets, count = _open(source, calibration, cameras, frames, get_variant(variant).temporal)
     predictor = Predictor(variant, checkpoint, engine, precision, cache_dir=cache_dir)
     console = Console(stderr=True)
     console.print(predictor.description, highlight=False)
@@ -50,7 +58,7 @@ def predict(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=min(count, limit) if count and limit else (limit or count))
         for item in sets:
-            result = predictor(item.images, item.rig, item.odom_from_base, item.stamp_ns)
+            result = predictor.predict(item)
             save(out / f"{result.stamp_ns}.npz", result)
             if png:
                 _draw(out / f"{result.stamp_ns}.png", result, item, predictor)
@@ -93,7 +101,9 @@ def save(path: Path, result: Occupancy) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def _open(source: Path, calibration: Path | None, cameras: str) -> tuple[Iterable[Any], int | None]:
+def _open(
+    source: Path, calibration: Path | None, cameras: str, frames: Frames, needs_odometry: bool
+) -> tuple[Iterable[Any], int | None]:
     """Sets and their number, None when only reading tells."""
     from flashocc_ros.errors import BagError
 
@@ -107,7 +117,7 @@ def _open(source: Path, calibration: Path | None, cameras: str) -> tuple[Iterabl
     from flashocc_ros.bags import read_sets
 
     names = [name.strip() for name in cameras.split(",") if name.strip()]
-    return read_sets(source, names or None), None
+    return read_sets(source, names or None, frames=frames, needs_odometry=needs_odometry), None
 
 
 def _draw(path: Path, result: Occupancy, item: Any, predictor: Any) -> None:

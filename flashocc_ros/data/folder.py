@@ -22,8 +22,8 @@ which are interpolated at the pictures' stamps. Sets are formed as the node does
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -31,14 +31,20 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.spatial.transform import Rotation
 
-from flashocc_ros.bags.synchronise import synchronised, why_no_set
+from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.playback import synchronised, why_no_set
 from flashocc_ros.cameras.sync import AnchorSynchronizer
+from flashocc_ros.cameras.transforms import OutsideTime, StampedTransform, TransformTree
 from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.geometry.rigid import normalized
 from flashocc_ros.structures import CameraRig
 
 logger = logging.getLogger(__name__)
+
+FIXED, BASE = "map", "base"
+"""Frames of the vehicle's poses."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -72,23 +78,6 @@ class _Calibration(BaseModel):
     cameras: dict[str, _Camera] = Field(min_length=1)
 
 
-@dataclass(frozen=True)
-class FolderSet:
-    """One picture of every camera.
-
-    Attributes:
-        images: N uint8 (H, W, 3) RGB, free of lens distortion.
-        rig: their calibration.
-        odom_from_base: (N, 4, 4) float64, vehicle pose at each picture's stamp; identities where none is known.
-        stamp_ns: stamp of the first camera's picture.
-    """
-
-    images: list[npt.NDArray[np.uint8]]
-    rig: CameraRig
-    odom_from_base: npt.NDArray[np.float64]
-    stamp_ns: int
-
-
 class ImageFolder:
     """The camera sets of a folder, in time order.
 
@@ -118,10 +107,10 @@ class ImageFolder:
     def __len__(self) -> int:
         return len(self._sets)
 
-    def __iter__(self) -> Iterator[FolderSet]:
-        for paths, poses, stamp_ns in self._sets:
+    def __iter__(self) -> Iterator[CameraSet]:
+        for paths, poses, stamps_ns in self._sets:
             images = [self._read(path, camera) for path, camera in zip(paths, self._cameras.values(), strict=True)]
-            yield FolderSet(images, self.rig, poses, stamp_ns)
+            yield CameraSet(images, self.rig, poses, int(stamps_ns[0]), stamps_ns)
 
     @staticmethod
     def _read(path: Path, camera: _Camera) -> npt.NDArray[np.uint8]:
@@ -132,7 +121,7 @@ class ImageFolder:
             image = cv2.undistort(image, np.array(camera.K), np.array(camera.D))
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
-    def _one_set(self) -> list[tuple[list[Path], npt.NDArray[np.float64], int]]:
+    def _one_set(self) -> list[tuple[list[Path], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
         cameras = self._cameras.values()
         poses = [c.T_map_base_at_image for c in cameras]
         if all(pose is None for pose in poses):
@@ -141,11 +130,11 @@ class ImageFolder:
             raise ConfigError("calibration: some cameras have T_map_base_at_image, others do not; give all or none")
         else:
             matrices = np.stack([pose.matrix() for pose in poses if pose is not None])
-        first = next(iter(cameras))
         paths = [self.folder / str(c.image) for c in cameras]
-        return [(paths, matrices, 1000 * (first.timestamp_us or 0))]
+        stamps_ns = np.array([1000 * (c.timestamp_us or 0) for c in cameras], np.int64)
+        return [(paths, matrices, stamps_ns)]
 
-    def _sequence(self) -> list[tuple[list[Path], npt.NDArray[np.float64], int]]:
+    def _sequence(self) -> list[tuple[list[Path], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
         files = [(stamp_ns, name, p) for name in self._cameras for stamp_ns, p in _stamped(self.folder / name).items()]
         sync: AnchorSynchronizer[Path] = AnchorSynchronizer(tuple(self._cameras))
         track = _read_poses(self.folder / "poses.csv")
@@ -153,9 +142,13 @@ class ImageFolder:
         for images in synchronised(sync, ((name, stamp_ns, p, stamp_ns) for stamp_ns, name, p in sorted(files))):
             complete += 1
             count = len(images.items)
-            poses = np.tile(np.eye(4), (count, 1, 1)) if track is None else track.at(np.array(images.stamps_ns))
-            if poses is not None:
-                sets.append(([p for p in images.items if p is not None], poses, images.key_stamp_ns))
+            poses = np.tile(np.eye(4), (count, 1, 1))
+            if track is not None:
+                try:
+                    poses = np.stack([track.lookup(FIXED, BASE, stamp_ns) for stamp_ns in images.stamps_ns])
+                except OutsideTime:
+                    continue
+            sets.append(([p for p in images.items if p is not None], poses, np.array(images.stamps_ns, np.int64)))
         if not complete:
             raise InputError(
                 f"{self.folder} holds no complete set of its {len(self._cameras)} cameras: {why_no_set(sync)}"
@@ -196,37 +189,24 @@ def _stamped(folder: Path) -> dict[int, Path]:
     return {int(p.stem): p for p in files}
 
 
-@dataclass(frozen=True, eq=False)
-class _Track:
-    """Vehicle poses over time."""
-
-    stamps_ns: npt.NDArray[np.int64]
-    positions: npt.NDArray[np.float64]
-    rotations: Slerp
-
-    def at(self, stamps_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
-        """(N, 4, 4) at N stamps, None when one lies outside."""
-        if stamps_ns.min() < self.stamps_ns[0] or stamps_ns.max() > self.stamps_ns[-1]:
-            return None
-        seconds = (stamps_ns - self.stamps_ns[0]) / 1e9
-        known = (self.stamps_ns - self.stamps_ns[0]) / 1e9
-        poses = np.tile(np.eye(4), (len(stamps_ns), 1, 1))
-        poses[:, :3, :3] = self.rotations(seconds).as_matrix()
-        for axis in range(3):
-            poses[:, axis, 3] = np.interp(seconds, known, self.positions[:, axis])
-        return poses
-
-
-def _read_poses(path: Path) -> _Track | None:
+def _read_poses(path: Path) -> TransformTree | None:
+    """The vehicle's poses over time: ``FIXED`` from ``BASE``; None without the file."""
     if not path.is_file():
         logger.warning("%s does not exist: the vehicle is taken to stand still", path)
         return None
     try:
         stamps_ns = np.loadtxt(path, np.int64, delimiter=",", skiprows=1, usecols=0, ndmin=1)
         numbers = np.loadtxt(path, np.float64, delimiter=",", skiprows=1, usecols=range(1, 8), ndmin=2)
-        rotations = Rotation.from_quat(numbers[:, 3:])
     except ValueError as error:
         raise InputError(f"{path} needs rows stamp_ns,x,y,z,qx,qy,qz,qw below a header: {error}") from error
     if len(stamps_ns) < 2 or (np.diff(stamps_ns) <= 0).any():
         raise InputError(f"{path} needs at least two poses with rising stamps, has {len(stamps_ns)}")
-    return _Track(stamps_ns, numbers[:, :3], Slerp((stamps_ns - stamps_ns[0]) / 1e9, rotations))
+    norms = np.linalg.norm(numbers[:, 3:], axis=1)
+    wrong = ~np.isfinite(numbers).all(axis=1) | ~(np.abs(norms - 1) < 0.01)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(f"{path}: the pose at {stamps_ns[row]} ns is no position and unit quaternion; mend it")
+    track = TransformTree(cache_s=math.inf)
+    for stamp_ns, (x, y, z, *rotation) in zip(stamps_ns.tolist(), numbers.tolist(), strict=True):
+        track.insert(StampedTransform(FIXED, BASE, stamp_ns, ((x, y, z), normalized(rotation))), static=False)
+    return track

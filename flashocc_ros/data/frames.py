@@ -7,18 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from flashocc_ros.bags.camera_sets import CameraSet, read_sets
-from flashocc_ros.data.folder import FolderSet, ImageFolder
+from flashocc_ros.bags.camera_sets import Frames, read_sets
+from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.data.folder import ImageFolder
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.structures import CameraRig
-
-Frame = CameraSet | FolderSet
 
 SOURCE_HW = (900, 1600)
 CALIBRATION_FILE = "calibration.yaml"
 
 
-def read_frames(path: Path) -> Iterator[Frame]:
+def read_frames(path: Path, frames: Frames = Frames()) -> Iterator[CameraSet]:  # noqa: B008 - frozen
     """Camera sets of a rosbag2, of a folder as ``data.folder`` describes it, or of several such folders in one.
 
     Raises:
@@ -33,14 +32,14 @@ def read_frames(path: Path) -> Iterator[Frame]:
         for folder in folders:
             yield from ImageFolder(folder)
     elif path.is_file() or (path / "metadata.yaml").is_file():
-        yield from read_sets(path)
+        yield from read_sets(path, frames=frames)
     else:
         raise ConfigError(
             f"{path} is no rosbag2 (no metadata.yaml) and holds no {CALIBRATION_FILE}; pictures need their calibration"
         )
 
 
-def first_frame(path: Path) -> Frame:
+def first_frame(path: Path) -> CameraSet:
     """The first frame of ``read_frames``, its calibration checked against its pictures.
 
     Raises:
@@ -52,14 +51,13 @@ def first_frame(path: Path) -> Frame:
     raise ConfigError(f"{path} holds no complete frame; record at least one picture of every camera")
 
 
-def check_rig(frame: Frame, path: Path) -> None:
+def check_rig(frame: CameraSet, path: Path) -> None:
     """Refuse pictures that are not those of their calibration: scales measured on them would be of another rig.
 
     Raises:
         ConfigError: a principal point lies outside its picture.
     """
-    for name, image, matrix in zip(frame.rig.names, frame.images, frame.rig.intrinsics, strict=True):
-        height, width = image.shape[:2]
+    for name, (height, width), matrix in zip(frame.names, frame.image_sizes, frame.rig.intrinsics, strict=True):
         x, y = matrix[0, 2], matrix[1, 2]
         if not (0 < x < width and 0 < y < height):
             raise ConfigError(
@@ -68,7 +66,7 @@ def check_rig(frame: Frame, path: Path) -> None:
             )
 
 
-def check_cameras(frame: Frame, path: Path, cameras: int) -> None:
+def check_cameras(frame: CameraSet, path: Path, cameras: int) -> None:
     """Refuse frames of a vehicle with another number of cameras.
 
     Raises:

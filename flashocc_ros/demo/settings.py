@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 
 from flashocc_ros.bags import BagReader, camera_topics
-from flashocc_ros.bags.camera_sets import BASE_FRAME
-from flashocc_ros.bags.poses import PoseLog
+from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.errors import BagError
 
 REPORT_PERIOD_S = 0.25
@@ -58,20 +57,11 @@ def node_parameters(bag: BagReader, network: Network, lockstep: bool = False) ->
         "checkpoint": network.checkpoint and str(Path(network.checkpoint).resolve()),
         "engine": network.engine,
         "precision": network.precision,
-        "odom_frame": odometry_frame(bag),
+        "odom_frame": odom_frame(bag),
         "cameras": rig,
         "outputs": {"depth": 20},
         "diagnostics": {"period_s": REPORT_PERIOD_S},
     }
-
-
-def odometry_frame(bag: BagReader) -> str:
-    """Name of the frame the vehicle moves in, empty when the recording has none."""
-    poses = PoseLog()
-    topics = [t for t in ("/tf", "/tf_static") if t in bag.topics and bag.topics[t].count]
-    for topic, _, cdr in bag.messages(topics) if topics else ():
-        poses.add(bag.deserialize(cdr, topic.type), static=topic.name == "/tf_static")
-    return poses.moving_parent(BASE_FRAME) or ""
 
 
 def write_parameters(path: Path, parameters: dict[str, Any]) -> None:

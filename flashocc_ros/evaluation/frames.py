@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.bags.camera_sets import Frames, read_sets
 from flashocc_ros.errors import BagError
 from flashocc_ros.labels import FIRST_INSTANCE_ID
 from flashocc_ros.structures import CameraRig
@@ -97,25 +98,24 @@ class BagFrames:
     """Camera sets of recordings that carry ground truth at the key stamp; one recording is one sequence."""
 
     bags: tuple[Path, ...]
+    names: Frames = field(default_factory=Frames)
 
     def sequences(self) -> list[Path]:
         return list(self.bags)
 
     def frames(self, sequence: Path) -> Iterator[EvalFrame]:
-        from flashocc_ros.bags import read_sets
-
         truths = read_truth(sequence)
-        used = [s for s in read_sets(sequence, decode=False) if s.stamp_ns in truths]
+        used = [s for s in read_sets(sequence, decode=False, frames=self.names) if s.stamp_ns in truths]
         if not used:
             raise BagError(f"{sequence}: no camera set has ground truth at its key stamp; record both together")
-        poses = np.stack([s.odom_from_base[0] for s in used])
-        index = 0
-        for camera_set in read_sets(sequence):
+        poses = np.stack([s.poses.odom_from_base[0] for s in used])
+        place = {s.stamp_ns: index for index, s in enumerate(used)}
+        for camera_set in read_sets(sequence, frames=self.names):
             truth = truths.get(camera_set.stamp_ns)
             if truth is None:
                 continue
             yield EvalFrame(
-                list(camera_set.images),
+                camera_set.pictures,
                 camera_set.rig,
                 camera_set.odom_from_base,
                 camera_set.stamp_ns,
@@ -123,9 +123,8 @@ class BagFrames:
                 truth["mask_camera"],
                 truth["mask_lidar"],
                 truth["instances"],
-                lidar_origins(poses, index, truth["lidar_origin"]),
+                lidar_origins(poses, place[camera_set.stamp_ns], truth["lidar_origin"]),
             )
-            index += 1
 
 
 def read_truth(bag: Path) -> dict[int, dict[str, Any]]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
+
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 Pose = tuple[Vector, Quaternion]
@@ -66,3 +69,16 @@ def normalized(quaternion: Quaternion) -> Quaternion:
     x, y, z, w = quaternion
     scale = 1 / math.sqrt(x * x + y * y + z * z + w * w)
     return x * scale, y * scale, z * scale, w * scale
+
+
+def matrix(pose: Pose) -> npt.NDArray[np.float64]:
+    """(4, 4) float64 of a pose."""
+    (a, b, c), (x, y, z, w) = pose
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y), a],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x), b],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), c],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )

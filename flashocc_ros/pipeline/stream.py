@@ -22,7 +22,7 @@ from flashocc_ros.labels import OCC_FROM_DETECTION
 from flashocc_ros.pipeline import panoptic
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.pipeline.decode import decode_centers
-from flashocc_ros.pipeline.memory import PastFrame, TemporalMemory
+from flashocc_ros.pipeline.memory import PastFrame, TemporalMemory, Verdict
 from flashocc_ros.pipeline.preprocess import ImageTransform, image_transform
 from flashocc_ros.pipeline.tracking import Tracker
 from flashocc_ros.structures import Instance, Occupancy
@@ -73,6 +73,7 @@ class Stream:
         self._tracker = Tracker(track_max_age_s)
         self._reference_mode = panoptic_reference_mode
         self._limits_m = panoptic.max_distances(panoptic_max_distance_m)
+        self._epoch = 0
         self._table: tuple[tuple[npt.NDArray[Any], ...], LiftTable] | None = None
 
     def reset(self) -> None:
@@ -94,12 +95,15 @@ class Stream:
         timings: dict[str, float] = {}
         frame = _frame(camera_set, self.variant)
         verdict = self.memory.judge(frame.stamp_ns, camera_set.rig, frame.image_sizes, frame.key_pose)
+        if camera_set.epoch != self._epoch:
+            verdict = Verdict("reset", "the set is of another epoch")
         head, remembered = self._run(camera_set, frame, verdict is not None, timings)
         with _timed(timings, "decode"):
             if verdict is not None:
                 self._tracker.reset()
             instances, centers = self._instances(head, frame)
         self.memory.accept(frame.stamp_ns, camera_set.rig, frame.image_sizes, frame.key_pose, verdict)
+        self._epoch = camera_set.epoch
         if remembered is not None:
             self.memory.add(remembered)
         timings["total"] = (perf_counter() - begin) * 1e3

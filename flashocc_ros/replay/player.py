@@ -21,7 +21,7 @@ from rosbags.interfaces import Qos
 from rosgraph_msgs.msg import Clock
 
 from flashocc_ros.bags import Topic
-from flashocc_ros.bags.camera_sets import header_stamp_ns
+from flashocc_ros.bags.stamps import header_stamp_ns
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.replay.reports import NodeReports
 from flashocc_ros.replay.schedule import Outgoing

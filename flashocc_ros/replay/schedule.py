@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flashocc_ros.bags import BagReader, camera_topics
-from flashocc_ros.bags.camera_sets import header_stamp_ns
-from flashocc_ros.bags.synchronise import synchronised, why_no_set
+from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.cameras.playback import synchronised, why_no_set
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.errors import BagError
 

@@ -4,50 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-from sensor_msgs.msg import CameraInfo
-
-from flashocc_ros.cameras.camera_set import Picture
-from flashocc_ros.cameras.images import ImageDecoder, Rectifier, camera_matrix, compressed_data, is_jpeg
-from flashocc_ros.cameras.jpeg import jpeg_size
-from flashocc_ros.cameras.sync import ImageSet
-from flashocc_ros.errors import FlashOccError, ImageError, InputError
+from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
+from flashocc_ros.cameras.road import PosedSet
+from flashocc_ros.errors import ImageError, InputError
 from flashocc_ros.predictor import Predictor
 from flashocc_ros.ros.parameters import NodeParameters
-from flashocc_ros.ros.transforms import Poses
-from flashocc_ros.structures import CameraRig, Occupancy
-
-
-class SetDropped(FlashOccError):
-    """A set that cannot be used; ``reason`` names the counter ``sets_dropped_<reason>``."""
-
-    def __init__(self, reason: str, message: str, camera: str | None = None) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.camera = camera
-
-
-@dataclass(frozen=True)
-class CameraSet:
-    """A complete set with everything inference needs; N cameras in the order of ``cameras.names``.
-
-    Attributes:
-        images: the messages and their stamps.
-        infos: calibration of each camera.
-        poses: extrinsics and vehicle poses.
-        epoch: changes when the past no longer belongs to this set.
-        completed_s: ``time.perf_counter()`` when the last image came.
-    """
-
-    images: ImageSet[Any]
-    infos: tuple[CameraInfo, ...]
-    poses: Poses
-    epoch: int
-    completed_s: float
+from flashocc_ros.structures import Occupancy
 
 
 class Inference:
@@ -85,75 +49,23 @@ class Inference:
         except Exception:
             self.predictor.close()
             raise
-        self._decoders = [ImageDecoder(name) for name in self.names]
-        self._rectifiers = [Rectifier(name, parameters.cameras.rectified, say) for name in self.names]
-        self._epoch = 0
+        rectified = [parameters.cameras.rectified or is_rectified_topic(parameters.image_topic(n)) for n in self.names]
+        self._decode = SetDecoder(self.names, rectified, keep_jpeg=self.predictor.backend.decodes_jpeg, say=say)
 
-    def run(self, camera_set: CameraSet) -> Occupancy:
+    def run(self, posed: PosedSet) -> Occupancy:
         """Result of one set; ``timings`` gains ``images``.
 
         Raises:
             SetDropped: an image or a calibration cannot be used; nothing is remembered of the set.
             Exception: whatever an engine raises.
         """
-        if camera_set.epoch != self._epoch:
-            self._epoch = camera_set.epoch
-            self.predictor.reset()
         started = time.perf_counter()
-        images, intrinsics = self._images(camera_set)
+        camera_set = self._decode(posed)
         images_ms = (time.perf_counter() - started) * 1e3
         try:
-            rig = CameraRig(self.names, intrinsics, camera_set.poses.base_from_camera)
-        except InputError as error:
-            raise SetDropped("calibration", str(error)) from error
-        try:
-            occupancy = self.predictor(
-                images,
-                rig,
-                camera_set.poses.odom_from_base,
-                camera_set.images.key_stamp_ns,
-                key_pose=camera_set.poses.key_pose,
-            )
+            occupancy = self.predictor.predict(camera_set)
         except ImageError as error:
             raise SetDropped("image", str(error)) from error
         except InputError as error:
             raise SetDropped("calibration", str(error)) from error
         return replace(occupancy, timings=occupancy.timings | {"images": images_ms})
-
-    def _images(self, camera_set: CameraSet) -> tuple[list[Picture], npt.NDArray[np.float64]]:
-        """N rectified images and (N, 3, 3) intrinsics; a masked camera becomes black pixels.
-
-        JPEG files stay as they are where the engine decodes them and there is nothing to rectify.
-        """
-        images: list[Picture] = []
-        intrinsics = np.empty((len(self.names), 3, 3))
-        for index, message in enumerate(camera_set.images.items):
-            rectifier, name = self._rectifiers[index], self.names[index]
-            try:
-                rectifier.update(camera_set.infos[index])
-            except InputError as error:
-                raise SetDropped("calibration", str(error), name) from error
-            if message is None:
-                info = camera_set.infos[index]
-                images.append(np.zeros((info.height, info.width, 3), np.uint8))
-                intrinsics[index] = camera_matrix(info, (info.height, info.width), name)
-                continue
-            if self.predictor.backend.decodes_jpeg and is_jpeg(message):
-                file = bytes(compressed_data(message))
-                try:
-                    intrinsics[index], maps = rectifier.prepare(jpeg_size(file))
-                except InputError as error:
-                    raise SetDropped("calibration", str(error), name) from error
-                if maps is None:
-                    images.append(file)
-                    continue
-            try:
-                image = self._decoders[index].decode(message)
-            except InputError as error:
-                raise SetDropped("image", str(error), name) from error
-            try:
-                image, intrinsics[index] = rectifier(image)
-            except InputError as error:
-                raise SetDropped("calibration", str(error), name) from error
-            images.append(image)
-        return images, intrinsics

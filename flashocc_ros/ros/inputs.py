@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,17 +18,17 @@ try:
 except ImportError:  # its name until ROS 2 Iron
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-from flashocc_ros.cameras.sync import AnchorSynchronizer, ImageSet
+from flashocc_ros.cameras.road import CameraRoad, PosedSet, Refusal
+from flashocc_ros.cameras.sync import AnchorSynchronizer
+from flashocc_ros.cameras.transforms import TransformIntake
 from flashocc_ros.ros.approximate import ApproximateSynchronizer
 from flashocc_ros.ros.diagnostics import CameraHealth
-from flashocc_ros.ros.fallback import Buffer
-from flashocc_ros.ros.inference import CameraSet
 from flashocc_ros.ros.logs import SeldomLogger
 from flashocc_ros.ros.parameters import NodeParameters
 from flashocc_ros.ros.problems import Problems, guarded, nothing
 from flashocc_ros.ros.stamps import ns_from_stamp
 from flashocc_ros.ros.statistics import Statistics
-from flashocc_ros.ros.transforms import PoseSource, TfListener, Unavailable
+from flashocc_ros.ros.transforms import TfListener, make_buffer
 from flashocc_ros.ros.worker import NewestWorker
 from flashocc_ros.variants import VARIANTS
 
@@ -39,15 +37,6 @@ LEAST_POLLS = 5
 """Before its time is up a set is looked at so often: on a starved machine transforms may lie unread in the queue."""
 CLOCK_AFTER_STAMPS_S = 1.0
 """A clock that jumps back so soon after the stamps did belongs to the same restart."""
-
-
-@dataclass
-class _Waiting:
-    """A complete set that waits for its calibration and transforms; ``polls`` counts how often it was looked at."""
-
-    images: ImageSet[Any]
-    completed_s: float
-    polls: int = 0
 
 
 class CameraInputs:
@@ -60,8 +49,9 @@ class CameraInputs:
         statistics: Statistics,
         seldom: SeldomLogger,
         problems: Problems,
-        worker: NewestWorker[CameraSet],
+        worker: NewestWorker[PosedSet],
         steady: Clock,
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._node = node
         self._parameters = parameters
@@ -69,18 +59,25 @@ class CameraInputs:
         self._seldom = seldom
         self.problems = problems
         self._worker = worker
+        self._now_ns = now_ns
         self._names = parameters.cameras.names
-        self._sync = make_synchronizer(parameters)
-        self._infos: dict[str, CameraInfo] = {}
+        say = node.get_logger().warning
         self._arrived_s: dict[str, float] = {}
-        self._waiting: deque[_Waiting] = deque()
         self._reset_s = float("-inf")
-        # Not of the node: tf2_ros would register a service and a jump callback on it that nothing takes back, and the
-        # clock would call into a buffer that is gone. `reset` clears it instead.
-        self._buffer = Buffer()
-        self._poses: PoseSource | None = None
+        self._intake = TransformIntake(make_buffer(), say)
+        self._road = CameraRoad(
+            make_synchronizer(parameters),
+            self._intake,
+            base_frame=parameters.base_frame,
+            fixed_frame=parameters.odom_frame,
+            frames={name: parameters.frame(name) for name in self._names},
+            max_wait_s=parameters.tf.max_wait_s,
+            allow_static=not VARIANTS[parameters.variant].temporal,
+            least_polls=LEAST_POLLS,
+            say=say,
+        )
         with ExitStack() as undo:
-            self._listener = TfListener(self._buffer, node, problems, on_data=self._on_transform)
+            self._listener = TfListener(self._intake, node, problems, self._on_transform)
             undo.callback(self._listener.unregister)
             self._timer = node.create_timer(POLL_S, self._poll, clock=steady)
             self._timer.cancel()
@@ -122,7 +119,7 @@ class CameraInputs:
     # ---------------------------------------------------------------- images
     @guarded("a CameraInfo could not be taken", nothing, often=True)
     def _on_info(self, camera: str, message: CameraInfo) -> None:
-        self._infos[camera] = message
+        self._road.add_info(camera, message)
 
     @guarded("an image could not be taken", nothing, often=True)
     def _on_image(self, camera: str, message: CompressedImage | Image) -> None:
@@ -132,74 +129,33 @@ class CameraInputs:
             self._seldom.warning(
                 f"stamp {camera}", f"camera {camera}: an image has the stamp zero and is not used; fix its driver"
             )
-        epoch = self._sync.epoch
-        finished = self._sync.add(camera, stamp_ns, message, time.monotonic_ns())
-        if self._sync.epoch != epoch:
-            self._forget("stamps")
-        self._take(finished)
+        epoch = self._road.sync.epoch
+        outcomes = self._road.add_image(camera, stamp_ns, message, self._now_ns())
+        if self._road.sync.epoch != epoch:
+            self._forgotten("stamps")
+        self._take(outcomes)
 
     @guarded("waiting sets could not be looked at", nothing, often=True)
     def _on_transform(self) -> None:
-        if self._waiting:
-            self._take([])
+        self._take(self._road.transforms_changed(self._now_ns()))
 
     @guarded("waiting sets could not be looked at", nothing, often=True)
     def _poll(self) -> None:
-        for waiting in self._waiting:
-            waiting.polls += 1
-        self._take(self._sync.poll(time.monotonic_ns()))
+        self._take(self._road.poll(self._now_ns()))
 
-    def _take(self, finished: list[ImageSet[Any]]) -> None:
-        for images in finished:
+    def _take(self, outcomes: list[PosedSet | Refusal]) -> None:
+        for outcome in outcomes:
             self._statistics.count("sets_received")
-            self._waiting.append(_Waiting(images, time.perf_counter()))
-        while self._waiting and self._settle(self._waiting[0]):
-            self._waiting.popleft()
-        if self._waiting or self._sync.next_deadline_ns() is not None:
-            if self._timer.is_canceled():
-                self._timer.reset()
-        else:
+            if isinstance(outcome, PosedSet):
+                self._worker.submit(outcome)
+            else:
+                self._statistics.drop(outcome.reason)
+                if outcome.reason != "reset":
+                    self._seldom.warning(f"drop {outcome.reason}", f"set dropped: {outcome.sentence}")
+        if not self._road.busy:
             self._timer.cancel()
-
-    def _settle(self, waiting: _Waiting) -> bool:
-        """Hand the set on or drop it; False while it has to wait."""
-        images = waiting.images
-        waited_s = time.perf_counter() - waiting.completed_s if waiting.polls >= LEAST_POLLS else 0.0
-        unknown = [name for name in self._names if name not in self._infos]
-        if unknown:
-            if waited_s < self._parameters.tf.max_wait_s:
-                return False
-            topics = ", ".join(self._parameters.info_topic(name) for name in unknown)
-            return self._drop("camera_info", f"no CameraInfo on {topics}")
-        answer = self._pose_source().lookup(images.stamps_ns, images.key_stamp_ns, waited_s)
-        if isinstance(answer, Unavailable):
-            return answer.final and self._drop("transform", answer.reason)
-        infos = tuple(self._infos[name] for name in self._names)
-        self._worker.submit(CameraSet(images, infos, answer, self._sync.epoch, waiting.completed_s))
-        return True
-
-    def _drop(self, reason: str, sentence: str) -> bool:
-        self._statistics.drop(reason)
-        self._seldom.warning(f"drop {reason}", f"set dropped: {sentence}")
-        return True
-
-    def _pose_source(self) -> PoseSource:
-        """Looks up the frames that the latest CameraInfos name."""
-        frames = tuple(
-            self._parameters.frame(name) or self._infos[name].header.frame_id or name for name in self._names
-        )
-        if self._poses is None or self._poses.camera_frames != frames:
-            variant = VARIANTS[self._parameters.variant]
-            self._poses = PoseSource(
-                self._buffer,
-                frames,
-                self._parameters.base_frame,
-                self._parameters.odom_frame,
-                wait_s=self._parameters.tf.max_wait_s,
-                allow_static=variant.num_frames == 1 and not variant.stereo,
-                say=self._node.get_logger().warning,
-            )
-        return self._poses
+        elif self._timer.is_canceled():
+            self._timer.reset()
 
     # ---------------------------------------------------------------- reset
     def reset(self, cause: str) -> None:
@@ -208,18 +164,16 @@ class CameraInputs:
         A clock that went back takes the transforms with it: they belong to a time that is yet to come.
         """
         if cause == "clock":
-            self._listener.clear()
+            self._intake.clear()
         if cause == "clock" and time.monotonic() - self._reset_s < CLOCK_AFTER_STAMPS_S:
             return
-        self._sync.reset()
-        self._forget(cause)
+        outcomes: list[PosedSet | Refusal] = [*self._road.reset()]
+        self._forgotten(cause)
+        self._take(outcomes)
 
-    def _forget(self, cause: str) -> None:
+    def _forgotten(self, cause: str) -> None:
         self._reset_s = time.monotonic()
         self._statistics.count(f"resets_{cause}")
-        for _ in self._waiting:
-            self._statistics.drop("reset")
-        self._waiting.clear()
         if self._worker.discard() is not None:
             self._statistics.drop("reset")
         why = {
@@ -236,17 +190,17 @@ class CameraInputs:
     # ---------------------------------------------------------------- health
     def describe(self) -> str:
         """One line on the synchroniser."""
-        return self._sync.describe()
+        return self._road.sync.describe()
 
     def counters(self, counters: Mapping[str, int]) -> dict[str, int]:
         """Counters with what the synchroniser knows added."""
-        sets = self._sync.sets
+        sets = self._road.sync.sets
         incomplete = sets.incomplete + sets.skipped
         return dict(counters) | {
             "sets_dropped_incomplete": incomplete,
             "sets_dropped": counters.get("sets_dropped", 0) + incomplete,
             "sets_masked": sets.masked,
-            "images_rejected": sum(camera.rejected for camera in self._sync.counters.values()),
+            "images_rejected": sum(camera.rejected for camera in self._road.sync.counters.values()),
         }
 
     def health(self, counters: Mapping[str, int]) -> list[CameraHealth]:
@@ -262,9 +216,9 @@ class CameraInputs:
                 dropped=camera.dropped,
                 rejected=camera.rejected,
                 corrupt=counters.get(f"corrupt_{name}", 0),
-                has_info=name in self._infos,
+                has_info=name in self._road.infos,
             )
-            for name, camera in self._sync.counters.items()
+            for name, camera in self._road.sync.counters.items()
         ]
 
 

@@ -19,9 +19,11 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
+from flashocc_ros.cameras.decode import SetDropped
+from flashocc_ros.cameras.road import PosedSet
 from flashocc_ros.ros.declare import Rejected, declare, on_set, read
 from flashocc_ros.ros.diagnostics import Health, to_diagnostics
-from flashocc_ros.ros.inference import CameraSet, Inference, SetDropped
+from flashocc_ros.ros.inference import Inference
 from flashocc_ros.ros.inputs import CameraInputs, make_synchronizer
 from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger
 from flashocc_ros.ros.parameters import DiagnosticsParameters, NodeParameters
@@ -59,7 +61,7 @@ class FlashOccNode(LifecycleNode):
         self._inference: Inference | None = None
         self._results: Publishers | None = None
         self._inputs: CameraInputs | None = None
-        self._worker: NewestWorker[CameraSet] | None = None
+        self._worker: NewestWorker[PosedSet] | None = None
         self._last_result_s = 0.0
         self._memory_events: dict[str, int] = {}
 
@@ -183,11 +185,11 @@ class FlashOccNode(LifecycleNode):
 
     # ---------------------------------------------------------------- inference thread
     @guarded("set dropped", nothing, often=True)
-    def _process(self, camera_set: CameraSet) -> None:
+    def _process(self, posed: PosedSet) -> None:
         assert self._inference is not None
         assert self._results is not None
         try:
-            occupancy = self._inference.run(camera_set)
+            occupancy = self._inference.run(posed)
             started = time.perf_counter()
             self._results.publish(occupancy)
         except SetDropped as error:
@@ -206,8 +208,8 @@ class FlashOccNode(LifecycleNode):
         stages = dict(occupancy.timings) | {"publish": (ended - started) * 1e3}
         stages["total"] = stages.get("total", 0.0) + stages["images"] + stages["publish"]
         statistics.times("stage_", stages)
-        statistics.time("processing", (ended - camera_set.completed_s) * 1e3)
-        statistics.time("sync_spread", camera_set.images.spread_ns / 1e6)
+        statistics.time("processing", (time.monotonic_ns() - posed.completed_ns) / 1e6)
+        statistics.time("sync_spread", posed.spread_ns / 1e6)
         self._time_latency(occupancy.stamp_ns)
         self._tell_memory_events()
 
@@ -230,7 +232,7 @@ class FlashOccNode(LifecycleNode):
                 self._seldom.warning(f"memory {event}", f"the past was forgotten: {event.replace('_', ' ')}")
         self._memory_events = events
 
-    def _on_skipped(self, camera_set: CameraSet) -> None:
+    def _on_skipped(self, posed: PosedSet) -> None:
         self._statistics.count("sets_skipped")
 
     # ---------------------------------------------------------------- parameters, services, clock, health

@@ -146,7 +146,7 @@ def _check_sync(parameters: NodeParameters) -> None:
 
 def _check_temporal(parameters: NodeParameters) -> None:
     variant = VARIANTS[parameters.variant]
-    if not parameters.odom_frame and (variant.num_frames > 1 or variant.stereo):
+    if not parameters.odom_frame and variant.temporal:
         raise _error(
             "odom_frame",
             parameters.odom_frame,

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
+from flashocc_ros.cameras.poses import MAX_WAIT_S
+from flashocc_ros.cameras.sync import MAX_BACKWARD_S, QUEUE_SIZE, TIMEOUT_S
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.variants import VARIANTS
 
@@ -88,16 +90,16 @@ class SyncParameters:
         choices=("anchor", "approximate_time"),
     )
     anchor: str = option("", "Camera that starts a set and gives its stamp; empty: the first of `cameras.names`.")
-    timeout_s: float = option(0.25, "How long a set waits for its last image [s].", minimum=0.01, maximum=5.0)
+    timeout_s: float = option(TIMEOUT_S, "How long a set waits for its last image [s].", minimum=0.01, maximum=5.0)
     missing: str = option(
         "drop", "A set that lacks an image: drop it, or mask the camera with black pixels.", choices=("drop", "mask")
     )
     offsets_s: tuple[float, ...] = option(
         (), "Delay of each camera to the anchor [s], in the order of `cameras.names`; empty: learned."
     )
-    queue_size: int = option(16, "Images per camera that may wait.", minimum=2, maximum=200)
+    queue_size: int = option(QUEUE_SIZE, "Images per camera that may wait.", minimum=2, maximum=200)
     max_backward_s: float = option(
-        1.0, "Stamps that go back further start over: a bag loop [s].", minimum=0.1, maximum=60.0
+        MAX_BACKWARD_S, "Stamps that go back further start over: a bag loop [s].", minimum=0.1, maximum=60.0
     )
     slop_s: float = option(
         0.1, "Largest stamp difference in a set, approximate_time only [s].", minimum=0.0, maximum=1.0
@@ -108,7 +110,9 @@ class SyncParameters:
 class TransformParameters:
     """Extrinsics and ego motion."""
 
-    max_wait_s: float = option(0.2, "How long a complete set waits for its transforms [s].", minimum=0.0, maximum=5.0)
+    max_wait_s: float = option(
+        MAX_WAIT_S, "How long a complete set waits for its transforms [s].", minimum=0.0, maximum=5.0
+    )
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,8 @@ class Variant:
 
     @property
     def temporal(self) -> bool:
-        """True when previous frames matter."""
-        return self.num_frames > 1
+        """True when previous frames, and so the ego motion between them, matter."""
+        return self.num_frames > 1 or self.stereo
 
     @property
     def volumetric(self) -> bool:

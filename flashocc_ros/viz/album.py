@@ -89,7 +89,7 @@ def to_frame(result: ResultFrame, network: str, number: int) -> Frame:
         result.instances,
         truth=None if result.truth is None else result.truth.semantics,
         truth_instances=None if result.truth is None or result.instances is None else result.truth.instances,
-        images=() if cameras is None else cameras.images,
+        images=() if cameras is None else cameras.pictures,
         rig=None if cameras is None else rig_at_key(cameras),
         title="   ".join(filter(None, ("FlashOcc", parts[0]))),
         note="untrained weights: the prediction means nothing" if UNTRAINED_MARK in network else "",

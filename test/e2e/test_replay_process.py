@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from drive_bag import write_drive
 
-from flashocc_ros.bags.camera_sets import header_stamp_ns
+from flashocc_ros.bags.stamps import header_stamp_ns
 
 pytestmark = pytest.mark.ros
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flashocc_ros.data.folder import FolderSet
+from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.frames import check_cameras, check_rig, first_frame
 from flashocc_ros.engine.export import calibration
 from flashocc_ros.engine.export.calibration import frame_table, standing_table
@@ -20,23 +20,23 @@ BAG = Path("drive")
 
 
 @pytest.fixture
-def frame(rig: CameraRig) -> FolderSet:
+def frame(rig: CameraRig) -> CameraSet:
     images = [np.zeros((900, 1600, 3), np.uint8) for _ in rig.names]
-    return FolderSet(images, rig, np.tile(np.eye(4), (6, 1, 1)), 1)
+    return CameraSet(images, rig, np.tile(np.eye(4), (6, 1, 1)), 1)
 
 
-def test_pictures_of_their_calibration_are_taken(frame: FolderSet) -> None:
+def test_pictures_of_their_calibration_are_taken(frame: CameraSet) -> None:
     check_rig(frame, BAG)
     check_cameras(frame, BAG, 6)
 
 
-def test_pictures_of_another_size_than_their_calibration_are_refused(frame: FolderSet) -> None:
+def test_pictures_of_another_size_than_their_calibration_are_refused(frame: CameraSet) -> None:
     halved = replace(frame, images=[image[::2, ::2] for image in frame.images])
     with pytest.raises(ConfigError, match=r"principal point \(800, 450\) of camera camera_0 .* 800x450: .*K"):
         check_rig(halved, BAG)
 
 
-def test_frames_of_another_number_of_cameras_are_refused(frame: FolderSet) -> None:
+def test_frames_of_another_number_of_cameras_are_refused(frame: CameraSet) -> None:
     with pytest.raises(ConfigError, match=r"drive is of a rig with 6 cameras, the engine is for 4: .*--cameras 6"):
         check_cameras(frame, BAG, 4)
 
@@ -47,7 +47,7 @@ def test_a_recording_without_a_frame_is_refused(monkeypatch: pytest.MonkeyPatch)
         first_frame(BAG)
 
 
-def test_the_table_of_a_frame_knows_the_size_of_its_pictures(frame: FolderSet, rig: CameraRig) -> None:
+def test_the_table_of_a_frame_knows_the_size_of_its_pictures(frame: CameraSet, rig: CameraRig) -> None:
     """The same cameras with pictures of half the size see the same cells."""
     variant = get_variant("flashocc-r50-M0")
     scaled = CameraRig(rig.names, rig.intrinsics * np.array([0.5, 0.5, 1])[:, None], rig.base_from_camera)

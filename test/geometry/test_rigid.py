@@ -1,16 +1,13 @@
-"""Pose arithmetic of the transform buffer against scipy."""
+"""Rigid poses against scipy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import TransformStamped
 from scipy.spatial.transform import Rotation, Slerp
 
 from flashocc_ros.geometry.rigid import IDENTITY, Pose, compose, interpolate, inverse
-from flashocc_ros.ros.transforms import matrix_of
-
-pytestmark = pytest.mark.ros
+from flashocc_ros.geometry.rigid import matrix as matrix_of
 
 
 def random_pose(rng: np.random.Generator) -> Pose:
@@ -52,10 +49,6 @@ def test_interpolation_between_equal_rotations() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_matrix_of_a_message(seed: int) -> None:
+def test_the_matrix_of_a_pose(seed: int) -> None:
     pose = random_pose(np.random.default_rng(seed))
-    message = TransformStamped()
-    vector, quaternion = message.transform.translation, message.transform.rotation
-    vector.x, vector.y, vector.z = pose[0]
-    quaternion.x, quaternion.y, quaternion.z, quaternion.w = pose[1]
-    np.testing.assert_allclose(matrix_of(message), matrix(pose), atol=1e-12)
+    np.testing.assert_allclose(matrix_of(pose), matrix(pose), atol=1e-12)

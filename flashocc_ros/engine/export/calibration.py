@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.frames import SOURCE_HW, Frame, check_cameras, check_rig, read_frames
+from flashocc_ros.data.frames import SOURCE_HW, check_cameras, check_rig, read_frames
 from flashocc_ros.engine.onnx_backend import OnnxBackend
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry.lift import LiftTable, lift_table
@@ -28,9 +28,9 @@ def standing_table(variant: Variant, rig: CameraRig, source_hw: tuple[int, int] 
     return _table(variant, rig, [source_hw] * rig.num_cameras)
 
 
-def frame_table(variant: Variant, frame: Frame) -> LiftTable:
+def frame_table(variant: Variant, frame: CameraSet) -> LiftTable:
     """The same for the pictures of a frame, which may differ in size."""
-    return _table(variant, frame.rig, [image.shape[:2] for image in frame.images])
+    return _table(variant, frame.rig, frame.image_sizes)
 
 
 def _table(variant: Variant, rig: CameraRig, sizes: Sequence[tuple[int, int]]) -> LiftTable:
@@ -69,7 +69,7 @@ def record_feeds(
             check_rig(frame, path)
             if cameras is not None:
                 check_cameras(frame, path, cameras)
-            stream(CameraSet(frame.images, frame.rig, frame.odom_from_base, frame.stamp_ns))
+            stream(frame)
     finally:
         backend.observer = None
     if not feeds:

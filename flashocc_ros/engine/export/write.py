@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.frames import first_frame, nominal_rig
 from flashocc_ros.engine.export.calibration import frame_table, standing_table
 from flashocc_ros.engine.store.cache import file_sha256
@@ -31,7 +32,6 @@ from flashocc_ros.version import __version__
 if TYPE_CHECKING:
     import torch
 
-    from flashocc_ros.data.frames import Frame
     from flashocc_ros.geometry.lift import LiftTable
     from flashocc_ros.model.network import FlashOcc
     from flashocc_ros.structures import CameraRig
@@ -215,7 +215,7 @@ def write_onnx(
     logger.info("wrote %s: %d nodes, %.1f MB", path, len(graph.graph.node), path.stat().st_size / 1e6)
 
 
-def _fused_table(variant: Variant, rig: CameraRig | None, frame: Frame | None) -> tuple[LiftTable, float]:
+def _fused_table(variant: Variant, rig: CameraRig | None, frame: CameraSet | None) -> tuple[LiftTable, float]:
     """What a fused graph is sized for and how much more it holds: a guessed rig needs more room than a known one that
     may only be recalibrated."""
     if rig is not None:

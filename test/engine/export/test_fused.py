@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 
 from small_stream import drive, rig, small
 
+from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.checks import export_parity as parity
-from flashocc_ros.data.folder import FolderSet
 from flashocc_ros.data.frames import nominal_rig
 from flashocc_ros.engine.export.calibration import frame_table, standing_table
 from flashocc_ros.engine.export.fused import fused_tables
@@ -34,9 +34,9 @@ KINDS = [
 ]
 
 
-def pictures() -> FolderSet:
+def pictures() -> CameraSet:
     shot = drive(1, (0.0, 0.0, 0.0))[0]
-    return FolderSet(shot.images, rig(), shot.odom_from_base, 1)
+    return CameraSet(shot.images, rig(), shot.odom_from_base, 1)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,94 @@
+"""Which topics of a recording are cameras."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flashocc_ros.bags.reader import BagReader
+from flashocc_ros.errors import BagError, ConfigError
+
+_LOG = logging.getLogger(__name__)
+
+IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
+NUSCENES_ORDER = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
+
+
+class CameraTopics(NamedTuple):
+    """The two topics of one camera."""
+
+    image: str
+    info: str
+
+
+def camera_topics(topics: Mapping[str, Any], prefix: str = "") -> dict[str, CameraTopics]:
+    """Find cameras among recorded topics: an image topic and a ``camera_info`` beside it or above it.
+
+    Args:
+        topics: objects with a ``type`` by topic name, as ``BagReader.topics``.
+        prefix: namespace that is no part of the cameras' names, such as that of a robot.
+
+    Returns:
+        Topics by camera name, the namespace without slash and without a last part that begins with ``image``; nuScenes
+        cameras in their usual order, others sorted. A compressed topic is preferred to a raw one. Depth images are no
+        camera.
+    """
+    found: dict[str, CameraTopics] = {}
+    for image_type in IMAGE_TYPES:
+        for name in sorted(t for t, topic in topics.items() if topic.type == image_type):
+            if name.rpartition("/")[2] == "compressedDepth":
+                continue
+            namespace = name
+            while "/" in namespace:
+                namespace = namespace.rpartition("/")[0]
+                if f"{namespace}/camera_info" in topics:
+                    found.setdefault(_camera_name(namespace, prefix), CameraTopics(name, f"{namespace}/camera_info"))
+                    break
+    order = {name: rank for rank, name in enumerate(NUSCENES_ORDER)}
+    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+
+
+def _camera_name(namespace: str, prefix: str) -> str:
+    name = namespace.strip("/").removeprefix(f"{prefix.strip('/')}/")
+    above, _, last = name.rpartition("/")
+    return above if above and last.startswith("image") else name
+
+
+def find_cameras(bag: BagReader, wanted: Sequence[str] | None = None, prefix: str = "") -> dict[str, CameraTopics]:
+    """The topics of the wanted cameras of a recording, or of all that it holds, in this order.
+
+    Raises:
+        BagError: there is none, one that is wanted is missing, or a topic is empty.
+        ConfigError: one is wanted twice.
+    """
+    known = camera_topics(bag.topics, prefix)
+    if wanted is None:
+        depth = [name for name, pair in known.items() if _is_depth(bag, pair.image)]
+        if depth:
+            _LOG.warning("%s: %s hold depth, no colour, and are no cameras", bag.path, ", ".join(depth))
+        known = {name: pair for name, pair in known.items() if name not in depth}
+    names = tuple(known) if wanted is None else tuple(wanted)
+    if len(set(names)) != len(names):
+        raise ConfigError(f"cameras must be distinct names, got {', '.join(names)}")
+    missing = [name for name in names if name not in known]
+    if missing or not names:
+        raise BagError(
+            f"{bag.path} holds no camera {', '.join(missing) or 'at all'}; cameras there: {', '.join(known) or 'none'}"
+        )
+    topics = {name: known[name] for name in names}
+    bag.require([topic for pair in topics.values() for topic in pair])
+    return topics
+
+
+def _is_depth(bag: BagReader, topic: str) -> bool:
+    """Whether the first image says that it holds distances."""
+    for kind, _, cdr in bag.messages([topic]):
+        message = bag.deserialize(cdr, kind.type)
+        return is_depth(str(getattr(message, "encoding", "") or getattr(message, "format", "")))
+    return False
+
+
+def is_depth(encoding: str) -> bool:
+    """Whether an encoding, or the format of a compressed image, is of distances."""
+    return encoding.split(";")[0].strip() in ("16UC1", "32FC1") or "compressedDepth" in encoding

@@ -1,0 +1,19 @@
+"""The stamp of a serialised message without reading the rest of it."""
+
+from __future__ import annotations
+
+import struct
+
+from flashocc_ros.errors import BagError
+
+
+def header_stamp_ns(cdr: bytes | memoryview) -> int:
+    """Stamp in nanoseconds of a serialised message that begins with a std_msgs/Header.
+
+    Raises:
+        BagError: it is too short to hold a stamp.
+    """
+    if len(cdr) < 12:
+        raise BagError(f"a message of {len(cdr)} bytes is too short for its header (12 or more); record it again")
+    seconds, nanoseconds = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)

@@ -1,0 +1,331 @@
+"""Where frames are relative to each other at any time, by the rules of tf2, without ROS.
+
+`TransformIntake` decides what of a ``tf2_msgs/TFMessage`` is used; it stands before every buffer, ours and that of
+``tf2_ros``. `TransformTree` is the buffer where there is no ``tf2_ros``, and of every recording.
+
+Rules of tf2: translations interpolate linearly and rotations by slerp between the two neighbouring samples; nothing is
+extrapolated; static transforms hold for all times; samples older than the cache before the newest are forgotten.
+"""
+
+from __future__ import annotations
+
+import bisect
+import logging
+import math
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.errors import FlashOccError
+from flashocc_ros.geometry.rigid import IDENTITY, Pose, compose, interpolate, inverse, matrix, normalized
+
+Float64 = npt.NDArray[np.float64]
+
+CACHE_S = 10.0
+MAX_DEPTH = 1000
+MAX_BACKWARD_NS = 500_000_000
+"""Stamps of a transform that go back further than this are of a recording that started over."""
+UNIT_TOLERANCE = 0.01  # of the squared norm of a quaternion
+
+
+class TransformError(FlashOccError):
+    """A lookup that gave nothing."""
+
+
+class UnknownFrame(TransformError):
+    """A frame that was never heard of."""
+
+
+class Unconnected(TransformError):
+    """Two frames of different trees, or a loop between them."""
+
+
+class OutsideTime(TransformError):
+    """A time outside of what is known; nothing is extrapolated."""
+
+
+class StampedTransform(NamedTuple):
+    """``parent_from_child`` at a time; the frames without leading slash."""
+
+    parent: str
+    child: str
+    stamp_ns: int
+    pose: Pose
+
+
+class Transforms(Protocol):
+    """A buffer of transforms."""
+
+    def insert(self, transform: StampedTransform, static: bool) -> None:
+        """Add a sample, or a transform that holds for all times."""
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Float64:
+        """``target_from_source`` (4, 4) float64, metres.
+
+        Raises:
+            UnknownFrame, Unconnected, OutsideTime: see there.
+        """
+
+    def latest_ns(self, target: str, source: str) -> int:
+        """Latest time common to the whole path; 0 when all of it is static.
+
+        Raises:
+            UnknownFrame, Unconnected, OutsideTime: see there.
+        """
+
+    def knows(self, frame: str) -> bool:
+        """Whether any transform named this frame."""
+
+    def clear(self) -> None:
+        """Forget all samples; static transforms stay."""
+
+
+def frame_name(name: str) -> str:
+    """The name of a frame as tf2 knows it: tf1 and some drivers put a slash before it."""
+    return name.lstrip("/")
+
+
+class TransformIntake:
+    """Feeds a buffer from tf messages: leaves out what cannot be, notices a recording that starts over.
+
+    A looped recording would otherwise be refused as older than the buffer, or mixed with the end of the last round.
+    Only frames between those in ``watched`` and their roots count for that; an unrelated one may do what it likes.
+
+    Args:
+        buffer: takes the transforms.
+        say: called once per finding a user should know.
+
+    Attributes:
+        watched: the frames that lookups ask for.
+        jumps: how often the buffer was cleared because stamps went back.
+    """
+
+    def __init__(self, buffer: Transforms, say: Callable[[str], object] | None = None) -> None:
+        self.buffer = buffer
+        self.watched: Collection[str] = ()
+        self.jumps = 0
+        self._say = say or logging.getLogger(__name__).warning
+        self._said: set[str] = set()
+        self._parents: dict[str, str] = {}
+        self._moving: set[str] = set()
+        self._newest_ns: dict[str, int] = {}
+
+    def take(self, message: Any, static: bool) -> None:
+        """A ``tf2_msgs/TFMessage`` of ``/tf_static`` (static) or ``/tf``."""
+        usable = [found for found in map(self._usable, message.transforms) if found is not None]
+        if not static:
+            self._notice_jump(usable)
+        for transform in usable:
+            self._notice_loop(transform)
+            self._parents[transform.child] = transform.parent
+            if not static:
+                self._moving.add(transform.child)
+                self._newest_ns[transform.child] = max(transform.stamp_ns, self._newest_ns.get(transform.child, 0))
+            self.buffer.insert(transform, static)
+
+    def clear(self) -> None:
+        """Forget all transforms but the static ones."""
+        self._newest_ns.clear()
+        self.buffer.clear()
+
+    def moving_parent(self, frame: str) -> str | None:
+        """The nearest frame that ``frame`` moves in, usually odom; None when nothing above it moves."""
+        for child in self._up(frame):
+            if child in self._moving:
+                return self._parents[child]
+        return None
+
+    def _up(self, frame: str) -> list[str]:
+        """``frame`` and its ancestors; ends where a loop closes."""
+        path = {frame: None}
+        while frame in self._parents and self._parents[frame] not in path:
+            frame = self._parents[frame]
+            path[frame] = None
+        return list(path)
+
+    def _usable(self, transform: Any) -> StampedTransform | None:
+        parent, child = frame_name(transform.header.frame_id), frame_name(transform.child_frame_id)
+        stamp = transform.header.stamp
+        t, q = transform.transform.translation, transform.transform.rotation
+        position, quaternion = (float(t.x), float(t.y), float(t.z)), (float(q.x), float(q.y), float(q.z), float(q.w))
+        norm = sum(value * value for value in quaternion)
+        if not parent or not child:
+            problem = "a frame without name"
+        elif parent == child:
+            problem = "a frame that is its own parent"
+        elif not all(math.isfinite(value) for value in position):
+            problem = f"the translation ({', '.join(f'{value:g}' for value in position)})"
+        elif not abs(norm - 1) < UNIT_TOLERANCE:
+            problem = f"a quaternion of squared length {norm:g}, which must be 1"
+        else:
+            stamp_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+            return StampedTransform(parent, child, stamp_ns, (position, normalized(quaternion)))
+        self._tell(f"tf: {parent or '(none)'} -> {child or '(none)'} is ignored, it has {problem}; mend its publisher")
+        return None
+
+    def _notice_jump(self, transforms: list[StampedTransform]) -> None:
+        watched = {name for frame in self.watched for name in self._up(frame)} if self.watched else None
+        for transform in transforms:
+            back_ns = self._newest_ns.get(transform.child, 0) - transform.stamp_ns
+            if back_ns <= MAX_BACKWARD_NS:
+                continue
+            if watched is not None and transform.child not in watched:
+                self._newest_ns[transform.child] = transform.stamp_ns
+                continue
+            self.jumps += 1
+            if self.jumps == 3:
+                self._tell(
+                    f"tf: stamps of {transform.parent} -> {transform.child} went back by {back_ns / 1e9:.1f} s for the "
+                    "third time, and each time all transforms are forgotten; two publishers with different clocks?"
+                )
+            self.clear()
+            return
+
+    def _notice_loop(self, transform: StampedTransform) -> None:
+        if self._parents.get(transform.child) != transform.parent and transform.child in self._up(transform.parent):
+            self._tell(
+                f"tf: {transform.parent} -> {transform.child} closes a loop, so nothing can be looked up through these "
+                "frames; two publishers disagree which one is the parent"
+            )
+
+    def _tell(self, sentence: str) -> None:
+        if sentence not in self._said and len(self._said) < 100:
+            self._said.add(sentence)
+            self._say(sentence)
+
+
+class TransformTree:
+    """The buffer; see `Transforms`.
+
+    Args:
+        cache_s: how long samples are kept.
+    """
+
+    def __init__(self, cache_s: float = CACHE_S) -> None:
+        self._cache_ns = math.inf if math.isinf(cache_s) else round(cache_s * 1e9)
+        self._frames: dict[str, _Frame] = {}
+        self._known: set[str] = set()
+
+    def insert(self, transform: StampedTransform, static: bool) -> None:
+        parent, child, stamp_ns, pose = transform
+        frame = self._frames.get(child)
+        if frame is None or frame.static != static:
+            frame = self._frames[child] = _Frame(static)
+        if frame.insert(stamp_ns, (parent, pose), self._cache_ns):
+            self._known.update((child, parent))
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Float64:
+        self._check_known(target, source)
+        if target == source:
+            return np.eye(4)
+        from_source, source_error = self._climb(source, stamp_ns)
+        from_target, target_error = self._climb(target, stamp_ns)
+        for frame, ancestor_from_source in from_source.items():
+            if frame in from_target:
+                return matrix(compose(inverse(from_target[frame]), ancestor_from_source))
+        error = source_error or target_error
+        raise error if error is not None else Unconnected(f"{source} and {target} are of different trees")
+
+    def latest_ns(self, target: str, source: str) -> int:
+        self._check_known(target, source)
+        newest = dict(self._newest_up(source))
+        for frame, target_ns in self._newest_up(target):
+            if frame in newest:
+                return min((ns for ns in (newest[frame], target_ns) if ns is not None), default=0)
+        raise Unconnected(f"{source} and {target} are of different trees")
+
+    def knows(self, frame: str) -> bool:
+        return frame in self._known
+
+    def clear(self) -> None:
+        for frame in self._frames.values():
+            frame.clear()
+
+    def _check_known(self, *frames: str) -> None:
+        for frame in frames:
+            if frame not in self._known:
+                raise UnknownFrame(f"no frame {frame!r}")
+
+    def _climb(self, frame: str, stamp_ns: int) -> tuple[dict[str, Pose], OutsideTime | None]:
+        """Pose of ``frame`` in itself and each of its ancestors, and the error that ended the climb before the root."""
+        poses = {frame: IDENTITY}
+        ancestor = frame
+        while ancestor in self._frames:
+            try:
+                parent, parent_from_ancestor = self._frames[ancestor].at(stamp_ns, ancestor)
+            except OutsideTime as error:
+                return poses, error
+            if parent in poses or len(poses) > MAX_DEPTH:
+                raise Unconnected(f"a loop of frames through {parent}")
+            poses[parent] = compose(parent_from_ancestor, poses[ancestor])
+            ancestor = parent
+        return poses, None
+
+    def _newest_up(self, frame: str) -> list[tuple[str, int | None]]:
+        """Each ancestor with the oldest of the newest stamps on the way to it, None while all were static."""
+        path: list[tuple[str, int | None]] = []
+        oldest: int | None = None
+        while True:
+            path.append((frame, oldest))
+            entry = self._frames.get(frame)
+            if entry is None or not entry.stamps:
+                return path
+            if len(path) > MAX_DEPTH or any(frame == name for name, _ in path[:-1]):
+                raise Unconnected(f"a loop of frames through {frame}")
+            if not entry.static:
+                oldest = entry.stamps[-1] if oldest is None else min(oldest, entry.stamps[-1])
+            frame = entry.samples[-1][0]
+
+
+class _Frame:
+    """What is known of one frame relative to its parent: samples in order of time, or one static pose."""
+
+    def __init__(self, static: bool) -> None:
+        self.static = static
+        self.stamps: list[int] = []
+        self.samples: list[tuple[str, Pose]] = []  # parent and parent_from_frame
+
+    def clear(self) -> None:
+        if not self.static:
+            self.stamps.clear()
+            self.samples.clear()
+
+    def insert(self, stamp_ns: int, sample: tuple[str, Pose], cache_ns: float) -> bool:
+        """False when it is older than the cache."""
+        if self.static:
+            self.stamps, self.samples = [stamp_ns], [sample]
+            return True
+        if self.stamps:
+            oldest_ns = self.stamps[-1] - cache_ns
+            outdated = bisect.bisect_left(self.stamps, oldest_ns)
+            del self.stamps[:outdated], self.samples[:outdated]
+            if stamp_ns < oldest_ns:
+                return False
+        index = bisect.bisect_right(self.stamps, stamp_ns)
+        if index and self.stamps[index - 1] == stamp_ns:
+            self.samples[index - 1] = sample
+            return True
+        self.stamps.insert(index, stamp_ns)
+        self.samples.insert(index, sample)
+        return True
+
+    def at(self, stamp_ns: int, name: str) -> tuple[str, Pose]:
+        """Parent and ``parent_from_frame``.
+
+        Raises:
+            OutsideTime: before the first or after the last sample.
+        """
+        if self.static:
+            return self.samples[0]
+        index = bisect.bisect_right(self.stamps, stamp_ns)
+        if index and self.stamps[index - 1] == stamp_ns:
+            return self.samples[index - 1]
+        if 0 < index < len(self.stamps):
+            (parent, start), (next_parent, end) = self.samples[index - 1], self.samples[index]
+            if parent != next_parent:
+                return parent, start
+            ratio = (stamp_ns - self.stamps[index - 1]) / (self.stamps[index] - self.stamps[index - 1])
+            return parent, interpolate(start, end, ratio)
+        raise OutsideTime(f"frame {name} is not known at {stamp_ns / 1e9:.3f}")
