@@ -62,6 +62,7 @@ def read_sets(
     decode: Literal[True] = ...,
     frames: Frames = ...,
     needs_odometry: bool = ...,
+    bit_depth: int = ...,
 ) -> Iterator[CameraSet]: ...
 
 
@@ -73,6 +74,7 @@ def read_sets(
     decode: Literal[False],
     frames: Frames = ...,
     needs_odometry: bool = ...,
+    bit_depth: int = ...,
 ) -> Iterator[PosedSet]: ...
 
 
@@ -83,6 +85,7 @@ def read_sets(
     decode: bool = True,
     frames: Frames = Frames(),
     needs_odometry: bool = False,
+    bit_depth: int = 0,
 ) -> Iterator[CameraSet] | Iterator[PosedSet]:
     """The camera sets that the node with its default parameters makes of a recording, in its order.
 
@@ -95,6 +98,7 @@ def read_sets(
         decode: False leaves images as recorded messages (cheap; not rectified) in a `PosedSet`.
         frames: how the recording names its frames.
         needs_odometry: refuse a recording without ego motion, for networks that look at more than one frame.
+        bit_depth: bits that the sensors use of 16 bit images, 8 to 16; 0 means all of them.
 
     Raises:
         BagError: the recording is unreadable, lacks a camera or its calibration, or gives no set.
@@ -104,7 +108,8 @@ def read_sets(
         topics = find_cameras(bag, cameras, frames.tf_prefix)
         names = tuple(topics)
         road = road_of(bag, names, frames, needs_odometry)
-        decoder = SetDecoder(names, [is_rectified_topic(t.image) for t in topics.values()]) if decode else None
+        rectified = [is_rectified_topic(pair.image) for pair in topics.values()]
+        decoder = SetDecoder(names, rectified, bit_depth) if decode else None
         refused: Counter[str] = Counter()
         usable, last = 0, ""
         for outcome in outcomes(bag, road, topics, frames):

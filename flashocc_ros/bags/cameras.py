@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flashocc_ros.bags.reader import BagReader
+from flashocc_ros.cameras.images import is_depth
 from flashocc_ros.errors import BagError, ConfigError
 
 _LOG = logging.getLogger(__name__)
@@ -87,8 +88,3 @@ def _is_depth(bag: BagReader, topic: str) -> bool:
         message = bag.deserialize(cdr, kind.type)
         return is_depth(str(getattr(message, "encoding", "") or getattr(message, "format", "")))
     return False
-
-
-def is_depth(encoding: str) -> bool:
-    """Whether an encoding, or the format of a compressed image, is of distances."""
-    return encoding.split(";")[0].strip() in ("16UC1", "32FC1") or "compressedDepth" in encoding

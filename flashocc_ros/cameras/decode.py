@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
-from flashocc_ros.cameras.images import ImageDecoder, compressed_data, is_jpeg
-from flashocc_ros.cameras.jpeg import jpeg_size
-from flashocc_ros.cameras.rectify import Rectifier, camera_matrix
+from flashocc_ros.cameras.images import ImageDecoder, plain_jpeg
+from flashocc_ros.cameras.rectify import Rectifier
 from flashocc_ros.cameras.road import PosedSet
-from flashocc_ros.errors import FlashOccError, ImageError, InputError
+from flashocc_ros.errors import FlashOccError, InputError
 from flashocc_ros.structures import CameraRig
 
 
@@ -36,6 +35,7 @@ class SetDecoder:
     Args:
         names: the cameras.
         rectified: whether the images of each are free of distortion whatever D says, see `is_rectified_topic`.
+        bit_depth: bits that the sensors use of 16 bit images, 8 to 16; 0 means all of them.
         keep_jpeg: leave JPEG files as they are where there is nothing to rectify, for an engine that decodes them.
         say: called once per finding a user should know.
     """
@@ -44,12 +44,13 @@ class SetDecoder:
         self,
         names: Sequence[str],
         rectified: Sequence[bool],
+        bit_depth: int = 0,
         *,
         keep_jpeg: bool = False,
         say: Callable[[str], object] | None = None,
     ) -> None:
         self.names, self.keep_jpeg = tuple(names), keep_jpeg
-        self._decoders = [ImageDecoder(name) for name in self.names]
+        self._decoders = [ImageDecoder(name, bit_depth, say) for name in self.names]
         self._rectifiers = [Rectifier(name, free, say) for name, free in zip(self.names, rectified, strict=True)]
 
     def __call__(self, posed: PosedSet) -> CameraSet:
@@ -78,25 +79,26 @@ class SetDecoder:
             raise SetDropped("calibration", str(error)) from error
 
     def _picture(self, posed: PosedSet, index: int) -> tuple[Picture, npt.NDArray[np.float64]]:
-        name, message, info = self.names[index], posed.images[index], posed.infos[index]
-        rectifier = self._rectifiers[index]
+        """What does not fit to its calibration is refused by its header, before it is decoded."""
+        name, message = self.names[index], posed.images[index]
+        decoder, rectifier = self._decoders[index], self._rectifiers[index]
         stage = "calibration"
         try:
-            rectifier.update(info)
+            rectifier.update(posed.infos[index])
             if message is None:
-                size = (info.height, info.width)
-                return np.zeros((*size, 3), np.uint8), camera_matrix(info, size, name)
-            if self.keep_jpeg and is_jpeg(message):
-                file = bytes(compressed_data(message))
-                matrix, maps = rectifier.prepare(jpeg_size(file))
-                if maps is None:
-                    return file, matrix
+                size = rectifier.image_size
+                return np.zeros((*size, 3), np.uint8), rectifier.prepare(size)[0]
             stage = "image"
-            image = self._decoders[index].decode(message)
+            size = decoder.size(message)
+            file = plain_jpeg(message) if self.keep_jpeg else None
+            stage = "calibration"
+            matrix, maps = rectifier.prepare(size)
+            if file is not None and maps is None:
+                return file, matrix
+            stage = "image"
+            image = decoder.decode(message)
             stage = "calibration"
             return rectifier(image)
-        except ImageError as error:
-            raise SetDropped("image", str(error), name) from error
         except InputError as error:
             raise SetDropped(stage, str(error), name) from error
 

@@ -1,145 +1,264 @@
-"""ROS images, raw and compressed, to RGB arrays."""
+"""ROS images, raw and compressed, and picture files to RGB arrays."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.cameras import jpeg
+from flashocc_ros.cameras import encodings
+from flashocc_ros.cameras.headers import Buffer, check_size, read_header
+from flashocc_ros.cameras.jpeg import decode_jpeg
+from flashocc_ros.cameras.opencv_files import decode_other
 from flashocc_ros.cameras.rectify import Rectifier, camera_matrix
 from flashocc_ros.errors import InputError
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
 
-__all__ = ["ImageDecoder", "Rectifier", "camera_matrix"]
+__all__ = ["ImageDecoder", "Rectifier", "camera_matrix", "is_depth", "rectified_image"]
 
 RgbImage = npt.NDArray[np.uint8]
+Source: TypeAlias = "Image | CompressedImage | bytes"
 
-# encoding -> (channels, conversion to RGB or None). ROS names a Bayer pattern from the first pixel on, OpenCV from the
-# one in the second row and column, so RGGB is its BG; its newer names with four letters are missing in ROS 2 Humble.
-EIGHT_BIT: dict[str, tuple[int, int | None]] = {
-    "rgb8": (3, None),
-    "8UC3": (3, cv2.COLOR_BGR2RGB),
-    "bgr8": (3, cv2.COLOR_BGR2RGB),
-    "rgba8": (4, cv2.COLOR_RGBA2RGB),
-    "bgra8": (4, cv2.COLOR_BGRA2RGB),
-    "8UC4": (4, cv2.COLOR_BGRA2RGB),
-    "mono8": (1, cv2.COLOR_GRAY2RGB),
-    "8UC1": (1, cv2.COLOR_GRAY2RGB),
-    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
-    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
-    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
-    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
-    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
-    "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
-    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
-    "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
-}
-# Sixteen bits are cut to their upper eight, as the network sees eight.
-SIXTEEN_BIT = {
-    "rgb16": "rgb8",
-    "bgr16": "bgr8",
-    "rgba16": "rgba8",
-    "bgra16": "bgra8",
-    "mono16": "mono8",
-    "16UC1": "mono8",
-    "16UC3": "bgr8",
-    "bayer_rggb16": "bayer_rggb8",
-    "bayer_bggr16": "bayer_bggr8",
-    "bayer_gbrg16": "bayer_gbrg8",
-    "bayer_grbg16": "bayer_grbg8",
-}
-
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+BIT_DEPTHS = (0, *range(8, 17))
+DEPTH_TYPES = ("16uc1", "16sc1", "32sc1", "32fc1", "64fc1")
+VIDEO = ("h264", "x264", "avc", "h265", "x265", "hevc", "av1", "vp8", "vp9", "mpeg4", "theora")
+FILES = ("jpeg", "jpg", "mjpeg", "mjpg", "png")
+"""Encodings of a raw image whose data is a file."""
 
 
 class ImageDecoder:
     """Decodes the images of one camera.
 
     Args:
-        camera: its name, for error messages.
+        camera: its name, for messages.
+        bit_depth: how many of the 16 bits of a value the sensor uses, 8 to 16, from the lowest on; 0 means all.
+        say: called once per finding a user should know, such as upper bits that are never set.
     """
 
-    def __init__(self, camera: str = "camera") -> None:
+    def __init__(self, camera: str = "camera", bit_depth: int = 0, say: Callable[[str], object] | None = None) -> None:
         self.camera = camera
+        self._bit_depth = check_bit_depth(bit_depth)
+        self._say = say or logging.getLogger(__name__).warning
+        self._said: set[str] = set()
 
-    def decode(self, message: Image | CompressedImage) -> RgbImage:
-        """RGB uint8 (H, W, 3) of a ``sensor_msgs`` Image or CompressedImage.
+    def size(self, message: Source) -> tuple[int, int]:
+        """(H, W) of what `decode` will give, from the message's numbers or its file's header.
 
-        An unpadded rgb8 image comes back as a view of the message's data.
+        Raises:
+            InputError: there is nothing that can be decoded, or it is larger than `headers.check_size` allows.
+        """
+        with self._named():
+            file = _file(message)
+            if file is not None:
+                header = read_header(file)
+                return header.height, header.width
+            return self._raw_size(message)
+
+    def decode(self, message: Source) -> RgbImage:
+        """RGB uint8 (H, W, 3) of a ``sensor_msgs`` Image or CompressedImage, or of the bytes of a picture file.
+
+        An unpadded rgb8 image comes back as a view of the message's data. The pixels are those that were stored:
+        orientation tags do not count, as calibration belongs to the pixels as the sensor gave them.
 
         Raises:
             InputError: damaged data, data of the wrong size or an encoding that is not known.
         """
-        if hasattr(message, "encoding"):
-            return self._raw(message)
-        return self._compressed(message)
+        with self._named():
+            file = _file(message)
+            if file is None:
+                return self._raw(message)
+            return self._picture(file, getattr(message, "format", ""))
 
-    def _raw(self, message: Image) -> RgbImage:
-        encoding, height, width = message.encoding, message.height, message.width
-        eight_bit = SIXTEEN_BIT.get(encoding, encoding)
-        if eight_bit not in EIGHT_BIT:
-            return self._with_cv_bridge(message)
-        channels, conversion = EIGHT_BIT[eight_bit]
-        row_bytes = width * channels * (2 if encoding in SIXTEEN_BIT else 1)
-        step = message.step or row_bytes
-        data = np.frombuffer(message.data, np.uint8)
-        needed = step * (height - 1) + row_bytes
-        if height == 0 or width == 0 or step < row_bytes or len(data) < needed:
-            raise InputError(
-                f"camera {self.camera}: a {width}x{height} {encoding} image with step {message.step} holds {len(data)} "
-                f"bytes, needs a step of at least {row_bytes} and {max(needed, 0)} bytes; check the camera driver"
-            )
-        rows = np.lib.stride_tricks.as_strided(data, (height, row_bytes), (step, 1))
-        if encoding in SIXTEEN_BIT:
-            rows = rows[:, (0 if message.is_bigendian else 1) :: 2]
-        pixels = rows.reshape(height, width, channels)
-        if conversion is None:
-            return np.ascontiguousarray(pixels)
-        if channels == 2 and width % 2:
-            raise InputError(f"camera {self.camera}: a {encoding} image is {width} pixels wide; the width must be even")
-        return cv2.cvtColor(np.ascontiguousarray(pixels), conversion).astype(np.uint8, copy=False)
-
-    def _with_cv_bridge(self, message: Image) -> RgbImage:
-        """Encodings beyond the table, as far as an installed cv_bridge knows them."""
+    @contextmanager
+    def _named(self) -> Iterator[None]:
         try:
-            from cv_bridge import CvBridge
-
-            return np.asarray(CvBridge().imgmsg_to_cv2(message, "rgb8"), np.uint8)
-        except Exception as error:  # cv_bridge raises whatever its compiled part or OpenCV does
-            raise InputError(
-                f"camera {self.camera}: encoding {message.encoding!r} cannot be read; publish one of "
-                f"{', '.join(name for name in EIGHT_BIT if name.islower())} or a compressed image"
-            ) from error
-
-    def _compressed(self, message: CompressedImage) -> RgbImage:
-        data = compressed_data(message)
-        try:
-            if is_jpeg(message):
-                return jpeg.decode_jpeg(data)
-            is_png = bytes(data[:8]) == PNG_START
-            if is_png and PNG_END not in bytes(data[-64:]):
-                raise jpeg.damaged(data, "its end is missing", "PNG")
-            if "compressedDepth" in message.format:
-                raise InputError(f"format {message.format!r} is a depth image; use the colour image's topic")
-            image = jpeg.decode_with_cv2(data) if len(data) else None
-            if image is None:
-                kind = "PNG" if is_png else f"compressed image of format {message.format!r}"
-                raise jpeg.damaged(data, "it cannot be decoded", kind)
-            return image
+            yield
         except InputError as error:
             raise type(error)(f"camera {self.camera}: {error}") from error
+
+    def _raw_size(self, message: Image) -> tuple[int, int]:
+        height, width = message.height, message.width
+        check_size(height, width, f"a raw {message.encoding} image")
+        if message.encoding.lower() in encodings.PLANAR:
+            height, _ = encodings.planar_layout(message.encoding, len(message.data), height, width, message.step)
+        elif encodings.packed(message.encoding) is None:
+            _cv_bridge(message.encoding)
+        return height, width
+
+    def _raw(self, message: Image) -> RgbImage:
+        encoding, (height, width) = message.encoding, self._raw_size(message)
+        data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.empty(0, np.uint8)
+        if encoding.lower() in encodings.PLANAR:
+            height, step = encodings.planar_layout(encoding, len(data), message.height, width, message.step)
+            return encodings.planar_to_rgb(encoding, data, height, width, step)
+        layout = encodings.packed(encoding)
+        if layout is None:
+            return _with_cv_bridge(message)
+        values = encodings.packed_values(layout, data, height, width, message.step, bool(message.is_bigendian))
+        return encodings.to_rgb(self._eight_bits(values, layout.bits), layout.name)
+
+    def _picture(self, file: Buffer, form: str) -> RgbImage:
+        header = read_header(file)
+        pixels: npt.NDArray[Any]
+        if header.kind == "JPEG":
+            pixels = decode_jpeg(file)
+            if header.channels != 1 or not (mosaic := self._mosaic(form)):
+                return pixels
+            pixels = pixels[..., 0]
+        else:
+            pixels = self._eight_bits(decode_other(file, header))
+            if pixels.ndim == 3:
+                return pixels
+            mosaic = self._mosaic(form)
+        return encodings.to_rgb(pixels[..., None], mosaic or "mono8")
+
+    def _mosaic(self, form: str) -> str:
+        """Encoding of a grey file that holds a colour mosaic, by a format as compressed_image_transport writes it.
+
+        ``bayer_rggb8; png compressed`` is a mosaic, and so is ``...; jpeg compressed bayer_rggb8``, but not
+        ``...; jpeg compressed mono8``: there the publisher took the colours away.
+        """
+        pattern = encodings.PATTERN.search(form.lower())
+        if pattern is None:
+            return ""
+        if "compressed mono" in form.lower():
+            self._once(
+                f"format {form!r}: its publisher made a grey picture of the colours; publish colour, or set its "
+                "parameter jpeg_compress_bayer"
+            )
+            return ""
+        return f"bayer_{pattern[0]}8"
+
+    def _eight_bits(self, values: npt.NDArray[Any], named_bits: int = 0) -> RgbImage:
+        """The upper eight of the bits in use, as the network sees eight."""
+        if values.dtype == np.uint8:
+            return values
+        bits = named_bits or self._bit_depth
+        if not bits and "bits" not in self._said and (top := int(values.max())):
+            bits_seen = top.bit_length()
+            if bits_seen > 14:
+                self._said.add("bits")
+            else:
+                depth = next(depth for depth in (8, 10, 12, 14) if depth >= bits_seen)
+                self._once(
+                    f"its 16 bit image holds no value above {top}, as of a sensor of {depth} bits or at night, and is "
+                    f"taken for nearly black; if the sensor has {depth} bits, set the bit depth (cameras.bit_depth of "
+                    f"the node, bit_depth elsewhere) to {depth}",
+                    "bits",
+                )
+        if bits in (0, 16):
+            return (values >> 8).astype(np.uint8)
+        return np.minimum(values >> (bits - 8), 255).astype(np.uint8)
+
+    def _once(self, sentence: str, key: str = "") -> None:
+        if (key or sentence) not in self._said:
+            self._said.add(key or sentence)
+            self._say(f"camera {self.camera}: {sentence}")
+
+
+def rectified_image(
+    decoder: ImageDecoder, rectifier: Rectifier, message: Source
+) -> tuple[RgbImage, npt.NDArray[np.float64]]:
+    """The image of a message or file without distortion, uint8 (H, W, 3), and its K (3, 3) float64.
+
+    Raises:
+        InputError: it cannot be decoded, or does not fit to its calibration, which is seen before it is decoded.
+    """
+    rectifier.prepare(decoder.size(message))
+    return rectifier(decoder.decode(message))
+
+
+def is_depth(encoding: str) -> bool:
+    """True for the ``encoding`` of a raw or the ``format`` of a compressed image that holds distances, not light.
+
+    REP 118 has them in 16UC1 and 32FC1; a grey camera publishes mono16.
+    """
+    name = encoding.lower()
+    return "depth" in name or name.partition(";")[0].strip() in DEPTH_TYPES
+
+
+def check_bit_depth(bit_depth: int) -> int:
+    """The value itself.
+
+    Raises:
+        InputError: it is neither 0 nor 8 to 16.
+    """
+    if bit_depth not in BIT_DEPTHS:
+        raise InputError(f"a bit depth of {bit_depth} is not possible; use 8 to 16, or 0 when all 16 bits are in use")
+    return bit_depth
 
 
 def compressed_data(message: CompressedImage) -> memoryview:
     """The file inside a message, not a copy: array.array and bytes both give their buffer."""
-    return memoryview(message.data).cast("B")
+    data = memoryview(message.data)
+    return data.cast("B") if data.nbytes else memoryview(b"")
 
 
-def is_jpeg(message: Image | CompressedImage) -> bool:
-    """True for a compressed image that begins like a JPEG file."""
-    return not hasattr(message, "encoding") and bytes(compressed_data(message)[:2]) == jpeg.START
+def plain_jpeg(message: Image | CompressedImage) -> bytes | None:
+    """The JPEG file inside a compressed image if any decoder gives its colours, None otherwise.
+
+    Raises:
+        InputError: its header is damaged.
+    """
+    if hasattr(message, "encoding"):
+        return None
+    data = compressed_data(message)
+    if bytes(data[:2]) != b"\xff\xd8":
+        return None
+    channels = read_header(data).channels
+    mosaic = channels == 1 and encodings.PATTERN.search(message.format.lower())
+    return bytes(data) if channels in (1, 3) and not mosaic else None
+
+
+def _file(message: Source) -> Buffer | None:
+    """The file inside a message, None for raw pixels.
+
+    Raises:
+        InputError: the message holds a part of a video, or depths.
+    """
+    if isinstance(message, bytes):
+        return message
+    raw = hasattr(message, "encoding")
+    name = message.encoding if raw else message.format
+    if any(word in VIDEO for word in re.split(r"[^a-z0-9]+|lib", name.lower())):
+        raise InputError(
+            f"{name!r} is video, whose pictures need those before them, and is not decoded; publish JPEG "
+            "(image_transport republish, or the driver's own), or convert the recording"
+        )
+    if is_depth(name):
+        raise InputError(
+            f"{name!r} is a depth image; use the topic of the colour image (a grey camera of 16 bits is mono16)"
+        )
+    return compressed_data(message) if not raw or name.lower() in FILES else None
+
+
+def _with_cv_bridge(message: Image) -> RgbImage:
+    """Encodings beyond the tables, as far as an installed cv_bridge knows them."""
+    bridge = _cv_bridge(message.encoding)
+    try:
+        return np.asarray(bridge.imgmsg_to_cv2(message, "rgb8"), np.uint8).reshape(message.height, message.width, 3)
+    except Exception as error:  # cv_bridge raises whatever its compiled part or OpenCV does
+        raise _unknown(message.encoding) from error
+
+
+def _cv_bridge(encoding: str) -> Any:
+    try:
+        from cv_bridge import CvBridge
+
+        return CvBridge()
+    except Exception as error:  # not installed, or compiled for another OpenCV or numpy
+        raise _unknown(encoding) from error
+
+
+def _unknown(encoding: str) -> InputError:
+    return InputError(
+        f"encoding {encoding!r} cannot be read; publish one of {', '.join(encodings.KNOWN)}, one of them in 16 "
+        "bits or a compressed image"
+    )

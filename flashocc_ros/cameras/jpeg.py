@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.errors import ImageError
+from flashocc_ros.cameras.headers import Buffer, damaged, read_header
+from flashocc_ros.cameras.opencv_files import decode_with_cv2
 
 try:
     import simplejpeg
 except ImportError:  # cv2 decodes JPEG too, at about twice the time
     simplejpeg = None
 
-START, END = b"\xff\xd8", b"\xff\xd9"
+END = b"\xff\xd9"
 
 
-def decode_jpeg(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3).
+def decode_jpeg(data: Buffer) -> npt.NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3), as stored: orientation tags do not count.
 
     Raises:
-        ImageError: the file is damaged, even if a decoder could guess the rest.
+        ImageError: the file is damaged, even if a decoder could guess the rest, or claims too many pixels.
     """
+    read_header(data)
     if simplejpeg is not None:
         try:
             pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
@@ -30,39 +31,19 @@ def decode_jpeg(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
         return pixels
     if END not in bytes(data[-64:]):
         raise damaged(data, "its end is missing")
-    decoded = decode_with_cv2(data)
-    if decoded is None:
-        raise damaged(data, "it cannot be decoded")
-    return decoded
+    decoded = decode_with_cv2(data, "JPEG")
+    if decoded.ndim == 2:
+        return np.repeat(decoded[..., None], 3, axis=-1).astype(np.uint8, copy=False)
+    return decoded.astype(np.uint8, copy=False)
 
 
-def jpeg_size(data: bytes | memoryview) -> tuple[int, int]:
-    """(H, W) in pixels, from the header alone where simplejpeg is installed.
+def jpeg_size(data: Buffer) -> tuple[int, int]:
+    """(H, W) in pixels, from the header alone.
 
     Raises:
-        ImageError: the header is damaged.
+        ImageError: the header is damaged, or claims too many pixels.
     """
-    if simplejpeg is None:
-        height, width = decode_jpeg(data).shape[:2]
-        return height, width
-    try:
-        height, width = simplejpeg.decode_jpeg_header(data)[:2]
-    except ValueError as error:
-        raise damaged(data, str(error).rstrip(".")) from error
-    return height, width
-
-
-def decode_with_cv2(data: bytes | memoryview) -> npt.NDArray[np.uint8] | None:
-    """RGB uint8 (H, W, 3) of any format OpenCV knows; None when it cannot be decoded."""
-    # Orientation tags are ignored: calibration belongs to the pixels as the sensor gave them.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        return None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-
-
-def damaged(data: bytes | memoryview, reason: str, kind: str = "JPEG") -> ImageError:
-    """The error for a file that cannot be used."""
-    return ImageError(f"a {kind} of {len(data)} bytes is damaged ({reason}); the image is dropped")
+    header = read_header(data)
+    if header.kind != "JPEG":
+        raise damaged(data, f"it is a {header.kind}")
+    return header.height, header.width

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.cameras.headers import check_size
 from flashocc_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,12 +20,51 @@ if TYPE_CHECKING:
 Float64 = npt.NDArray[np.float64]
 
 FISHEYE_MODELS = ("equidistant", "fisheye")
-POLYNOMIAL_MODELS = ("plumb_bob", "rational_polynomial", "")
+POLYNOMIAL_MODELS = ("plumb_bob", "rational_polynomial", "pinhole", "none", "")
+"""OpenCV's k1, k2, p1, p2, k3, ... k6, thin prism s1 ... s4 and tilt: the number of coefficients tells which."""
 POLYNOMIAL_LENGTHS = (4, 5, 8, 12, 14)
 ASPECT_TOLERANCE = 0.01
+MAX_ENLARGEMENT = 4.0
+FOCAL_RANGE = (0.2, 5.0)
+CACHED_SIZES = 4
 
 
-def camera_matrix(info: CameraInfo, image_size: tuple[int, int], camera: str = "camera") -> Float64:
+@dataclass(frozen=True)
+class Region:
+    """A region of interest, pixels; zeros mean the whole sensor."""
+
+    x_offset: int = 0
+    y_offset: int = 0
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The fields of a ``CameraInfo`` that count here, for a calibration that comes from a file. R and P are not known.
+
+    Attributes:
+        k: (3, 3) camera matrix, pixels.
+        d: distortion coefficients of ``distortion_model``.
+        width, height: size of the calibrated image, pixels; 0 is that of the image at hand.
+    """
+
+    k: Sequence[Sequence[float]]
+    d: Sequence[float] = ()
+    distortion_model: str = "plumb_bob"
+    width: int = 0
+    height: int = 0
+    binning_x: int = 0
+    binning_y: int = 0
+    roi: Region = Region()
+    r: Sequence[float] = field(default=(0.0,) * 9)
+    p: Sequence[float] = field(default=(0.0,) * 12)
+
+
+Calibration: TypeAlias = "CameraInfo | Lens"
+
+
+def camera_matrix(info: Calibration, image_size: tuple[int, int], camera: str = "camera") -> Float64:
     """K (3, 3) float64 for pixels of an image of ``image_size`` (height, width).
 
     ``info.k`` is for the full sensor of ``info.width`` x ``info.height``; a region of interest shifts it, binning and
@@ -35,7 +76,7 @@ def camera_matrix(info: CameraInfo, image_size: tuple[int, int], camera: str = "
     return sensor_to_image(info, image_size, camera) @ _intrinsics(info.k, camera)
 
 
-def sensor_to_image(info: CameraInfo, image_size: tuple[int, int], camera: str = "camera") -> Float64:
+def sensor_to_image(info: Calibration, image_size: tuple[int, int], camera: str = "camera") -> Float64:
     """(3, 3) affine map from pixels of the full sensor to pixels of the image: region of interest, binning, resizing.
 
     Scaling maps outer edges onto outer edges; as elsewhere in this package pixel coordinates scale without the half
@@ -43,12 +84,24 @@ def sensor_to_image(info: CameraInfo, image_size: tuple[int, int], camera: str =
     """
     height, width = image_size
     roi = info.roi
+    if info.width and info.height:
+        right, bottom = roi.x_offset + roi.width, roi.y_offset + roi.height
+        if right > info.width or bottom > info.height:
+            raise InputError(
+                f"camera {camera}: the region of interest of its calibration ends at ({right}, {bottom}), outside the "
+                f"sensor of {info.width}x{info.height}; correct one of them"
+            )
     roi_width, roi_height = roi.width or info.width or width, roi.height or info.height or height
     scale_x, scale_y = width / roi_width, height / roi_height
     if abs(scale_x / scale_y - 1) > ASPECT_TOLERANCE:
         raise InputError(
-            f"camera {camera}: the image is {width}x{height} but its CameraInfo describes {roi_width}x{roi_height}, "
+            f"camera {camera}: the image is {width}x{height} but its calibration describes {roi_width}x{roi_height}, "
             "another aspect ratio; calibrate at the image's size or set the region of interest"
+        )
+    if scale_x > MAX_ENLARGEMENT:
+        raise InputError(
+            f"camera {camera}: the image is {width}x{height}, more than {MAX_ENLARGEMENT:g} times the "
+            f"{roi_width}x{roi_height} its calibration describes; calibrate at the image's size"
         )
     return np.array([[scale_x, 0, -roi.x_offset * scale_x], [0, scale_y, -roi.y_offset * scale_y], [0, 0, 1]])
 
@@ -56,11 +109,13 @@ def sensor_to_image(info: CameraInfo, image_size: tuple[int, int], camera: str =
 def _intrinsics(k: npt.ArrayLike, camera: str) -> Float64:
     matrix = np.array(k, np.float64).reshape(3, 3)
     if not np.isfinite(matrix).all():
-        raise InputError(f"camera {camera}: K of its CameraInfo holds a value that is not finite; calibrate the camera")
+        raise InputError(
+            f"camera {camera}: K of its calibration holds a value that is not finite; calibrate the camera"
+        )
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
         raise InputError(
-            f"camera {camera}: K of its CameraInfo has focal lengths {matrix[0, 0]:g}, {matrix[1, 1]:g} px, which must "
-            "be positive; zeros mean that the camera is not calibrated"
+            f"camera {camera}: K of its calibration has focal lengths {matrix[0, 0]:g}, {matrix[1, 1]:g} px, which "
+            "must be positive; zeros mean that the camera is not calibrated"
         )
     return matrix
 
@@ -79,8 +134,9 @@ class Rectifier:
     ) -> None:
         self.camera, self.rectified = camera, rectified
         self._say = say or logging.getLogger(__name__).warning
-        self._info: CameraInfo | None = None
+        self._info: Calibration | None = None
         self._numbers: tuple[object, ...] = ()
+        # by image size, of the calibration in force; a few sizes, the latest, as a stream has one
         self._cache: dict[tuple[int, int], tuple[Float64, tuple[npt.NDArray, npt.NDArray] | None]] = {}
         self._said_size = False
 
@@ -89,17 +145,30 @@ class Rectifier:
         """True once a CameraInfo was taken."""
         return self._info is not None
 
-    def update(self, info: CameraInfo) -> bool:
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(H, W) of the images that the calibration describes.
+
+        Raises:
+            InputError: it does not say, or says more than `headers.check_size` allows.
+        """
+        height, width = _described_size(self._calibration())
+        if not height or not width:
+            raise InputError(f"camera {self.camera}: its CameraInfo has no width and height; set them in its driver")
+        check_size(height, width, f"camera {self.camera}: its CameraInfo")
+        return height, width
+
+    def update(self, info: Calibration) -> bool:
         """Takes a CameraInfo; True when it differs from the one before. Stamps do not count.
 
         Raises:
             InputError: as `camera_matrix`, or a distortion that is not known. The one before stays in force.
         """
         roi = info.roi
-        numbers = (
+        numbers: tuple[object, ...] = (
             *(info.width, info.height, info.binning_x, info.binning_y),
             *(roi.x_offset, roi.y_offset, roi.width, roi.height),
-            *(info.distortion_model, tuple(info.d), tuple(info.k), tuple(info.r), tuple(info.p)),
+            *(info.distortion_model, tuple(info.d), tuple(np.ravel(info.k)), tuple(info.r), tuple(info.p)),
         )
         if numbers == self._numbers:
             return False
@@ -123,12 +192,20 @@ class Rectifier:
     def prepare(self, size: tuple[int, int]) -> tuple[Float64, tuple[npt.NDArray, npt.NDArray] | None]:
         """K of the rectified image and the maps for ``cv2.remap`` (None without distortion), cached per image size."""
         if size not in self._cache:
-            if self._info is None:
-                raise InputError(f"camera {self.camera}: no CameraInfo was received; check its camera_info topic")
-            self._cache[size] = self._build(self._info, size)
+            built = self._build(self._calibration(), size)
+            while len(self._cache) >= CACHED_SIZES:
+                del self._cache[next(iter(self._cache))]
+            self._cache[size] = built
         return self._cache[size]
 
-    def _build(self, info: CameraInfo, size: tuple[int, int]) -> tuple[Float64, tuple[npt.NDArray, npt.NDArray] | None]:
+    def _calibration(self) -> Calibration:
+        if self._info is None:
+            raise InputError(f"camera {self.camera}: no CameraInfo was received; check its camera_info topic")
+        return self._info
+
+    def _build(
+        self, info: Calibration, size: tuple[int, int]
+    ) -> tuple[Float64, tuple[npt.NDArray, npt.NDArray] | None]:
         to_image = sensor_to_image(info, size, self.camera)
         matrix = to_image @ _intrinsics(info.k, self.camera)
         self._tell_scale(info, size)
@@ -142,53 +219,86 @@ class Rectifier:
                     "use the images before rectification"
                 )
             return (to_image @ projection if usable else matrix), None
-        distortion = np.asarray(info.d, np.float64)
-        if not distortion.any():
+        distortion, fisheye = _coefficients(info)
+        if not fisheye and not distortion.any():
             return matrix, None
-        height, width = size
-        if info.distortion_model in FISHEYE_MODELS:
-            if usable:
-                new_matrix: npt.NDArray = to_image @ projection
-            else:
-                new_matrix = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(
-                    matrix, distortion[:4], (width, height), np.eye(3), balance=0.0
-                )
-            maps = cv2.fisheye.initUndistortRectifyMap(
-                matrix, distortion[:4], np.eye(3), new_matrix, (width, height), cv2.CV_16SC2
-            )
+        shape = (size[1], size[0])
+        given = to_image @ projection if usable else None
+        if fisheye:
+            new_matrix = _fisheye_view(matrix, distortion, shape) if given is None else given
+            maps = cv2.fisheye.initUndistortRectifyMap(matrix, distortion, np.eye(3), new_matrix, shape, cv2.CV_16SC2)
         else:
-            if usable:
-                new_matrix = to_image @ projection
-            else:
-                new_matrix = np.asarray(cv2.getOptimalNewCameraMatrix(matrix, distortion, (width, height), 0.0)[0])
-            maps = cv2.initUndistortRectifyMap(matrix, distortion, np.eye(3), new_matrix, (width, height), cv2.CV_16SC2)
+            new_matrix = self._polynomial_view(matrix, distortion, shape) if given is None else given
+            maps = cv2.initUndistortRectifyMap(matrix, distortion, np.eye(3), new_matrix, shape, cv2.CV_16SC2)
         return np.asarray(new_matrix, np.float64), (maps[0], maps[1])
 
-    def _check_distortion(self, info: CameraInfo) -> None:
-        distortion, model = np.asarray(info.d, np.float64), info.distortion_model
-        if self.rectified or not distortion.any():
+    def _polynomial_view(self, matrix: Float64, distortion: Float64, shape: tuple[int, int]) -> Float64:
+        """The camera matrix that shows as much as possible without black borders."""
+        view = np.asarray(cv2.getOptimalNewCameraMatrix(matrix, distortion, shape, 0.0)[0], np.float64)
+        if not _plausible(view, matrix):
+            raise InputError(
+                f"camera {self.camera}: D of its calibration, {np.array2string(distortion, precision=3)}, bends the "
+                "image beyond use; calibrate the camera"
+            )
+        return view
+
+    def _check_distortion(self, info: Calibration) -> None:
+        if self.rectified:
             return
+        distortion, model = np.asarray(info.d, np.float64), info.distortion_model
         if not np.isfinite(distortion).all():
             raise InputError(
-                f"camera {self.camera}: D of its CameraInfo holds a value that is not finite; calibrate it"
+                f"camera {self.camera}: D of its calibration holds a value that is not finite; calibrate it"
             )
-        if model in FISHEYE_MODELS:
-            if len(distortion) < 4:
-                raise InputError(f"camera {self.camera}: {model} needs 4 coefficients in D, got {len(distortion)}")
-        elif model not in POLYNOMIAL_MODELS or len(distortion) not in POLYNOMIAL_LENGTHS:
+        if model.lower() in FISHEYE_MODELS:
+            if distortion.any() and (len(distortion) < 4 or distortion[4:].any()):
+                raise InputError(
+                    f"camera {self.camera}: {model} needs 4 coefficients in D, got {len(distortion)}; calibrate it "
+                    "again"
+                )
+        elif model.lower() not in POLYNOMIAL_MODELS or (distortion.any() and len(distortion) not in POLYNOMIAL_LENGTHS):
             raise InputError(
                 f"camera {self.camera}: distortion model {model!r} with {len(distortion)} coefficients is not known; "
-                "use plumb_bob, rational_polynomial or equidistant, or rectify the images before"
+                "use plumb_bob, rational_polynomial or equidistant, or rectify the images before and say so "
+                "(cameras.rectified of the node)"
             )
 
-    def _tell_scale(self, info: CameraInfo, size: tuple[int, int]) -> None:
+    def _tell_scale(self, info: Calibration, size: tuple[int, int]) -> None:
         height, width = size
-        roi = info.roi
-        nominal_width = (roi.width or info.width or width) // (info.binning_x or 1)
-        nominal_height = (roi.height or info.height or height) // (info.binning_y or 1)
-        if (nominal_width, nominal_height) != (width, height) and not self._said_size:
+        described_height, described_width = _described_size(info)
+        described = (described_height or height, described_width or width)
+        if described != size and not self._said_size:
             self._said_size = True
             self._say(
-                f"camera {self.camera}: images are {width}x{height} but CameraInfo is for "
-                f"{nominal_width}x{nominal_height}; its K is scaled"
+                f"camera {self.camera}: images are {width}x{height} but its calibration is for "
+                f"{described[1]}x{described[0]}; its K is scaled"
             )
+
+
+def _described_size(info: Calibration) -> tuple[int, int]:
+    """(H, W) of the region of interest after binning; 0 where the calibration does not say."""
+    return (
+        (info.roi.height or info.height) // (info.binning_y or 1),
+        (info.roi.width or info.width) // (info.binning_x or 1),
+    )
+
+
+def _coefficients(info: Calibration) -> tuple[Float64, bool]:
+    """D and whether it is of a fisheye: without coefficients the ideal one, whose radius is f times the angle."""
+    distortion = np.asarray(info.d, np.float64)
+    if info.distortion_model.lower() not in FISHEYE_MODELS:
+        return distortion, False
+    return (distortion[:4] if len(distortion) >= 4 else np.zeros(4)), True
+
+
+def _fisheye_view(matrix: Float64, distortion: Float64, shape: tuple[int, int]) -> Float64:
+    """The camera matrix of a flat image that a fisheye image fills; its own where it reaches too far for one."""
+    view: npt.NDArray = np.asarray(
+        cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(matrix, distortion, shape, np.eye(3), balance=0.0)
+    )
+    return view if _plausible(view, matrix) else matrix
+
+
+def _plausible(view: Float64, matrix: Float64) -> bool:
+    low, high = FOCAL_RANGE
+    return bool(np.isfinite(view).all()) and all(low <= view[i, i] / matrix[i, i] <= high for i in (0, 1))

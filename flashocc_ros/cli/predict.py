@@ -34,6 +34,9 @@ def predict(
     cameras: Annotated[str, typer.Option(help="Of a bag: these cameras in this order, separated by commas.")] = "",
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
+    bit_depth: Annotated[
+        int, typer.Option(help="Of a bag: bits that the sensor uses of 16 bit images, 8 to 16; 0 is all.")
+    ] = 0,
     limit: Annotated[int, typer.Option(min=0, help="Stop after this many sets; 0 is all.")] = 0,
     cache_dir: Annotated[Path | None, typer.Option(help="Where built engines are kept.")] = None,
 ) -> None:
@@ -47,7 +50,7 @@ def predict(
     from flashocc_ros.variants import get_variant
 
     frames = Frames.of(base_frame, tf_prefix)
-    sets, count = _open(source, calibration, cameras, frames, get_variant(variant).temporal)
+    sets, count = _open(source, calibration, cameras, frames, bit_depth, get_variant(variant).temporal)
     predictor = Predictor(variant, checkpoint, engine, precision, cache_dir=cache_dir)
     console = Console(stderr=True)
     console.print(predictor.description, highlight=False)
@@ -102,7 +105,7 @@ def save(path: Path, result: Occupancy) -> None:
 
 
 def _open(
-    source: Path, calibration: Path | None, cameras: str, frames: Frames, needs_odometry: bool
+    source: Path, calibration: Path | None, cameras: str, frames: Frames, bit_depth: int, needs_odometry: bool
 ) -> tuple[Iterable[Any], int | None]:
     """Sets and their number, None when only reading tells."""
     from flashocc_ros.errors import BagError
@@ -117,7 +120,7 @@ def _open(
     from flashocc_ros.bags import read_sets
 
     names = [name.strip() for name in cameras.split(",") if name.strip()]
-    return read_sets(source, names or None, frames=frames, needs_odometry=needs_odometry), None
+    return read_sets(source, names or None, frames=frames, bit_depth=bit_depth, needs_odometry=needs_odometry), None
 
 
 def _draw(path: Path, result: Occupancy, item: Any, predictor: Any) -> None:

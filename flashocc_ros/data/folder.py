@@ -5,7 +5,11 @@
     cameras:
       front:                                  # names in the order the network is given them
         K: [[1266.4, 0, 816.3], [0, 1266.4, 491.5], [0, 0, 1]]     # pixels
-        D: [0, 0, 0, 0, 0]                    # optional: OpenCV distortion (k1, k2, p1, p2, k3, ...)
+        D: [0, 0, 0, 0, 0]                    # optional: distortion (k1, k2, p1, p2, k3, ...), of the
+        distortion_model: plumb_bob           # optional: model as in CameraInfo, e.g. equidistant for a fisheye
+        width: 1600                           # optional: size of the pictures K is for; smaller ones scale it
+        height: 900
+        bit_depth: 12                         # optional: bits in use, of pictures of 16 bits that use fewer
         T_base_cam:                           # camera optical frame (z forward, x right) to base (x forward, z up)
           translation_xyz: [1.72, 0.0, 1.49]  # metres
           rotation_xyzw: [-0.5, 0.5, -0.5, 0.5]
@@ -25,16 +29,18 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.images import ImageDecoder, check_bit_depth, rectified_image
 from flashocc_ros.cameras.playback import synchronised, why_no_set
+from flashocc_ros.cameras.rectify import Lens, Rectifier
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import OutsideTime, StampedTransform, TransformTree
 from flashocc_ros.errors import ConfigError, InputError
@@ -50,6 +56,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class _Pose(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     translation_xyz: tuple[float, float, float]
     rotation_xyzw: tuple[float, float, float, float]
 
@@ -63,13 +71,30 @@ class _Pose(BaseModel):
 _Row = tuple[float, float, float]
 
 
+def _only_none(remark: object) -> object:
+    """The example frames remark that their pictures have no distortion; this is no place for coefficients."""
+    if not isinstance(remark, str) or not remark.startswith("none"):
+        raise ValueError("may only say 'none ...'; write coefficients as D, with their distortion_model")
+    return remark
+
+
 class _Camera(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     K: tuple[_Row, _Row, _Row]
-    D: list[float] = Field(default_factory=list)
+    D: list[float] = Field(default_factory=list, max_length=14)
+    distortion_model: str = "plumb_bob"
+    distortion: Annotated[str, BeforeValidator(_only_none)] = "none"
+    width: int = Field(0, ge=0)
+    height: int = Field(0, ge=0)
+    bit_depth: Annotated[int, AfterValidator(check_bit_depth)] = 0
     T_base_cam: _Pose
     image: str | None = None
     timestamp_us: int | None = None
     T_map_base_at_image: _Pose | None = None
+
+    def lens(self) -> Lens:
+        return Lens(self.K, self.D, self.distortion_model, self.width, self.height)
 
 
 class _Calibration(BaseModel):
@@ -102,6 +127,7 @@ class ImageFolder:
         if with_image and len(with_image) != len(self._cameras):
             missing = sorted(set(self._cameras) - set(with_image))
             raise ConfigError(f"calibration: cameras {missing} have no image entry, others have; give all or none")
+        self._readers = [_Reader(name, camera) for name, camera in self._cameras.items()]
         self._sets = self._one_set() if with_image else self._sequence()
 
     def __len__(self) -> int:
@@ -109,17 +135,9 @@ class ImageFolder:
 
     def __iter__(self) -> Iterator[CameraSet]:
         for paths, poses, stamps_ns in self._sets:
-            images = [self._read(path, camera) for path, camera in zip(paths, self._cameras.values(), strict=True)]
-            yield CameraSet(images, self.rig, poses, int(stamps_ns[0]), stamps_ns)
-
-    @staticmethod
-    def _read(path: Path, camera: _Camera) -> npt.NDArray[np.uint8]:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if image is None:
-            raise InputError(f"{path} is missing or no picture that can be decoded; use JPEG or PNG")
-        if any(camera.D):
-            image = cv2.undistort(image, np.array(camera.K), np.array(camera.D))
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+            read = [reader(path) for reader, path in zip(self._readers, paths, strict=True)]
+            rig = CameraRig(self.rig.names, np.stack([matrix for _, matrix in read]), self.rig.base_from_camera)
+            yield CameraSet([image for image, _ in read], rig, poses, int(stamps_ns[0]), stamps_ns)
 
     def _one_set(self) -> list[tuple[list[Path], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
         cameras = self._cameras.values()
@@ -161,6 +179,25 @@ class ImageFolder:
                 "%s: %d of %d sets are incomplete or outside poses.csv", self.folder, triggers - len(sets), triggers
             )
         return sets
+
+
+class _Reader:
+    """Decodes and undistorts the pictures of one camera, as the node does its images."""
+
+    def __init__(self, name: str, camera: _Camera) -> None:
+        self._decoder, self._rectifier = ImageDecoder(name, camera.bit_depth), Rectifier(name)
+        self._rectifier.update(camera.lens())
+
+    def __call__(self, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        try:
+            data = path.read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"picture {path} cannot be read: {reason}; correct the calibration's image") from error
+        try:
+            return rectified_image(self._decoder, self._rectifier, data)
+        except InputError as error:
+            raise type(error)(f"{path}: {error}") from error
 
 
 def _read_calibration(path: Path) -> dict[str, _Camera]:

@@ -50,7 +50,13 @@ class Inference:
             self.predictor.close()
             raise
         rectified = [parameters.cameras.rectified or is_rectified_topic(parameters.image_topic(n)) for n in self.names]
-        self._decode = SetDecoder(self.names, rectified, keep_jpeg=self.predictor.backend.decodes_jpeg, say=say)
+        self._decode = SetDecoder(
+            self.names,
+            rectified,
+            parameters.cameras.bit_depth,
+            keep_jpeg=self.predictor.backend.decodes_jpeg,
+            say=say,
+        )
 
     def run(self, posed: PosedSet) -> Occupancy:
         """Result of one set; ``timings`` gains ``images``.

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from flashocc_ros.cameras.images import BIT_DEPTHS
 from flashocc_ros.engine.select import find_export
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.ros.parameters import MAX_CAMERAS, Limits, NodeParameters, default_of, walk
@@ -108,6 +109,8 @@ def _check_cameras(parameters: NodeParameters) -> None:
             )
     if len(set(names)) != len(names):
         raise _error("cameras.names", list(names), "holds a name twice; give each camera its own name")
+    if (bit_depth := parameters.cameras.bit_depth) not in BIT_DEPTHS:
+        raise _error("cameras.bit_depth", bit_depth, "is no depth of a sensor; use 8 to 16, or 0 for all 16 bits")
     owners: dict[str, str] = {}
     for name in names:
         topics = {"image_topic": parameters.image_topic(name), "info_topic": parameters.info_topic(name)}

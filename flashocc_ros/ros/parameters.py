@@ -74,6 +74,9 @@ class CameraParameters:
     )
     info_topic: str = option("{name}/camera_info", "CameraInfo topic of each camera, with `{name}`.")
     rectified: bool = option(False, "The images are rectified already, whatever D in CameraInfo says.")
+    bit_depth: int = option(
+        0, "Bits that the sensor uses of 16 bit images, 8 to 16, e.g. 12; 0: all of them.", minimum=0, maximum=16
+    )
     reliability: str = option(
         "best_effort", "Reliability of the image subscriptions.", choices=("best_effort", "reliable")
     )

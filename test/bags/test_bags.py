@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from drive_bag import MS, NAMES, T0_NS, header, write_drive
@@ -79,6 +80,21 @@ def test_a_damaged_image_costs_its_set_alone(tmp_path: Path) -> None:
             writer.write(topic.name, stamp_ns, cdr)
     sets = bags.read_sets(tmp_path / "damaged")
     assert [s.stamp_ns for s in sets] == [T0_NS + k * 100 * MS for k in (0, 2, 3, 4, 5)]
+
+
+def test_the_bit_depth_of_sixteen_bit_images_is_an_option(tmp_path: Path) -> None:
+    with bags.BagReader(write_drive(tmp_path / "drive", sets=1)) as reader, bags.BagWriter(tmp_path / "grey") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type, topic.qos)
+        for topic, stamp_ns, cdr in reader.messages():
+            if topic.name.endswith("compressed"):
+                message = reader.deserialize(cdr, topic.type)
+                message.format = "mono16; png compressed "
+                message.data = cv2.imencode(".png", np.full((24, 32), 200 << 4, np.uint16))[1].ravel()
+                cdr = bytes(writer.types.serialize_cdr(message, topic.type))
+            writer.write(topic.name, stamp_ns, cdr)
+    (only,) = bags.read_sets(tmp_path / "grey", bit_depth=12)
+    assert all((image == 200).all() for image in only.images)
 
 
 def test_without_odometry_the_vehicle_stands_still(tmp_path: Path) -> None:

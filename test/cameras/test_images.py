@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 from sensor_msgs.msg import CompressedImage, Image
 
 from flashocc_ros.cameras import jpeg
-from flashocc_ros.cameras.images import ImageDecoder
+from flashocc_ros.cameras.images import ImageDecoder, is_depth, plain_jpeg, rectified_image
+from flashocc_ros.cameras.rectify import Lens, Rectifier
 from flashocc_ros.errors import InputError
 
 pytestmark = pytest.mark.ros
@@ -151,15 +157,224 @@ def test_a_jpeg_with_damaged_data_is_refused() -> None:
         ImageDecoder("front").decode(compressed(bytes(data)))
 
 
-@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"no picture at all", encoded(".png")[:-20]])
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", encoded(".png")[:-20], encoded(".bmp")[:-20]])
 def test_other_damaged_data_is_refused(data: bytes) -> None:
     with pytest.raises(InputError, match=r"camera front: .* is damaged"):
         ImageDecoder("front").decode(compressed(data, "png"))
 
 
+DEPTHS = ["16UC1", "32FC1", "16UC1; compressedDepth png", "32FC1; compressedDepth rvl", "16UC1; png compressed "]
+LIGHT = ["rgb8", "mono16", "bayer_rggb16", "8UC1", "16UC3", "rgb8; jpeg compressed bgr8", "jpeg", "nv12", ""]
+
+
+@pytest.mark.parametrize(("encoding", "depth"), [*((e, True) for e in DEPTHS), *((e, False) for e in LIGHT)])
+def test_depth_is_told_by_its_encoding(encoding: str, depth: bool) -> None:
+    assert is_depth(encoding) == depth
+
+
 def test_a_depth_image_is_refused() -> None:
-    with pytest.raises(InputError, match="depth image"):
+    with pytest.raises(InputError, match=r"camera front: .*depth image; use the topic of the colour image"):
         ImageDecoder("front").decode(compressed(bytes(12) + encoded(".png"), "16UC1; compressedDepth png"))
+    with pytest.raises(InputError, match=r"camera front: .*depth image; use the topic of the colour image"):
+        ImageDecoder("front").decode(raw(np.full((HEIGHT, WIDTH), 1000, np.uint16), "16UC1"))
+
+
+@pytest.mark.parametrize("form", ["h264", "h265", "hevc", "H264", "av1", "libx264;yuv420p;bgr8", "hevc_nvenc"])
+def test_video_is_refused_with_what_to_do(form: str) -> None:
+    with pytest.raises(InputError, match=r"camera front: .*is video, .* publish JPEG"):
+        ImageDecoder("front").decode(compressed(b"\0\0\0\1\x67" + bytes(500), form))
+
+
+def test_a_video_packet_of_another_message_is_refused() -> None:
+    packet = SimpleNamespace(width=640, height=480, encoding="h264", pts=0, flags=1, data=bytes(100))
+    with pytest.raises(InputError, match="is video"):
+        ImageDecoder("front").decode(packet)
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "mjpeg"])
+def test_a_jpeg_in_a_raw_image(encoding: str) -> None:
+    message = Image(height=HEIGHT, width=WIDTH, encoding=encoding)
+    message.data.frombytes(encoded(".jpg"))
+    assert np.abs(ImageDecoder().decode(message).astype(int) - picture()).mean() < 4
+
+
+def test_case_of_an_encoding_does_not_count() -> None:
+    np.testing.assert_array_equal(ImageDecoder().decode(raw(picture(), "RGB8")), picture())
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "bayer_{}8; png compressed ",
+        "bayer_{}8; png compressed bgr8",
+        "{}8; png compressed bayer_{}8",
+        "mono8; png compressed bayer_{}8",
+    ],
+)
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_a_mosaic_in_a_file_gets_its_colours(pattern: str, form: str) -> None:
+    data = cv2.imencode(".png", mosaic(pattern))[1].tobytes()
+    got = ImageDecoder().decode(compressed(data, form.replace("{}", pattern)))
+    np.testing.assert_array_equal(got, ImageDecoder().decode(raw(mosaic(pattern), f"bayer_{pattern}8")))
+    assert np.abs(got.astype(int) - picture())[2:-2, 2:-2].max() <= 8
+
+
+def test_a_mosaic_of_sixteen_bits_in_a_file() -> None:
+    data = cv2.imencode(".png", mosaic("gbrg").astype(np.uint16) * 257)[1].tobytes()
+    got = ImageDecoder().decode(compressed(data, "bayer_gbrg16; png compressed "))
+    np.testing.assert_array_equal(got, ImageDecoder().decode(raw(mosaic("gbrg"), "bayer_gbrg8")))
+
+
+@pytest.mark.parametrize("decoder", ["simplejpeg", "cv2"])
+def test_a_mosaic_in_a_jpeg(decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if decoder == "cv2":
+        monkeypatch.setattr(jpeg, "simplejpeg", None)
+    data = cv2.imencode(".jpg", mosaic("rggb"), [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    message = compressed(data, "bayer_rggb8; jpeg compressed bayer_rggb8")
+    got = ImageDecoder().decode(message)
+    assert np.abs(got.astype(int) - picture())[2:-2, 2:-2].max() <= 12
+    assert plain_jpeg(message) is None  # an engine that decodes files would make a grey picture of it
+
+
+@pytest.mark.parametrize("form", ["bayer_rggb8; jpeg compressed bgr8", "bayer_rggb8; png compressed bgr8"])
+def test_a_picture_that_was_a_mosaic_stays_as_it_is(form: str) -> None:
+    np.testing.assert_array_equal(ImageDecoder().decode(compressed(encoded(".png"), form)), picture())
+
+
+def test_grey_that_was_a_mosaic_stays_grey_and_is_said_once() -> None:
+    said: list[str] = []
+    decoder = ImageDecoder("front", say=said.append)
+    grey = cv2.imencode(".png", picture()[..., 0])[1].tobytes()
+    for _ in range(2):
+        got = decoder.decode(compressed(grey, "bayer_rggb8; jpeg compressed mono8"))
+    np.testing.assert_array_equal(got, np.repeat(picture()[..., :1], 3, axis=-1))
+    assert len(said) == 1
+    assert "jpeg_compress_bayer" in said[0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_in_a_file(channels: int) -> None:
+    pixels = picture()[..., ::-1] if channels == 3 else picture()[..., 0]
+    data = cv2.imencode(".png", pixels.astype(np.uint16) * 256 + 17)[1].tobytes()
+    expected = picture() if channels == 3 else np.repeat(picture()[..., :1], 3, axis=-1)
+    np.testing.assert_array_equal(ImageDecoder().decode(compressed(data, "rgb16; png compressed bgr16")), expected)
+
+
+def twelve_bits() -> np.ndarray:
+    """Grey of 12 bits in 16, none of them above 4080."""
+    return picture()[..., 0].astype("<u2") << 4
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_bit_depth_that_is_given(big: bool) -> None:
+    said: list[str] = []
+    decoder = ImageDecoder("front", bit_depth=12, say=said.append)
+    got = decoder.decode(raw(twelve_bits().astype(">u2" if big else "<u2"), "mono16", big=big))
+    np.testing.assert_array_equal(got[..., 0], picture()[..., 0])
+    data = cv2.imencode(".png", twelve_bits())[1].tobytes()
+    np.testing.assert_array_equal(decoder.decode(compressed(data, "mono16; png compressed ")), got)
+    assert said == []
+
+
+def test_values_beyond_the_bit_depth_are_white() -> None:
+    got = ImageDecoder(bit_depth=12).decode(raw(np.full((HEIGHT, WIDTH), 5000, "<u2"), "mono16"))
+    assert (got == 255).all()
+
+
+def test_a_mosaic_of_twelve_bits() -> None:
+    pixels = mosaic("rggb").astype("<u2") << 4
+    expected = ImageDecoder().decode(raw(mosaic("rggb"), "bayer_rggb8"))
+    np.testing.assert_array_equal(ImageDecoder(bit_depth=12).decode(raw(pixels, "bayer_rggb16")), expected)
+    np.testing.assert_array_equal(ImageDecoder().decode(raw(pixels, "bayer_rggb12")), expected)
+
+
+def test_upper_bits_that_are_never_set_are_said_once() -> None:
+    said: list[str] = []
+    decoder = ImageDecoder("front", say=said.append)
+    decoder.decode(raw(np.zeros((HEIGHT, WIDTH), np.uint16), "mono16"))
+    assert said == []  # a lens cap says nothing
+    for _ in range(2):
+        decoder.decode(raw(twelve_bits(), "mono16"))
+    assert len(said) == 1
+    assert f"no value above {twelve_bits().max()}" in said[0]
+    assert "cameras.bit_depth" in said[0]
+    assert said[0].endswith("to 12")
+
+
+def test_a_night_after_a_day_says_nothing() -> None:
+    said: list[str] = []
+    decoder = ImageDecoder(say=said.append)
+    decoder.decode(raw(np.full((HEIGHT, WIDTH), 60000, np.uint16), "mono16"))
+    decoder.decode(raw(np.full((HEIGHT, WIDTH), 900, np.uint16), "mono16"))
+    assert said == []
+
+
+@pytest.mark.parametrize("bit_depth", [-1, 1, 7, 17])
+def test_an_impossible_bit_depth_is_refused(bit_depth: int) -> None:
+    with pytest.raises(InputError, match=f"bit depth of {bit_depth} is not possible; use 8 to 16"):
+        ImageDecoder(bit_depth=bit_depth)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_orientation_tags_do_not_count(kind: str) -> None:
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees
+    file = io.BytesIO()
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    PillowImage.fromarray(picture()).save(file, kind, exif=exif, quality=95, **lossless)
+    decoder = ImageDecoder()
+    got = decoder.decode(file.getvalue())
+    assert got.shape[:2] == decoder.size(file.getvalue()) == (HEIGHT, WIDTH)
+    assert np.abs(got.astype(int) - picture()).mean() < 4
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1"])
+def test_every_form_of_png_becomes_colour(mode: str) -> None:
+    image = PillowImage.fromarray(picture()).convert(mode)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    np.testing.assert_array_equal(ImageDecoder().decode(file.getvalue()), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("decoder", ["simplejpeg", "cv2"])
+def test_a_jpeg_of_four_colours(decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if decoder == "cv2":
+        monkeypatch.setattr(jpeg, "simplejpeg", None)
+    file = io.BytesIO()
+    PillowImage.fromarray(picture()).convert("CMYK").save(file, "JPEG", quality=95)
+    assert np.abs(ImageDecoder().decode(file.getvalue()).astype(int) - picture()).mean() < 4
+
+
+def test_pixels_of_floating_point_in_a_file_are_refused() -> None:
+    data = cv2.imencode(".tiff", picture().astype(np.float32))[1].tobytes()
+    with pytest.raises(InputError, match="a TIFF holds float32 pixels; use 8 or 16 bits"):
+        ImageDecoder().decode(compressed(data, "32FC3; tiff compressed "))
+
+
+@pytest.mark.parametrize("message", [raw(picture(), "rgb8", 5), compressed(encoded(".png")), encoded(".jpg")])
+def test_the_size_is_known_before_decoding(message: object) -> None:
+    assert ImageDecoder().size(message) == (HEIGHT, WIDTH)
+
+
+def test_a_raw_image_that_claims_too_much_is_refused() -> None:
+    with pytest.raises(InputError, match="a raw rgb8 image claims 40000x40000"):
+        ImageDecoder("front").size(Image(height=40000, width=40000, encoding="rgb8"))
+
+
+def test_what_does_not_fit_to_its_calibration_is_refused_before_it_is_decoded() -> None:
+    rectifier = Rectifier("front")
+    rectifier.update(Lens(np.diag([300.0, 300, 1]), width=640, height=480))
+    cut = encoded(".png")[:-20]  # decoding would complain of this
+    with pytest.raises(InputError, match="another aspect ratio"):
+        rectified_image(ImageDecoder("front"), rectifier, compressed(cut[:16] + b"\0\0\0\x20\0\0\0\x20" + cut[24:]))
+
+
+def test_a_file_in_one_byte_buffers_of_any_kind() -> None:
+    for data in (np.frombuffer(encoded(".png"), np.uint8), bytearray(encoded(".png"))):
+        message = SimpleNamespace(format="png", data=data)
+        np.testing.assert_array_equal(ImageDecoder().decode(message), picture())
+    with pytest.raises(InputError, match="empty"):
+        ImageDecoder().decode(SimpleNamespace(format="png", data=np.empty(0, np.uint8)))
 
 
 def test_too_little_data_is_refused_with_the_numbers() -> None:
@@ -184,6 +399,34 @@ def test_an_empty_image_is_refused() -> None:
 def test_an_unknown_encoding_is_refused_with_those_that_work() -> None:
     with pytest.raises(InputError, match=r"encoding 'heat8' cannot be read; publish one of rgb8, bgr8"):
         ImageDecoder("front").decode(raw(picture(), "heat8"))
+
+
+def cv_bridge_that(convert: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge = SimpleNamespace(imgmsg_to_cv2=convert)
+    monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=lambda: bridge))
+
+
+@pytest.mark.parametrize("error", [KeyError(16), AttributeError("CV_8U"), SystemError(), ValueError()])
+def test_whatever_cv_bridge_raises_is_one_sentence(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def convert(message: object, encoding: str) -> None:
+        raise error
+
+    cv_bridge_that(convert, monkeypatch)
+    with pytest.raises(InputError, match="camera front: encoding 'heat8' cannot be read"):
+        ImageDecoder("front").decode(raw(picture(), "heat8"))
+
+
+def test_a_picture_of_cv_bridge_is_taken_if_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cv_bridge_that(lambda message, encoding: picture(), monkeypatch)
+    np.testing.assert_array_equal(ImageDecoder().decode(raw(picture(), "heat8")), picture())
+    cv_bridge_that(lambda message, encoding: picture()[..., 0], monkeypatch)
+    with pytest.raises(InputError, match="cannot be read"):
+        ImageDecoder().decode(raw(picture(), "heat8"))
+
+
+def test_an_unknown_encoding_has_no_size() -> None:
+    with pytest.raises(InputError, match="encoding 'heat8' cannot be read"):
+        ImageDecoder("front").size(raw(picture(), "heat8"))
 
 
 def test_no_copy_of_an_rgb_image() -> None:

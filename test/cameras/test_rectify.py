@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
-from flashocc_ros.cameras.images import Rectifier, camera_matrix
+from flashocc_ros.cameras.rectify import CACHED_SIZES, Lens, Rectifier, camera_matrix
 from flashocc_ros.errors import InputError
 
 pytestmark = pytest.mark.ros
@@ -92,7 +92,7 @@ def test_an_image_of_another_size_scales_k_and_says_so_once() -> None:
     for _ in range(2):
         _, matrix = rectifier(np.zeros((HEIGHT // 2, WIDTH // 2, 3), np.uint8))
     np.testing.assert_allclose(matrix[:2], K[:2] / 2)
-    assert said == ["camera front: images are 320x240 but CameraInfo is for 640x480; its K is scaled"]
+    assert said == ["camera front: images are 320x240 but its calibration is for 640x480; its K is scaled"]
 
 
 def test_scaling_and_distortion_go_together() -> None:
@@ -162,7 +162,7 @@ def test_an_impossible_k_is_refused(index: int, value: float, words: str) -> Non
 def test_an_image_of_another_shape_is_refused() -> None:
     rectifier = Rectifier("front")
     rectifier.update(info())
-    with pytest.raises(InputError, match="camera front: the image is 640x640 but its CameraInfo describes 640x480"):
+    with pytest.raises(InputError, match="camera front: the image is 640x640 but its calibration describes 640x480"):
         rectifier(np.zeros((640, 640, 3), np.uint8))
 
 
@@ -172,7 +172,11 @@ def test_an_image_of_another_shape_is_refused() -> None:
         ((0.1, 0.2), "plumb_bob", "2 coefficients"),
         ((0.1,) * 5, "division", "'division'"),
         ((0.1,), "equidistant", "needs 4"),
-        ((float("nan"),) * 5, "plumb_bob", "D of its CameraInfo"),
+        ((0.1, 0, 0, 0, 0.1), "equidistant", "needs 4"),
+        ((0.0,) * 4, "kannala_brandt4", "'kannala_brandt4' .* not known"),
+        ((), "double_sphere", "'double_sphere' .* not known"),
+        ((0.01,) * 8, "thin_prism_fisheye", "'thin_prism_fisheye' .* not known"),
+        ((float("nan"),) * 5, "plumb_bob", "D of its calibration"),
     ],
 )
 def test_unknown_distortion_is_refused(d: tuple[float, ...], model: str, words: str) -> None:
@@ -185,3 +189,143 @@ def test_without_calibration_an_image_is_refused() -> None:
     assert not rectifier.calibrated
     with pytest.raises(InputError, match="camera front: no CameraInfo"):
         rectifier(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+
+
+def shown_at(angle_deg: float, focal: float) -> np.ndarray:
+    """What an ideal fisheye shows of a light in this direction to the right: a point focal x angle from the middle."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    u = K[0, 2] + focal * np.radians(angle_deg)
+    cv2.circle(image, (round(u * 16), round(K[1, 2] * 16)), 3 * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
+    return image
+
+
+@pytest.mark.parametrize("p", [np.array([[200.0, 0, 310], [0, 200, 250], [0, 0, 1]]), None])
+@pytest.mark.parametrize("d", [(), (0.0,) * 4, (0.0,) * 5, (1e-9, 0.0, 0.0, 0.0)])
+@pytest.mark.parametrize("model", ["equidistant", "fisheye", "EQUIDISTANT"])
+@pytest.mark.parametrize("focal", [200.0, 300.0])  # of 200 the outermost pixels lie beyond 90 degrees
+def test_a_fisheye_without_coefficients_is_still_one(
+    focal: float, model: str, d: tuple[float, ...], p: np.ndarray | None
+) -> None:
+    matrix = np.array([[focal, 0, K[0, 2]], [0, focal, K[1, 2]], [0, 0, 1]])
+    rectifier = Rectifier("front")
+    rectifier.update(info(d, model, p, k=matrix.ravel().tolist()))
+    rectified, new = rectifier(shown_at(40.0, focal))
+    expected = new @ [np.tan(np.radians(40.0)), 0, 1]
+    assert expected[0] < WIDTH - 8
+    assert np.abs(blob(rectified, expected[:2]) - expected[:2]).max() < 0.6
+
+
+def distorted(rays: np.ndarray, d: tuple[float, ...]) -> np.ndarray:
+    """Distorted (x/z, y/z) of rays: rational, tangential, thin prism and tilted sensor, in that order of OpenCV."""
+    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tau_x, tau_y = (*d, *(0.0,) * (14 - len(d)))
+    x, y = rays.T
+    r2 = x**2 + y**2
+    radial = (1 + k1 * r2 + k2 * r2**2 + k3 * r2**3) / (1 + k4 * r2 + k5 * r2**2 + k6 * r2**3)
+    u = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x**2) + s1 * r2 + s2 * r2**2
+    v = y * radial + p1 * (r2 + 2 * y**2) + 2 * p2 * x * y + s3 * r2 + s4 * r2**2
+    about_x = np.array([[1, 0, 0], [0, np.cos(tau_x), np.sin(tau_x)], [0, -np.sin(tau_x), np.cos(tau_x)]])
+    about_y = np.array([[np.cos(tau_y), 0, -np.sin(tau_y)], [0, 1, 0], [np.sin(tau_y), 0, np.cos(tau_y)]])
+    turn = about_y @ about_x
+    tilt = np.array([[turn[2, 2], 0, -turn[0, 2]], [0, turn[2, 2], -turn[1, 2]], [0, 0, 1]]) @ turn
+    out = np.stack([u, v, np.ones_like(u)], axis=-1) @ tilt.T
+    return out[:, :2] / out[:, 2:]
+
+
+@pytest.mark.parametrize(
+    ("d", "model"),
+    [
+        ((-0.2, 0.05, 0.002, -0.001), "plumb_bob"),
+        ((-0.2, 0.05, 0.002, -0.001, 0.01), "PLUMB_BOB"),
+        ((0.2, -0.1, 0.001, 0.0, 0.02, 0.3, 0.02, 0.01), "rational_polynomial"),
+        ((-0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.02, 0.01, -0.02, 0.01), "rational_polynomial"),
+        ((-0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.02, 0.01, -0.02, 0.01, 0.03, -0.04), "plumb_bob"),
+    ],
+)
+def test_every_length_of_polynomial(d: tuple[float, ...], model: str) -> None:
+    rays = np.array([(x, y) for x in (-0.3, 0.0, 0.3) for y in (-0.25, 0.0, 0.25)])
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for x, y in distorted(rays, d):
+        u, v, _ = K @ [x, y, 1]
+        cv2.circle(image, (round(u * 16), round(v * 16)), 3 * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
+    rectifier = Rectifier("front")
+    rectifier.update(info(d, model))
+    rectified, matrix = rectifier(image)
+    for ray in rays:
+        expected = (matrix @ [*ray, 1])[:2]
+        assert np.abs(blob(rectified, expected) - expected).max() < 0.6
+
+
+@pytest.mark.parametrize("model", ["", "none", "pinhole", "plumb_bob", "rational_polynomial"])
+def test_models_without_coefficients_hand_the_image_through(model: str) -> None:
+    rectifier = Rectifier()
+    rectifier.update(info((), model))
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    assert rectifier(image)[0] is image
+
+
+def test_coefficients_that_leave_nothing_of_the_image_are_refused() -> None:
+    rectifier = Rectifier("front")
+    rectifier.update(info((1e30,) * 5))
+    with pytest.raises(InputError, match=r"camera front: D of its calibration, \[1.e\+30.* beyond use"):
+        rectifier(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+
+
+def test_a_region_outside_the_sensor_is_refused() -> None:
+    rectifier = Rectifier("front")
+    rectifier.update(info(roi=RegionOfInterest(x_offset=300, y_offset=0, width=400, height=300)))
+    with pytest.raises(InputError, match=r"ends at \(700, 300\), outside the sensor of 640x480"):
+        rectifier(np.zeros((300, 400, 3), np.uint8))
+
+
+def test_distortion_of_a_binned_region() -> None:
+    d = (-0.3, 0.1, 0.0, 0.0, 0.0)
+    image, rays = dots(K, d, "plumb_bob")
+    part = cv2.resize(image[40:440, 100:540], (220, 200), interpolation=cv2.INTER_AREA)
+    rectifier = Rectifier()
+    rectifier.update(
+        info(d, roi=RegionOfInterest(x_offset=100, y_offset=40, width=440, height=400), binning_x=2, binning_y=2)
+    )
+    rectified, matrix = rectifier(part)
+    expected = (matrix @ [*rays[12], 1])[:2]
+    assert np.abs(blob(rectified, expected) - expected).max() < 0.7
+    assert rectifier.image_size == (200, 220)
+
+
+def test_an_image_far_larger_than_its_calibration_is_refused() -> None:
+    rectifier = Rectifier("front")
+    rectifier.update(info())
+    with pytest.raises(InputError, match="3200x2400, more than 4 times the 640x480"):
+        rectifier.prepare((2400, 3200))
+
+
+def test_images_of_ever_other_sizes_do_not_fill_the_memory() -> None:
+    rectifier = Rectifier(say=lambda _: None)
+    rectifier.update(info((-0.3, 0.1, 0, 0, 0)))
+    first = rectifier.prepare((HEIGHT, WIDTH))
+    for smaller in range(1, CACHED_SIZES + 1):
+        rectifier.prepare((HEIGHT - 3 * smaller, WIDTH - 4 * smaller))
+    assert rectifier.prepare((HEIGHT, WIDTH)) is not first
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [((0, 0), "no width and height"), ((4_000_000_000, 4_000_000_000), "claims 4000000000x4000000000 pixels")],
+)
+def test_a_size_that_is_missing_or_absurd_is_refused(size: tuple[int, int], words: str) -> None:
+    rectifier = Rectifier("front")
+    rectifier.update(info(height=size[0], width=size[1]))
+    with pytest.raises(
+        InputError, match=f"camera front: its CameraInfo .*{words}|camera front: its CameraInfo {words}"
+    ):
+        _ = rectifier.image_size
+
+
+def test_a_lens_of_a_file_is_as_good_as_a_message() -> None:
+    d = (-0.3, 0.1, 0.001, 0.0, 0.0)
+    image, _ = dots(K, d, "plumb_bob")
+    from_message, from_file = Rectifier(), Rectifier()
+    from_message.update(info(d))
+    assert from_file.update(Lens(K, d, "plumb_bob", WIDTH, HEIGHT))
+    assert not from_file.update(Lens(K, d, "plumb_bob", WIDTH, HEIGHT))
+    for one, other in zip(from_message(image), from_file(image), strict=True):
+        np.testing.assert_array_equal(one, other)

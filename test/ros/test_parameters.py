@@ -66,6 +66,7 @@ BAD = [
     ({"cameras.names": ["depth"]}, ["cameras.names", "depth", "cannot name a camera"]),
     ({"cameras.transport": "theora"}, ["cameras.transport", "theora", "compressed, raw"]),
     ({"cameras.image_topic": "/image"}, ["cameras.back.image_topic", "/image", "cameras.front.image_topic", "{name}"]),
+    ({"cameras.bit_depth": 4}, ["cameras.bit_depth", "4", "8 to 16"]),
     ({"cameras.info_topic": ""}, ["cameras.front.info_topic", "K", "CameraInfo"]),
     ({"sync.policy": "exact"}, ["sync.policy", "exact", "anchor"]),
     ({"sync.anchor": "roof"}, ["sync.anchor", "roof", "front, back"]),

@@ -1,0 +1,114 @@
+"""Pictures of a folder are read by the rules of images in messages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from flashocc_ros.cameras.rectify import Lens, Rectifier
+from flashocc_ros.data.folder import ImageFolder
+from flashocc_ros.errors import ConfigError, InputError
+
+HEIGHT, WIDTH = 90, 160
+K = [[120.0, 0.0, 82.0], [0.0, 120.0, 43.0], [0.0, 0.0, 1.0]]
+D = [-0.2, 0.05, 0.0, 0.0, 0.0]
+
+
+def picture() -> np.ndarray:
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
+    return cv2.resize(coarse, (WIDTH, HEIGHT))
+
+
+def folder(path: Path, data: bytes | None = None, **camera: Any) -> ImageFolder:
+    """A folder of one camera whose picture is a PNG."""
+    data = cv2.imencode(".png", picture()[..., ::-1])[1].tobytes() if data is None else data
+    (path / "front.png").write_bytes(data)
+    pose = {"translation_xyz": [0.0, 0.0, 1.5], "rotation_xyzw": [-0.5, 0.5, -0.5, 0.5]}
+    entry = {"K": K, "T_base_cam": pose, "image": "front.png", **camera}
+    (path / "calibration.yaml").write_text(yaml.safe_dump({"cameras": {"front": entry}}))
+    return ImageFolder(path)
+
+
+def test_pixels_and_calibration_are_handed_through(tmp_path: Path) -> None:
+    (only,) = folder(tmp_path)
+    np.testing.assert_array_equal(only.images[0], picture())
+    np.testing.assert_array_equal(only.rig.intrinsics, [K])
+
+
+@pytest.mark.parametrize(("model", "d"), [("plumb_bob", D), ("equidistant", [0.0] * 4), ("equidistant", [])])
+def test_lenses_are_those_of_camera_info(tmp_path: Path, model: str, d: list[float]) -> None:
+    (only,) = folder(tmp_path, D=d, distortion_model=model)
+    rectifier = Rectifier()
+    rectifier.update(Lens(K, d, model))
+    image, matrix = rectifier(picture())
+    assert (image != picture()).any()
+    np.testing.assert_array_equal(only.images[0], image)
+    np.testing.assert_array_equal(only.rig.intrinsics[0], matrix)
+
+
+def test_a_smaller_picture_scales_its_k(tmp_path: Path) -> None:
+    (only,) = folder(tmp_path, width=2 * WIDTH, height=2 * HEIGHT)
+    np.testing.assert_allclose(only.rig.intrinsics[0, :2], np.array(K)[:2] / 2)
+
+
+def test_a_picture_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"front\.png: camera front: the image is 160x90 but .* 160x120"):
+        list(folder(tmp_path, width=160, height=120))
+
+
+def test_twelve_bits_of_sixteen(tmp_path: Path) -> None:
+    data = cv2.imencode(".png", picture()[..., ::-1].astype(np.uint16) << 4)[1].tobytes()
+    (only,) = folder(tmp_path, data, bit_depth=12)
+    np.testing.assert_array_equal(only.images[0], picture())
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "the image is empty"),
+        (cv2.imencode(".jpg", picture())[1].tobytes()[:-400], "a JPEG of .* is damaged"),
+        (cv2.imencode(".png", picture())[1].tobytes()[:-400], "a PNG of .* is damaged"),
+        (b"GIF89a" + b"\xff\xff\xff\xff", "claims 65535x65535 pixels"),
+    ],
+)
+def test_a_bad_picture_is_one_sentence(tmp_path: Path, data: bytes, words: str) -> None:
+    with pytest.raises(InputError, match=rf"front\.png: camera front: .*{words}") as caught:
+        list(folder(tmp_path, data))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "words"), [("gone.png", "No such file"), (".", "directory"), ("a\0b", "null")])
+def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(InputError, match=rf"picture {re.escape(str(tmp_path))}.* cannot be read: .*{words}"):
+        list(folder(tmp_path, image=name))
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"distorsion": D}, "cameras.front.distorsion"),
+        ({"distortion": D}, "cameras.front.distortion.* write coefficients as D"),
+        ({"bit_depth": 4}, "cameras.front.bit_depth: .*bit depth of 4"),
+        ({"width": -1}, "cameras.front.width"),
+        ({"T_base_cam": {"xyz": [0, 0, 0]}}, "cameras.front.T_base_cam"),
+    ],
+)
+def test_a_key_that_is_not_known_or_not_possible_is_refused(tmp_path: Path, entry: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        folder(tmp_path, **entry)
+
+
+def test_the_remark_of_the_example_frames_is_taken(tmp_path: Path) -> None:
+    assert len(list(folder(tmp_path, distortion="none (the images are rectified)"))) == 1
+
+
+@pytest.mark.parametrize(("model", "d"), [("double_sphere", []), ("plumb_bob", [0.1, 0.2, 0.3])])
+def test_an_unknown_lens_is_refused_before_a_picture_is_read(tmp_path: Path, model: str, d: list[float]) -> None:
+    with pytest.raises(InputError, match="camera front: distortion model"):
+        folder(tmp_path, D=d, distortion_model=model)

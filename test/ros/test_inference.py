@@ -1,0 +1,96 @@
+"""Images of a set: what a masked camera shows, and what is refused before it costs anything."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
+
+from flashocc_ros.cameras.sync import ImageSet
+from flashocc_ros.ros.inference import CameraSet, Inference, SetDropped
+from flashocc_ros.ros.parameters import CameraParameters, NodeParameters
+from flashocc_ros.ros.transforms import Poses
+
+pytestmark = pytest.mark.ros
+
+HEIGHT, WIDTH = 90, 160
+
+
+@pytest.fixture(scope="module")
+def inference() -> Inference:
+    cameras = CameraParameters(names=("front",), bit_depth=12)
+    parameters = NodeParameters(variant="synthetic-tiny", engine="torch", cameras=cameras)
+    return Inference(parameters, lambda sentence: None)
+
+
+def info(height: int = HEIGHT, width: int = WIDTH, **more: Any) -> CameraInfo:
+    k = [120.0, 0.0, WIDTH / 2, 0.0, 120.0, HEIGHT / 2, 0.0, 0.0, 1.0]
+    return CameraInfo(height=height, width=width, k=k, **more)
+
+
+def camera_set(message: Any, calibration: CameraInfo) -> CameraSet:
+    images = ImageSet(items=(message,), stamps_ns=(10**18,), key_stamp_ns=10**18)
+    return CameraSet(images, (calibration,), Poses(np.eye(4)[None], np.eye(4)[None], np.eye(4)), 0, 0.0)
+
+
+def compressed(claimed: tuple[int, int] | None = None) -> CompressedImage:
+    """A JPEG whose header may claim another (height, width)."""
+    data = bytearray(simplejpeg.encode_jpeg(np.full((HEIGHT, WIDTH, 3), 90, np.uint8)))
+    if claimed:
+        frame = data.find(b"\xff\xc0")
+        data[frame + 5 : frame + 9] = struct.pack(">HH", *claimed)
+    return CompressedImage(format="jpeg", data=bytes(data))
+
+
+def test_a_masked_camera_is_black_and_as_large_as_its_images(inference: Inference) -> None:
+    region = RegionOfInterest(x_offset=20, y_offset=0, width=80, height=60)
+    images, intrinsics = inference._images(camera_set(None, info(roi=region, binning_x=2, binning_y=2)))
+    assert images[0].shape == (30, 40, 3)
+    assert not images[0].any()
+    np.testing.assert_allclose(intrinsics[0], [[60, 0, 30], [0, 60, 22.5], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 0), (4_000_000_000, 4_000_000_000)])
+def test_a_masked_camera_of_no_or_absurd_size_is_refused(inference: Inference, height: int, width: int) -> None:
+    with pytest.raises(SetDropped, match="camera front: its CameraInfo") as caught:
+        inference._images(camera_set(None, info(height, width)))
+    assert caught.value.reason == "calibration"
+
+
+@pytest.mark.parametrize("decodes_jpeg", [False, True])
+@pytest.mark.parametrize(
+    ("claimed", "reason", "words"),
+    [
+        ((24750, 44000), "image", "claims 44000x24750 pixels"),
+        ((900, 1600), "calibration", "1600x900, more than 4 times"),
+        ((100, 100), "calibration", "another aspect ratio"),
+        (None, "", ""),
+    ],
+)
+def test_a_claimed_size_is_checked_before_decoding(
+    inference: Inference,
+    monkeypatch: pytest.MonkeyPatch,
+    decodes_jpeg: bool,
+    claimed: tuple[int, int] | None,
+    reason: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr(inference.predictor.backend, "decodes_jpeg", decodes_jpeg)
+    if not reason:
+        images, _ = inference._images(camera_set(compressed(), info()))
+        assert isinstance(images[0], bytes) == decodes_jpeg
+        return
+    with pytest.raises(SetDropped, match=words) as caught:
+        inference._images(camera_set(compressed(claimed), info()))
+    assert caught.value.reason == reason
+
+
+def test_the_bit_depth_is_a_parameter(inference: Inference) -> None:
+    pixels = np.full((HEIGHT, WIDTH), 200 << 4, "<u2")
+    message = Image(height=HEIGHT, width=WIDTH, encoding="mono16", step=2 * WIDTH, data=pixels.tobytes())
+    images, _ = inference._images(camera_set(message, info()))
+    assert (images[0] == 200).all()
