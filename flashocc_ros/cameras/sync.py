@@ -34,7 +34,7 @@ CLOSED_KEPT = 16  # key stamps of finished sets, to tell a late image from an ea
 STALLED_PERIODS = 5.0
 TIMEOUT_S = 0.25
 QUEUE_SIZE = 16
-MAX_BACKWARD_S = 1.0
+MAX_BACKWARD_S = 0.5
 
 
 class AnchorSynchronizer(Generic[Item]):
