@@ -99,6 +99,10 @@ class CameraRoad:
         frames: optical frame by camera; others are named by their CameraInfo, or as the camera.
         max_wait_s: how long a complete set may wait for CameraInfo and transforms.
         least_polls: how often a set is looked at before its time is up, for a machine so busy that messages lie unread.
+
+    Attributes:
+        infos: the latest CameraInfo of each camera.
+        completed: how many sets the synchroniser has handed out.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class CameraRoad:
     ) -> None:
         self.sync, self.intake = sync, intake
         self.infos: dict[str, Any] = {}
+        self.completed = 0
         self._base_frame, self._fixed_frame = frame_name(base_frame), frame_name(fixed_frame)
         self._frames = dict(frames or {})
         self._max_wait_ns, self._least_polls = round(max_wait_s * 1e9), least_polls
@@ -171,6 +176,7 @@ class CameraRoad:
         return refused
 
     def _take(self, finished: list[ImageSet[Any]], now_ns: int) -> list[PosedSet | Refusal]:
+        self.completed += len(finished)
         self._waiting.extend(_Waiting(images, now_ns) for images in finished)
         settled: list[PosedSet | Refusal] = []
         while self._waiting:

@@ -64,6 +64,7 @@ class CameraInputs:
         say = node.get_logger().warning
         self._arrived_s: dict[str, float] = {}
         self._reset_s = float("-inf")
+        self._counted = 0
         self._intake = TransformIntake(make_buffer(), say)
         self._road = CameraRoad(
             make_synchronizer(parameters),
@@ -144,8 +145,9 @@ class CameraInputs:
         self._take(self._road.poll(self._now_ns()))
 
     def _take(self, outcomes: list[PosedSet | Refusal]) -> None:
+        self._statistics.count("sets_received", self._road.completed - self._counted)
+        self._counted = self._road.completed
         for outcome in outcomes:
-            self._statistics.count("sets_received")
             if isinstance(outcome, PosedSet):
                 self._worker.submit(outcome)
             else:

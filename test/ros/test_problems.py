@@ -201,7 +201,7 @@ def test_diagnostics_turn_to_error_and_back_when_inference_does(
     node = start_node()
     feeder.connect(node)
     with monkeypatch.context() as patch:
-        patch.setattr("flashocc_ros.predictor.Predictor.__call__", fail)
+        patch.setattr("flashocc_ros.predictor.Predictor.predict", fail)
         feeder.send()
         feeder.until(lambda: str(node.node.problems), "the failure")
         reports.clear()
@@ -223,8 +223,8 @@ def test_the_node_outlives_a_callback_that_fails(
     node = start_node()
     feeder.connect(node)
     target, name = {
-        "image": (node.node._inputs._sync, "add"),
-        "transform": (node.node._inputs._buffer, "set_transform"),
+        "image": (node.node._inputs._road.sync, "add"),
+        "transform": (node.node._inputs._intake, "take"),
         "timer": (node.node._diagnostics, "publish"),
         "jump": (node.node._inputs, "reset"),
     }[owner]
