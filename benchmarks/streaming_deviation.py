@@ -1,6 +1,6 @@
 """How far a stream departs from the network given all frames at once when the cameras' poses differ between frames.
 
-Run: ``python test/measure_streaming_deviation.py FOLDER [--variant NAME] [--checkpoint FILE]``; FOLDER as for
+Run: ``python -m benchmarks.streaming_deviation FOLDER [--variant NAME] [--checkpoint FILE]``; FOLDER as for
 ``flashocc predict``. The pictures stand still, only the vehicle's poses move: shutters fire one after the other over
 45 ms, so each camera has its own ego pose, and the scenarios differ in how these offsets change between frames.
 """

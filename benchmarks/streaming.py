@@ -1,6 +1,6 @@
 """What a streaming step costs compared with all frames at once: CPU seconds in one process, one thread, random weights.
 
-Run from the checkout: ``python test/benchmark_streaming.py [--engine openvino] [--repeats N] [--json out.json]``. Steps
+Run from the checkout: ``python -m benchmarks.streaming [--engine openvino] [--repeats N] [--json out.json]``. Steps
 of the three networks take turns, so that a busy machine slows all of them alike; medians count. Takes about five
 minutes of CPU, with another engine than torch once as much again to export. The forward is always torch's.
 """

@@ -1,6 +1,6 @@
 """Six JPEG files to network input: this package against the reference's Pillow path, CPU milliseconds, one process.
 
-Run from the checkout: ``python test/benchmark_preprocess.py FOLDER`` with a folder of JPEG files.
+Run from the checkout: ``python -m benchmarks.preprocess FOLDER`` with a folder of JPEG files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How fast the synthetic world is drawn: ``python test/data/benchmark_synthetic.py``. CPU milliseconds per frame."""
+"""How fast the synthetic world is drawn: ``python -m benchmarks.synthetic``. CPU milliseconds per frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CPU and memory of the node, measured: `python test/ros/benchmark_node.py --help`.
+"""CPU and memory of the node, measured: `python -m benchmarks.node --help`.
 
 The node runs in this process, the cameras in a second one; sets go out one at a time. What the engine's stages encode,
 pool and head use is the network; everything else is the node's overhead.
@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+CHECKOUT = Path(__file__).parents[1]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "test"), str(CHECKOUT / "test" / "ros")]
 from conftest import Feeder, NodeUnderTest  # noqa: E402
 
 CAMERAS = ["CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT"]

@@ -1,6 +1,6 @@
 """Prints the table of docs/variants.md; CPU seconds are of one streaming step in PyTorch, one run each.
 
-    python test/model/measure_variants.py [NAME ...] [> rows.md]
+    python -m benchmarks.variants [NAME ...] [> rows.md]
 
 A step is: one frame of six cameras through the image branch, pooling, warping of all cached maps, BEV encoder, heads.
 """
