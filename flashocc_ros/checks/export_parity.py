@@ -142,7 +142,7 @@ def compare_export(
     if not classes:
         raise ConfigError(f"none of {', '.join(engines)} is installed here; pip install 'flashocc_ros[openvino]'")
     sets: list[CameraSet] = [_noise()] if frames is None else _recorded(frames, max_frames)
-    reference = TorchBackend(row, checkpoint, device="cpu", fold=False)
+    reference = TorchBackend(row, checkpoint, device="cpu")
     results = []
     for cls in classes:
         # Half precision and int8 are in the files; the engine itself computes what they say.

@@ -29,14 +29,10 @@ class TorchBackend(Backend):
         precision: only "fp32".
         cache_dir: not used.
         device: "cpu", "cuda", ...; None takes a GPU when torch sees one.
-        model: a network already built, instead of ``variant`` and ``checkpoint``; it is left as it is.
-        fold: run the rewrites of ``engine.rewrite.fold`` (batch norms folded and the like) and, on a CPU, the cheap
-            convolutions of ``engine.rewrite``: equal but for float32 rounding. Off, the stages are bit for bit those
-            of the network's own forward. None folds on a CPU.
+        model: a network already built, instead of ``variant`` and ``checkpoint``; it is moved to the device.
 
     Attributes:
-        model: the network that runs.
-        fold: whether it is rewritten.
+        model: the network that runs, as ``model/`` builds it: the stages are bit for bit those of its own forward.
 
     Raises:
         EngineError: torch is missing or cannot use the device.
@@ -55,7 +51,6 @@ class TorchBackend(Backend):
         cache_dir: Path | None = None,
         device: str | None = None,
         model: FlashOcc | None = None,
-        fold: bool | None = None,
     ) -> None:
         reason = self.unavailable()
         if reason is not None:
@@ -73,9 +68,6 @@ class TorchBackend(Backend):
                 model.load_state_dict(load_checkpoint(checkpoint, variant))
         model = model.eval()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.fold = self.device.type == "cpu" if fold is None else fold
-        if self.fold:
-            model = _rewritten(model, self.device)
         try:
             self.model = model.to(self.device)
         except (RuntimeError, AssertionError) as error:
@@ -150,17 +142,10 @@ class TorchBackend(Backend):
 
     def _bev_head(self, key: torch.Tensor, history: Sequence[Any], grids: Float32 | None) -> HeadTensors:
         """The encoder and the heads on the key map and the past ones, warped."""
-        from flashocc_ros.engine.rewrite.framewise import FramewiseBevResNet
-        from flashocc_ros.model.outputs import HeadTensors
-
         model = self.model
         if grids is None:
             return model.bev_head(key)
         past = [key if old is None else old for old in history]
-        if isinstance(model.img_bev_encoder_backbone, FramewiseBevResNet):
-            bev_out = model.img_bev_encoder_neck(model.img_bev_encoder_backbone(key, past, grids))
-            centers = {} if model.aux_centerness_head is None else model.aux_centerness_head(bev_out)
-            return HeadTensors(occ_logits=model.occ_head(bev_out), bev_out=bev_out, **centers)
         warped = [model.warp(old, grid) for old, grid in zip(past, self._tensor(grids).split(1), strict=True)]
         return model.bev_head(model.concatenate(key, warped))
 
@@ -170,37 +155,3 @@ class TorchBackend(Backend):
         where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
         return f"torch {torch.__version__} on {where}, fp32"
 
-
-def _rewritten(model: FlashOcc, device: torch.device) -> FlashOcc:
-    """A copy that does the same with fewer operations, in the layout convolutions like best."""
-    import torch
-
-    from flashocc_ros.engine.rewrite.fold import folded
-
-    model = folded(model, static=False)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if device.type == "cpu":
-        _rewrite_for_cpu(model)
-    return model
-
-
-def _rewrite_for_cpu(model: FlashOcc) -> None:
-    from flashocc_ros.engine.rewrite.fold import FactoredBevNeck
-    from flashocc_ros.engine.rewrite.framewise import FramewiseBevResNet
-    from flashocc_ros.engine.rewrite.upsample_conv import with_cheap_upsampling
-    from flashocc_ros.engine.rewrite.winograd import use_winograd
-    from flashocc_ros.model.bev_encoder import BevResNet
-
-    variant, neck, encoder = model.variant, model.img_bev_encoder_neck, model.img_bev_encoder_backbone
-    if isinstance(neck, FactoredBevNeck):
-        neck.up2 = with_cheap_upsampling(neck.up2)
-    # A stem's heads read the maps beside the encoder: they stay together.
-    if isinstance(encoder, BevResNet) and variant.num_history and not variant.stem_channels:
-        model.img_bev_encoder_backbone = FramewiseBevResNet(
-            encoder, variant.num_frames, oldest_first=variant.oldest_first
-        )
-    # Where maps are large beside the weights, which take four times the memory.
-    for part in (model.img_neck, model.img_view_transformer, neck, model.occ_head):
-        use_winograd(part)

@@ -39,7 +39,7 @@ class LogitBackend(TorchBackend):
 def open_small(name: str) -> tuple[Predictor, LogitBackend, FlashOcc]:
     variant = small(name)
     model = build_model(variant)
-    backend = LogitBackend(variant, model=model, device="cpu", fold=False)
+    backend = LogitBackend(variant, model=model, device="cpu")
     return Predictor(variant, backend=backend, max_gap_s=0.9), backend, model
 
 

@@ -22,19 +22,17 @@ if TYPE_CHECKING:
     from flashocc_ros.model.network import FlashOcc
 
 
-def folded(model: FlashOcc, *, static: bool = True) -> FlashOcc:
-    """A copy in evaluation mode without batch norms and with cheaper equivalents of some layers.
+def folded(model: FlashOcc) -> FlashOcc:
+    """A copy in evaluation mode without batch norms and with cheaper equivalents of some layers; inference only.
 
-    ``static`` fixes factors between sizes, as graphs like it; pictures then need sides that are multiples of 32.
+    Factors between sizes are fixed, as graphs like it: pictures need sides that are multiples of 32.
     """
     result = copy.deepcopy(model).eval().requires_grad_(False)
     _fold_norms(result)
     if isinstance(result.img_neck, TopDownNeck):
-        merge = not result.variant.depth_net
-        if merge:
+        if not result.variant.depth_net:
             _merge_into_neck(result)
-        if static:
-            result.img_neck = StaticTopDown(result.img_neck)
+        result.img_neck = StaticTopDown(result.img_neck)
     neck = result.img_bev_encoder_neck
     if isinstance(neck, BevNeck):
         result.img_bev_encoder_neck = FactoredBevNeck(neck, result.variant.encoder_channels[0])
