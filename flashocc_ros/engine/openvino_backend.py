@@ -15,6 +15,7 @@ import numpy.typing as npt
 from flashocc_ros.engine.labels_kernel import labels_from_columns
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
+from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import LOGITS, GraphMeta, int8_needs_calibration
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
@@ -30,6 +31,9 @@ COLUMNS = "logits_by_column"
 """Output of the compiled head: logits with the classes last, (200, 200, 16, 18), axes y, x, z, class."""
 
 INT8_FILE = "int8.xml"
+
+OWN_CODE = "engine/openvino_backend.py"
+"""What changes a graph before it is compiled."""
 
 PER_CAMERA_GRAPHS = ("image_encoder", "stereo_feature")
 """Compiled for one camera: requests of several cameras run side by side, each in the cache of its own cores."""
@@ -142,6 +146,7 @@ class OpenVinoBackend(OnnxBackend):
         parts = {
             "graph": graph,
             "onnx": source.sha256,
+            "code": code_sha256(OWN_CODE),
             "version": openvino.__version__,
             "device": cpu_name(),
             "precision": f"{self.precision}, {self._hint} elsewhere",
@@ -215,7 +220,13 @@ def _tensor(array: npt.NDArray[Any]) -> Any:
 
 def int8_key(variant: Variant, source: GraphMeta, graph: str) -> CacheKey:
     """Where the int8 form of an exported graph is kept."""
-    return CacheKey("openvino-int8", variant.name, {"graph": graph, "onnx": source.sha256, "release": __version__})
+    parts = {
+        "graph": graph,
+        "onnx": source.sha256,
+        "release": __version__,
+        "code": code_sha256("engine/export", OWN_CODE),
+    }
+    return CacheKey("openvino-int8", variant.name, parts)
 
 
 @functools.lru_cache(maxsize=1)

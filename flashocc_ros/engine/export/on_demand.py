@@ -8,10 +8,14 @@ from typing import get_args
 
 from flashocc_ros import weights
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
+from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import FORMAT_VERSION, ExportMeta, Precision, int8_needs_calibration, load_export
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
+
+EXPORT_CODE = ("engine/export", "engine/rewrite", "engine/store/signatures.py", "model", "variants")
+"""What decides the graphs beside the weights."""
 
 
 def cached_export(
@@ -65,4 +69,5 @@ def source_key(variant: Variant, checkpoint: Path | None) -> dict[str, str]:
         "checkpoint": "untrained" if checkpoint is None else file_sha256(checkpoint),
         "variant_row": hashlib.sha256(repr(variant).encode()).hexdigest()[:16],
         "release": f"{__version__}, format {FORMAT_VERSION}",
+        "code": code_sha256(*EXPORT_CODE),
     }

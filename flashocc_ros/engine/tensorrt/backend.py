@@ -20,6 +20,7 @@ import numpy.typing as npt
 from flashocc_ros.cameras.camera_set import Picture
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
 from flashocc_ros.engine.store.cache import CacheKey, cached
+from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.errors import InputError
 from flashocc_ros.pipeline.backend import Encoded, Float32
 from flashocc_ros.pipeline.preprocess import ImageTransform
@@ -84,10 +85,12 @@ class TensorRTBackend(OnnxBackend):
         return gpu_problem()
 
     def describe(self) -> str:
+        return f"TensorRT {self._trt.__version__} on {self._device_name()}, {self.precision}"
+
+    def _device_name(self) -> str:
         import torch
 
-        where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
-        return f"TensorRT {self._trt.__version__} on {where}, {self.precision}"
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
 
     def close(self) -> None:
         self._stream.synchronize()
@@ -219,7 +222,8 @@ class TensorRTBackend(OnnxBackend):
             "graph": graph,
             "onnx": source.sha256,
             "version": self._trt.__version__,
-            "device": self.describe().partition(" on ")[2],
+            "device": self._device_name(),
+            "code": code_sha256("engine/tensorrt/build.py"),
             "precision": self.precision,
             "shapes": str(sorted(shapes.items())),
         }
