@@ -94,15 +94,17 @@ def count_results(path: str | Path) -> int:
         return next((t.count for t in bag.topics.values() if t.type == OCCUPANCY_TYPE and t.count), 0)
 
 
-def network_description(path: str | Path) -> str:
-    """What the node said of its network in the recorded diagnostics; empty when there are none."""
-    description = ""
+def network_facts(path: str | Path) -> dict[str, str]:
+    """What the node last told of itself in the recorded diagnostics, by key: ``variant``, ``runs_on``, ``trained`` and
+    others (`ros.diagnostics`); empty when there are none."""
+    facts: dict[str, str] = {}
     with BagReader(path) as bag:
         topics = [t.name for t in bag.topics.values() if t.type == DIAGNOSTICS_TYPE and t.count]
         for topic, _, cdr in bag.messages(topics) if topics else ():
             for status in bag.deserialize(cdr, topic.type).status:
-                description = next((v.value for v in status.values if v.key == "network"), "") or description
-    return description
+                values = {value.key: value.value for value in status.values}
+                facts = values if values.get("variant") else facts
+    return facts
 
 
 def rig_at_key(cameras: CameraSet) -> CameraRig:

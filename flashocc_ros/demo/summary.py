@@ -13,7 +13,6 @@ from flashocc_ros.bags import BagReader, camera_topics, read_sets
 from flashocc_ros.bags.results import read_results
 from flashocc_ros.demo.session import Session, node_counts
 from flashocc_ros.demo.settings import Network
-from flashocc_ros.viz.album import UNTRAINED_MARK
 
 STAGES = ("images", "preprocess", "encoder", "pooling", "head", "decode", "publish", "total")
 QUANTILES = ("p50", "p95", "max")
@@ -26,7 +25,6 @@ def summarise(
     status = session.status
     prefix = "sets_dropped_"
     reasons = {key.removeprefix(prefix): int(n) for key, n in status.items() if key.startswith(prefix) and int(n)}
-    description = status.get("network", "")
     sent = {int(stamp): int(at) for stamp, at in session.replay["sent_ns"].items()}
     latencies = [(at - sent[stamp]) / 1e6 for stamp, at in session.arrived_ns.items() if stamp in sent]
     sets, broken = count_sets(bag)
@@ -41,11 +39,11 @@ def summarise(
         "sets_in_bag": sets,
         "unanswered": session.replay["unanswered"],
         "late_messages": session.replay["late"],
-        "trained": bool(description) and UNTRAINED_MARK not in description,
+        "trained": status.get("trained") == "true",
         "variant": network.variant,
-        "engine": engine_name(description) or network.engine,
+        "engine": status.get("engine") or network.engine,
         "precision": network.precision,
-        "network": description,
+        "network": status.get("network", ""),
         "checkpoint": network.checkpoint or None,
         "bag": str(bag),
         "generated_drive": generated,
@@ -91,11 +89,6 @@ def lost_sets(session: Session, sets: int, broken: int) -> dict[str, int]:
         if count:
             found[reason] = count
     return found
-
-
-def engine_name(description: str) -> str:
-    """The engine in the node's description of its network, which reads ``variant, engine ..., ...``."""
-    return description.split(",")[1].split()[0].lower() if "," in description else ""
 
 
 def quantiles(values: Iterable[float]) -> dict[str, float]:

@@ -45,6 +45,15 @@ TIMES = {
 }
 """Times of the latest sets: ``<key>_ms_p50``, ``<key>_ms_p95``, ``<key>_ms_max``, present once there is a value."""
 
+NETWORK = {
+    "network": "one line on variant, engine and weights",
+    "variant": "its name",
+    "engine": "name of the engine",
+    "runs_on": "one line on the engine: version, device, precision",
+    "trained": "`true`, or `false` with untrained weights",
+}
+"""What the pipeline's status tells of the network; empty before it is loaded."""
+
 
 @dataclass(frozen=True)
 class CameraHealth:
@@ -68,7 +77,7 @@ class Health:
     Attributes:
         state: lifecycle state.
         problem: what failed and has not succeeded since, empty for nothing.
-        network: one line on variant, engine and weights.
+        network: what runs, by the keys of ``NETWORK``; empty before it is loaded.
         sync: one line on the synchroniser.
         idle_s: time since the last result, or since activation before the first.
         subscribers: matched subscriptions by result topic; without one a result is not computed.
@@ -76,7 +85,7 @@ class Health:
 
     state: str
     problem: str
-    network: str
+    network: Mapping[str, str]
     sync: str
     idle_s: float | None
     counters: Mapping[str, int]
@@ -90,7 +99,10 @@ def to_diagnostics(node_name: str, health: Health, header: Header, warn_s: float
     pipeline = DiagnosticStatus(name=f"{node_name}: pipeline", hardware_id=node_name)
     pipeline.level, pipeline.message = _pipeline_level(health, warn_s, error_s)
     pipeline.values = _values(
-        {"state": health.state, "network": health.network, "sync": health.sync}
+        {"state": health.state}
+        | dict.fromkeys(NETWORK, "")
+        | dict(health.network)
+        | {"sync": health.sync}
         | dict.fromkeys(COUNTERS, 0)
         | dict(health.counters)
         | dict(health.times_ms)

@@ -58,6 +58,17 @@ class Inference:
             say=say,
         )
 
+    def facts(self) -> dict[str, str]:
+        """What runs, by the keys of ``ros.diagnostics.NETWORK``."""
+        predictor = self.predictor
+        return {
+            "network": predictor.description,
+            "variant": predictor.variant.name,
+            "engine": predictor.backend.name,
+            "runs_on": predictor.backend.describe(),
+            "trained": str(predictor.trained).lower(),
+        }
+
     def run(self, posed: PosedSet) -> Occupancy:
         """Result of one set; ``timings`` gains ``images``.
 

@@ -271,7 +271,7 @@ class FlashOccNode(LifecycleNode):
         health = Health(
             state=self.state_label,
             problem=str(self.problems),
-            network=self._inference.predictor.description if self._inference else "",
+            network=self._inference.facts() if self._inference else {},
             sync=inputs.describe() if inputs else "",
             idle_s=time.monotonic() - self._last_result_s if inputs else None,
             counters=counters,

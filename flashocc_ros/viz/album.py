@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flashocc_ros.bags.results import ResultFrame, network_description, read_results, rig_at_key
+from flashocc_ros.bags.results import ResultFrame, network_facts, read_results, rig_at_key
 from flashocc_ros.viz.render import WIDTH, Frame, render_frame
 from flashocc_ros.viz.video import VideoWriter, write_png
 
 VIDEO_WIDTH = 1280
-UNTRAINED_MARK = "UNTRAINED"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def write_album(
         InputError: the video format is not known.
     """
     out.mkdir(parents=True, exist_ok=True)
-    network = network_description(bag)
+    network = network_facts(bag)
     stamps: list[int] = []
     pictures: list[Path] = []
     writer = None
@@ -78,12 +77,10 @@ def write_album(
     return Album(tuple(pictures), video if writer is not None else None)
 
 
-def to_frame(result: ResultFrame, network: str, number: int) -> Frame:
-    """A result as ``render_frame`` takes it; ``network`` is the node's description of itself."""
+def to_frame(result: ResultFrame, network: Mapping[str, str], number: int) -> Frame:
+    """A result as ``render_frame`` takes it; ``network`` is what the node told of itself, see ``network_facts``."""
     cameras = result.cameras
-    parts = [part.strip() for part in network.split(",")]
-    details = [part for part in parts[1:] if part and UNTRAINED_MARK not in part]
-    details += [f"frame {number + 1}", f"{result.stamp_ns / 1e9:.3f} s"]
+    details = [network.get("runs_on", ""), f"frame {number + 1}", f"{result.stamp_ns / 1e9:.3f} s"]
     return Frame(
         result.semantics,
         result.instances,
@@ -91,9 +88,9 @@ def to_frame(result: ResultFrame, network: str, number: int) -> Frame:
         truth_instances=None if result.truth is None or result.instances is None else result.truth.instances,
         images=() if cameras is None else cameras.pictures,
         rig=None if cameras is None else rig_at_key(cameras),
-        title="   ".join(filter(None, ("FlashOcc", parts[0]))),
-        note="untrained weights: the prediction means nothing" if UNTRAINED_MARK in network else "",
-        details=details,
+        title="   ".join(filter(None, ("FlashOcc", network.get("variant")))),
+        note="untrained weights: the prediction means nothing" if network.get("trained") == "false" else "",
+        details=list(filter(None, details)),
         grid=result.grid,
     )
 

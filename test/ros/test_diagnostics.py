@@ -22,7 +22,7 @@ def camera(name: str = "front", **values: Any) -> CameraHealth:
 
 
 def report(**values: Any) -> list[DiagnosticStatus]:
-    defaults: dict[str, Any] = dict(state="active", problem="", network="", sync="", idle_s=0.2, cameras=[camera()])
+    defaults: dict[str, Any] = dict(state="active", problem="", network={}, sync="", idle_s=0.2, cameras=[camera()])
     defaults |= {key: {} for key in ("counters", "times_ms", "subscribers")}
     health = Health(**(defaults | values))
     return list(to_diagnostics("flashocc_node", health, make_header("", 1), 1.0, 5.0).status)
@@ -77,6 +77,11 @@ def test_all_counters_are_always_there_and_plain_numbers():
     assert found["sets_published"] == "12"
     assert set(COUNTERS) <= set(found)
     assert all(found[key].isdigit() for key in COUNTERS)
+
+
+def test_the_network_is_told_by_key():
+    found = values(report(network={"variant": "flashocc-r50-M0", "trained": "false"})[0])
+    assert (found["variant"], found["trained"], found["runs_on"]) == ("flashocc-r50-M0", "false", "")
 
 
 def test_times_are_summarised_by_median_95th_percentile_and_maximum():

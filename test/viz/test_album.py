@@ -1,0 +1,29 @@
+"""What is written over a picture: what the node told of itself, value by value."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flashocc_ros.bags.results import ResultFrame
+from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.viz.album import to_frame
+
+RESULT = ResultFrame(1_500_000_000, np.zeros((200, 200, 16), np.uint8), None, OCC3D_GRID, None, None)
+
+
+def test_the_head_line_tells_network_and_engine() -> None:
+    """Commas in the name of a processor part nothing."""
+    network = {"variant": "synthetic-tiny", "runs_on": "OpenVINO on Epyc, 2 cores, fp32", "trained": "true"}
+    frame = to_frame(RESULT, network, 4)
+    assert frame.title == "FlashOcc   synthetic-tiny"
+    assert list(frame.details) == ["OpenVINO on Epyc, 2 cores, fp32", "frame 5", "1.500 s"]
+    assert frame.note == ""
+
+
+def test_untrained_weights_are_noted() -> None:
+    assert "untrained" in to_frame(RESULT, {"trained": "false"}, 0).note
+
+
+def test_a_recording_that_does_not_tell_is_drawn_all_the_same() -> None:
+    frame = to_frame(RESULT, {}, 0)
+    assert (frame.title, frame.note, list(frame.details)) == ("FlashOcc", "", ["frame 1", "1.500 s"])
