@@ -9,7 +9,7 @@ import pytest
 
 from flashocc_ros import Predictor
 from flashocc_ros.checks.speed import bench
-from flashocc_ros.errors import ConfigError
+from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.variants import get_variant
 
@@ -73,6 +73,21 @@ def test_an_engine_that_decodes_gets_the_files() -> None:
 
 def test_the_device_s_own_times_are_reported() -> None:
     assert measured(Recorder())["device_ms"] == {"image_encoder": 1.25, "bev_head": 0.5}
+
+
+def test_the_predictor_stays_as_it_is_when_the_engine_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Recorder()
+    predictor = Predictor(VARIANT, backend=backend)
+    with monkeypatch.context() as broken, pytest.raises(EngineError):
+        broken.setattr(backend, "pool", fail)
+        bench(predictor, runs=1)
+    assert predictor.backend is backend
+    assert bench(predictor, runs=1)["runs"] == 1
+    assert predictor.memory_events["backward"] == 0
+
+
+def fail(*_: Any) -> None:
+    raise EngineError("the device is gone")
 
 
 def test_no_runs_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -227,7 +228,9 @@ def test_int8_after_build_agrees_with_fp32(engine: str, cache: Path, world_folde
         pytest.skip(f"{engine} is not installed")
     if engine == "openvino":
         pytest.importorskip("nncf")
+    levels = {name: logging.getLogger(name).level for name in (None, "nncf")}
     fill_cache("synthetic-tiny", None, engine, "int8", calibration=world_folder, cache_dir=cache)
+    assert {name: logging.getLogger(name).level for name in levels} == levels
     frame = next(read_frames(world_folder))
     expected = run(opened(engine, "synthetic-tiny", cache), frame.rig, images=frame.images)
     result = run(opened(engine, "synthetic-tiny", cache, "int8"), frame.rig, images=frame.images)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,11 +14,10 @@ import numpy.typing as npt
 
 from flashocc_ros.engine.export.calibration import Feeds, record_feeds
 from flashocc_ros.engine.export.onnx_tools import compute_in_half, own_constants, separate_outputs
+from flashocc_ros.engine.export.quiet import quiet
 from flashocc_ros.engine.store.meta import LayerMeta, Precision
 from flashocc_ros.errors import EngineError
 from flashocc_ros.variants import Variant
-
-logger = logging.getLogger(__name__)
 
 SENSITIVITY_FILE = "sensitivity.json"
 
@@ -212,8 +210,7 @@ def _quantize_static(source: Path, target: Path, feeds: Feeds, kept: Iterable[st
             return next(self.feeds, None)
 
     # It asks for a preprocessing step in a warning; norms are folded already, there is nothing to preprocess.
-    logging.disable(logging.WARNING)
-    try:
+    with quiet():
         quantize_static(
             source,
             target,
@@ -227,8 +224,6 @@ def _quantize_static(source: Path, target: Path, feeds: Feeds, kept: Iterable[st
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
         )
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def layer_errors(reference: Path, quantized: Path, feed: dict[str, npt.NDArray[Any]]) -> dict[str, tuple[float, float]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 from typing import Any
 
 from flashocc_ros.engine.export.calibration import Feeds
 from flashocc_ros.engine.export.precision import kept_parts
+from flashocc_ros.engine.export.quiet import quiet
 from flashocc_ros.engine.openvino_backend import INT8_FILE, OpenVinoBackend, core, int8_key, prepared
 from flashocc_ros.engine.store.cache import cached
 from flashocc_ros.errors import EngineError
@@ -35,19 +35,18 @@ def quantize(model: Any, feeds: Feeds) -> Any:
         import nncf
     except ImportError as error:
         raise EngineError("int8 for OpenVINO needs nncf; pip install 'flashocc_ros[export]'") from error
-    # It logs every layer it leaves alone; those are known.
-    logging.getLogger("nncf").setLevel(logging.WARNING)
     parts = kept_parts(op.get_friendly_name() for op in model.get_ops())
     kept = [f".*{re.escape(part)}.*" for part in parts if part not in QUANTIZED_HERE]
-    return nncf.quantize(
-        model,
-        nncf.Dataset(feeds, lambda feed: feed),
-        preset=nncf.QuantizationPreset.MIXED,
-        target_device=nncf.TargetDevice.CPU,
-        subset_size=len(feeds),
-        fast_bias_correction=True,
-        ignored_scope=nncf.IgnoredScope(types=FLOAT_TYPES, patterns=kept, validate=False),
-    )
+    with quiet("nncf"):  # it logs every layer it leaves alone; those are known
+        return nncf.quantize(
+            model,
+            nncf.Dataset(feeds, lambda feed: feed),
+            preset=nncf.QuantizationPreset.MIXED,
+            target_device=nncf.TargetDevice.CPU,
+            subset_size=len(feeds),
+            fast_bias_correction=True,
+            ignored_scope=nncf.IgnoredScope(types=FLOAT_TYPES, patterns=kept, validate=False),
+        )
 
 
 def quantized_graph(backend: OpenVinoBackend, graph: str, feeds: Feeds) -> Path:
