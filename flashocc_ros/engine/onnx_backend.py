@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from flashocc_ros.engine.poolers import numba_pooler
 from flashocc_ros.engine.store.meta import ExportMeta, load_export
 from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
-from flashocc_ros.errors import EngineError, InputError
+from flashocc_ros.errors import EngineError, FlashOccError, InputError
 from flashocc_ros.pipeline.backend import Backend, Encoded, Float32, HeadOutput
 
 if TYPE_CHECKING:
@@ -21,6 +22,27 @@ if TYPE_CHECKING:
     from flashocc_ros.variants import Variant
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+
+@contextmanager
+def one_sentence(what: str, remedy: str) -> Iterator[None]:
+    """Whatever an engine's C++ raises, of many types and over many lines, as ``what``: reason; ``remedy``.
+
+    Raises:
+        EngineError: instead of it.
+    """
+    try:
+        yield
+    except FlashOccError:
+        raise
+    except Exception as error:
+        raise EngineError(f"{what}: {reason(error)}; {remedy}") from error
+
+
+def reason(error: Exception) -> str:
+    """The last line an engine said: those before it tell where in its sources it came from."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__
 
 
 class OnnxBackend(Backend):
@@ -126,7 +148,8 @@ class OnnxBackend(Backend):
             inputs |= {f"history_{age}": past for age, past in enumerate(maps, 1)}
         if self.observer is not None:
             self.observer("bev_head", inputs)
-        outputs, labels, logits = self.run_head(inputs, with_logits)
+        with self._running("bev_head"):
+            outputs, labels, logits = self.run_head(inputs, with_logits)
         centers = {name: self.fetched(outputs[name])[0] if name in outputs else None for name in CENTER_OUTPUTS}
         key = self.kept(outputs["bev_key"]) if self.variant.num_history else None
         return HeadOutput(labels, key, logits=logits, **centers)
@@ -134,7 +157,12 @@ class OnnxBackend(Backend):
     def _observed(self, graph: str, inputs: Arrays) -> Arrays:
         if self.observer is not None:
             self.observer(graph, inputs)
-        return self.run(graph, inputs)
+        with self._running(graph):
+            return self.run(graph, inputs)
+
+    def _running(self, graph: str) -> AbstractContextManager[None]:
+        what = f"engine {self.name} cannot run {graph} of {self.variant.name}"
+        return one_sentence(what, "see `flashocc doctor`, or choose another engine")
 
 
 def _required(value: Any, sentence: str) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.engine.labels_kernel import labels_from_planes
-from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
+from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence
 from flashocc_ros.engine.store.cache import default_root
 from flashocc_ros.engine.store.meta import LOGITS
 from flashocc_ros.errors import EngineError
@@ -47,7 +47,8 @@ class OnnxRuntimeBackend(OnnxBackend):
 
     def __init__(self, variant: Variant, export_dir: Path, *, provider: str | None = None, **options: Any) -> None:
         super().__init__(variant, export_dir, **options)
-        import onnxruntime
+        with one_sentence("onnxruntime cannot start here", "reinstall onnxruntime, or choose another engine"):
+            import onnxruntime
 
         available, asked = onnxruntime.get_available_providers(), provider is not None
         if provider is None:
@@ -115,13 +116,11 @@ class OnnxRuntimeBackend(OnnxBackend):
             options.intra_op_num_threads = worker_count()
             options.log_severity_level = 3
             source = self._files["bev_head" if graph == "bev_key" else graph]
-            model: Any = str(source)
-            if graph in ("bev_head", "bev_key"):
-                model = _head(onnx.load(source), graph).SerializeToString()
-            try:
+            with one_sentence(f"onnxruntime cannot load {source}", "export it again, or reinstall onnxruntime"):
+                model: Any = str(source)
+                if graph in ("bev_head", "bev_key"):
+                    model = _head(onnx.load(source), graph).SerializeToString()
                 session = onnxruntime.InferenceSession(model, options, providers=self._providers())
-            except Exception as error:  # onnxruntime raises bare C++ exceptions of many types
-                raise EngineError(f"onnxruntime cannot load {source}: {str(error).splitlines()[0]}") from error
             self._check_provider(session.get_providers())
             self._sessions[graph] = session
         return self._sessions[graph]

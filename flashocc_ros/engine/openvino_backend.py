@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.engine.labels_kernel import labels_from_columns
-from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
+from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence, reason
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import LOGITS, GraphMeta, int8_needs_calibration
@@ -159,27 +159,25 @@ class OpenVinoBackend(OnnxBackend):
             parts["quantized"] = file_sha256(quantized.with_suffix(".bin"))
 
         def build(folder: Path) -> None:
-            model = core().read_model(quantized or self.folder / source.file)
-            if quantized is None:
-                model = prepared(model, graph)
-            if graph in PER_CAMERA_GRAPHS:
-                model.reshape({port.any_name: [1, *port.partial_shape[1:]] for port in model.inputs})
-            compiled = core().compile_model(model, "CPU", self._options(streams))
-            (folder / "engine.blob").write_bytes(compiled.export_model().getvalue())
+            path = quantized or self.folder / source.file
+            with one_sentence(f"OpenVINO cannot compile {path}", "export it again, or reinstall openvino"):
+                model = core().read_model(path)
+                if quantized is None:
+                    model = prepared(model, graph)
+                if graph in PER_CAMERA_GRAPHS:
+                    model.reshape({port.any_name: [1, *port.partial_shape[1:]] for port in model.inputs})
+                blob = core().compile_model(model, "CPU", self._options(streams)).export_model().getvalue()
+            (folder / "engine.blob").write_bytes(blob)
 
         key = CacheKey("openvino", self.variant.name, parts)
         entry = cached(self.cache_dir, key, build)
         try:
             return self._imported(entry, streams)
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            logger.warning("engine cache: OpenVINO does not take %s (%s); building it again", entry, reason)
+            logger.warning("engine cache: OpenVINO does not take %s (%s); building it again", entry, reason(error))
         entry = cached(self.cache_dir, key, build, replace=True)
-        try:
+        with one_sentence("OpenVINO cannot load what it built", "reinstall openvino"):
             return self._imported(entry, streams)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise EngineError(f"OpenVINO cannot load what it built ({reason}); reinstall openvino") from error
 
     def _imported(self, entry: Path, streams: int) -> Any:
         return core().import_model((entry / "engine.blob").read_bytes(), "CPU", self._options(streams))
@@ -232,9 +230,10 @@ def int8_key(variant: Variant, source: GraphMeta, graph: str) -> CacheKey:
 @functools.lru_cache(maxsize=1)
 def core() -> Any:
     """OpenVINO of this process."""
-    import openvino
+    with one_sentence("OpenVINO cannot start here", "reinstall openvino, or choose another engine"):
+        import openvino
 
-    return openvino.Core()
+        return openvino.Core()
 
 
 @functools.lru_cache(maxsize=1)

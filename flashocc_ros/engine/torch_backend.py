@@ -154,4 +154,3 @@ class TorchBackend(Backend):
 
         where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
         return f"torch {torch.__version__} on {where}, fp32"
-

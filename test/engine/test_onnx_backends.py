@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,35 @@ def test_int8_that_was_never_built_names_the_command(cache: Path) -> None:
         backend.prepare(6)
     with pytest.raises(EngineError, match="flashocc build synthetic-tiny --precision int8 --calibration BAG"):
         opened("onnxruntime", "synthetic-tiny", cache, "int8")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_an_engine_raises_while_it_runs_is_one_sentence(engine: str, cache: Path) -> None:
+    backend = opened(engine, "synthetic-tiny", cache)
+    wrong = np.zeros((1, 2), np.float32)
+    with pytest.raises(
+        EngineError, match=rf"^engine {engine} cannot run bev_head of synthetic-tiny: .*; see"
+    ) as caught:
+        backend.head(wrong)
+    assert "\n" not in str(caught.value)
+    assert "Exception from" not in str(caught.value)  # where in its sources OpenVINO noticed
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_graph_an_engine_does_not_take_is_one_sentence(engine: str, tmp_path: Path) -> None:
+    """Checked files of an export made on demand that are damaged later, or of an operation the engine has not."""
+    cls: Any = backend_class(engine)
+    if cls.unavailable() is not None:
+        pytest.skip(f"{engine} is not installed")
+    assert SHIPPED is not None
+    export = tmp_path / "export"
+    shutil.copytree(SHIPPED, export)
+    for graph in export.glob("*.onnx"):
+        graph.write_bytes(graph.read_bytes()[:5000])
+    backend = cls(get_variant("synthetic-tiny"), export, cache_dir=tmp_path / "cache", from_export=False)
+    with pytest.raises(EngineError, match=r"cannot (compile|load) .*\.onnx: .*; export it again") as caught:
+        backend.prepare(6)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_provider_is_refused(cache: Path) -> None:
