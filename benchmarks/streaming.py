@@ -71,7 +71,7 @@ class Stream:
             if engine == "torch"
             else open_backend(self.variant, None, engine)
         )
-        self.predictor = Predictor(self.variant, backend=backend, max_gap_s=100.0)
+        self.predictor = Predictor(self.variant, backend=backend, max_gap_s=60.0)
         self.rig = surround_rig()
         random = np.random.default_rng(0)
         self.images = [random.integers(0, 256, (900, 1600, 3), dtype=np.uint8) for _ in range(CAMERAS)]

@@ -15,6 +15,7 @@ from flashocc_ros.engine.select import has_weights, open_backend
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.pipeline.stream import Stream
+from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS, TRACK_MAX_AGE_S
 from flashocc_ros.structures import CameraRig, Occupancy
 from flashocc_ros.variants import Variant, get_variant
 
@@ -62,12 +63,12 @@ class Predictor:
         precision: str = "fp32",
         *,
         cache_dir: str | Path | None = None,
-        memory_interval_s: float = 0.5,
-        max_gap_s: float = 2.0,
-        max_speed_mps: float = 70.0,
+        memory_interval_s: float = MEMORY_INTERVAL_S.default,
+        max_gap_s: float = MEMORY_MAX_GAP_S.default,
+        max_speed_mps: float = MEMORY_MAX_SPEED_MPS.default,
         panoptic_reference_mode: bool = False,
         panoptic_max_distance_m: Mapping[str, float] | None = None,
-        track_max_age_s: float = 1.5,
+        track_max_age_s: float = TRACK_MAX_AGE_S.default,
         backend: Backend | None = None,
     ) -> None:
         self.variant = get_variant(variant)

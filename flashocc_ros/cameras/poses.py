@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.transforms import OutsideTime, TransformError, Transforms, Unconnected, UnknownFrame
+from flashocc_ros.ranges import TF_MAX_WAIT_S
 
 Float64 = npt.NDArray[np.float64]
 
-MAX_WAIT_S = 0.2
 OTHER_CLOCK_S = 30.0
 """A stamp further than this from all transforms is of another clock: TAI is 37 s ahead, boot time decades behind."""
 
@@ -77,7 +77,7 @@ class PoseSource:
         base_frame: str = "base_link",
         fixed_frame: str = "odom",
         *,
-        wait_s: float = MAX_WAIT_S,
+        wait_s: float = TF_MAX_WAIT_S.default,
         allow_static: bool = False,
         say: Callable[[str], object] | None = None,
     ) -> None:

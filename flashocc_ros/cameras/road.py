@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.image_set import CameraCounters, ImageSet, SetCounters
-from flashocc_ros.cameras.poses import MAX_WAIT_S, Poses, PoseSource, Unavailable
+from flashocc_ros.cameras.poses import Poses, PoseSource, Unavailable
 from flashocc_ros.cameras.transforms import TransformIntake, frame_name
+from flashocc_ros.ranges import TF_MAX_WAIT_S
 
 
 class Synchronizer(Protocol):
@@ -113,7 +114,7 @@ class CameraRoad:
         base_frame: str = "base_link",
         fixed_frame: str = "odom",
         frames: Mapping[str, str] | None = None,
-        max_wait_s: float = MAX_WAIT_S,
+        max_wait_s: float = TF_MAX_WAIT_S.default,
         allow_static: bool = True,
         least_polls: int = 0,
         say: Callable[[str], object] | None = None,

@@ -25,6 +25,7 @@ from flashocc_ros.cameras.burst import isolated_burst
 from flashocc_ros.cameras.image_set import CameraCounters, ImageQueue, ImageSet, Item, PendingSet, SetCounters
 from flashocc_ros.cameras.offsets import OffsetLearner
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.ranges import SYNC_MAX_BACKWARD_S, SYNC_QUEUE_SIZE, SYNC_TIMEOUT_S
 
 __all__ = ["AnchorSynchronizer", "CameraCounters", "ImageSet", "SetCounters"]
 
@@ -32,9 +33,6 @@ GATE = 0.45  # of the period
 NS_PER_S = 1_000_000_000
 CLOSED_KEPT = 16  # key stamps of finished sets, to tell a late image from an early one
 STALLED_PERIODS = 5.0
-TIMEOUT_S = 0.25
-QUEUE_SIZE = 16
-MAX_BACKWARD_S = 0.5
 
 
 class AnchorSynchronizer(Generic[Item]):
@@ -59,11 +57,11 @@ class AnchorSynchronizer(Generic[Item]):
         cameras: Sequence[str],
         anchor: str | None = None,
         *,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float = SYNC_TIMEOUT_S.default,
         missing: Literal["drop", "mask"] = "drop",
         offsets_s: Mapping[str, float] | None = None,
-        queue_size: int = QUEUE_SIZE,
-        max_backward_s: float = MAX_BACKWARD_S,
+        queue_size: int = int(SYNC_QUEUE_SIZE.default),
+        max_backward_s: float = SYNC_MAX_BACKWARD_S.default,
     ) -> None:
         self.cameras = tuple(cameras)
         if not self.cameras or len(set(self.cameras)) != len(self.cameras):
@@ -74,9 +72,9 @@ class AnchorSynchronizer(Generic[Item]):
                 raise ConfigError(f"{what} names camera {name!r}, which is not one of {', '.join(self.cameras)}")
         if missing not in ("drop", "mask"):
             raise ConfigError(f"sync.missing is {missing!r}; use 'drop' or 'mask'")
-        for what, value in (("timeout_s", timeout_s), ("queue_size", queue_size), ("max_backward_s", max_backward_s)):
-            if not value > 0:
-                raise ConfigError(f"sync.{what} is {value}; it must be above 0")
+        SYNC_TIMEOUT_S.check("sync.timeout_s", timeout_s)
+        SYNC_QUEUE_SIZE.check("sync.queue_size", queue_size)
+        SYNC_MAX_BACKWARD_S.check("sync.max_backward_s", max_backward_s)
         for name, seconds in (offsets_s or {}).items():
             if not math.isfinite(seconds):
                 raise ConfigError(f"sync.offsets_s of camera {name} is {seconds}; give seconds, or none at all")

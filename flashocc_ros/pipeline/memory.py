@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS
 from flashocc_ros.structures import CameraRig
 
 logger = logging.getLogger(__name__)
@@ -78,20 +79,21 @@ class TemporalMemory:
     def __init__(
         self,
         num_history: int,
-        interval_s: float = 0.5,
+        interval_s: float = MEMORY_INTERVAL_S.default,
         *,
         slots_per_interval: int = 5,
-        max_gap_s: float = 2.0,
-        max_speed_mps: float = 70.0,
+        max_gap_s: float = MEMORY_MAX_GAP_S.default,
+        max_speed_mps: float = MEMORY_MAX_SPEED_MPS.default,
     ) -> None:
-        for name, value in (("interval", interval_s), ("max gap", max_gap_s), ("max speed", max_speed_mps)):
-            if not value > 0:
-                raise ConfigError(f"memory {name} is {value}, must be above 0")
+        MEMORY_INTERVAL_S.check("memory.interval_s", interval_s)
+        MEMORY_MAX_GAP_S.check("memory.max_gap_s", max_gap_s)
+        MEMORY_MAX_SPEED_MPS.check("memory.max_speed_mps", max_speed_mps)
         if slots_per_interval < 1:
             raise ConfigError(f"memory slots per interval is {slots_per_interval}, must be at least 1")
         if num_history and max_gap_s < interval_s:
             raise ConfigError(
-                f"memory max gap {max_gap_s} s is shorter than the interval {interval_s} s: nothing would be remembered"
+                f"memory.max_gap_s is {max_gap_s:g}, shorter than memory.interval_s ({interval_s:g}): nothing would be "
+                "remembered; raise it or lower the interval"
             )
         self.num_history = num_history
         self.interval_ns = round(interval_s * 1e9)

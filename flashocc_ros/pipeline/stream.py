@@ -25,6 +25,7 @@ from flashocc_ros.pipeline.decode import decode_centers
 from flashocc_ros.pipeline.memory import PastFrame, TemporalMemory, Verdict
 from flashocc_ros.pipeline.preprocess import ImageTransform, image_transform
 from flashocc_ros.pipeline.tracking import Tracker
+from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS, TRACK_MAX_AGE_S
 from flashocc_ros.structures import Instance, Occupancy
 from flashocc_ros.variants import Variant
 
@@ -55,12 +56,12 @@ class Stream:
         self,
         backend: Backend,
         *,
-        memory_interval_s: float = 0.5,
-        max_gap_s: float = 2.0,
-        max_speed_mps: float = 70.0,
+        memory_interval_s: float = MEMORY_INTERVAL_S.default,
+        max_gap_s: float = MEMORY_MAX_GAP_S.default,
+        max_speed_mps: float = MEMORY_MAX_SPEED_MPS.default,
         panoptic_reference_mode: bool = False,
         panoptic_max_distance_m: Mapping[str, float] | None = None,
-        track_max_age_s: float = 1.5,
+        track_max_age_s: float = TRACK_MAX_AGE_S.default,
     ) -> None:
         self.backend, self.variant = backend, backend.variant
         self.memory = TemporalMemory(

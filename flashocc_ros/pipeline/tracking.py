@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES, FIRST_INSTANCE_ID, NUM_CLASSES
+from flashocc_ros.ranges import TRACK_MAX_AGE_S
 
 MAX_ID = 65535
 """Ids are published as uint16."""
@@ -63,9 +64,8 @@ class Tracker:
         max_age_s: a track not seen for longer is forgotten; its id becomes free.
     """
 
-    def __init__(self, max_age_s: float = 1.5) -> None:
-        if not max_age_s >= 0:
-            raise ConfigError(f"track max age is {max_age_s} s, must not be negative")
+    def __init__(self, max_age_s: float = TRACK_MAX_AGE_S.default) -> None:
+        TRACK_MAX_AGE_S.check("panoptic.track_max_age_s", max_age_s)
         self.max_age_s = max_age_s
         self.reset()
 

@@ -10,9 +10,18 @@ from collections.abc import Iterator
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
-from flashocc_ros.cameras.poses import MAX_WAIT_S
-from flashocc_ros.cameras.sync import MAX_BACKWARD_S, QUEUE_SIZE, TIMEOUT_S
 from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.ranges import (
+    MEMORY_INTERVAL_S,
+    MEMORY_MAX_GAP_S,
+    MEMORY_MAX_SPEED_MPS,
+    SYNC_MAX_BACKWARD_S,
+    SYNC_QUEUE_SIZE,
+    SYNC_TIMEOUT_S,
+    TF_MAX_WAIT_S,
+    TRACK_MAX_AGE_S,
+    Range,
+)
 from flashocc_ros.variants import VARIANTS
 
 MAX_CAMERAS = 12
@@ -50,6 +59,11 @@ def option(
 ) -> Any:
     """A dataclass field that is a ROS parameter."""
     return field(default=default, metadata={"limits": Limits(description, choices, minimum, maximum, read_only)})
+
+
+def _ranged(values: Range, description: str) -> Any:
+    """What Python users can give too, with the same default and range."""
+    return option(values.default, description, minimum=values.minimum, maximum=values.maximum)
 
 
 def _cost(default: int) -> Any:
@@ -93,17 +107,15 @@ class SyncParameters:
         choices=("anchor", "approximate_time"),
     )
     anchor: str = option("", "Camera that starts a set and gives its stamp; empty: the first of `cameras.names`.")
-    timeout_s: float = option(TIMEOUT_S, "How long a set waits for its last image [s].", minimum=0.01, maximum=5.0)
+    timeout_s: float = _ranged(SYNC_TIMEOUT_S, "How long a set waits for its last image [s].")
     missing: str = option(
         "drop", "A set that lacks an image: drop it, or mask the camera with black pixels.", choices=("drop", "mask")
     )
     offsets_s: tuple[float, ...] = option(
         (), "Delay of each camera to the anchor [s], in the order of `cameras.names`; empty: learned."
     )
-    queue_size: int = option(QUEUE_SIZE, "Images per camera that may wait.", minimum=2, maximum=200)
-    max_backward_s: float = option(
-        MAX_BACKWARD_S, "Stamps that go back further start over: a bag loop [s].", minimum=0.1, maximum=60.0
-    )
+    queue_size: int = _ranged(SYNC_QUEUE_SIZE, "Images per camera that may wait.")
+    max_backward_s: float = _ranged(SYNC_MAX_BACKWARD_S, "Stamps that go back further start over: a bag loop [s].")
     slop_s: float = option(
         0.1, "Largest stamp difference in a set, approximate_time only [s].", minimum=0.0, maximum=1.0
     )
@@ -113,24 +125,19 @@ class SyncParameters:
 class TransformParameters:
     """Extrinsics and ego motion."""
 
-    max_wait_s: float = option(
-        MAX_WAIT_S, "How long a complete set waits for its transforms [s].", minimum=0.0, maximum=5.0
-    )
+    max_wait_s: float = _ranged(TF_MAX_WAIT_S, "How long a complete set waits for its transforms [s].")
 
 
 @dataclass(frozen=True)
 class MemoryParameters:
     """Past frames of temporal variants."""
 
-    interval_s: float = option(
-        0.5,
-        "Spacing of the past frames given to the network [s]; published networks saw 0.5.",
-        minimum=0.0,
-        maximum=5.0,
+    interval_s: float = _ranged(
+        MEMORY_INTERVAL_S, "Spacing of the past frames given to the network [s]; published networks saw 0.5."
     )
-    max_gap_s: float = option(2.0, "A longer pause between sets forgets the past [s].", minimum=0.1, maximum=60.0)
-    max_speed_mps: float = option(
-        70.0, "A pose that moves faster is a jump and forgets the past [m/s].", minimum=1.0, maximum=1000.0
+    max_gap_s: float = _ranged(MEMORY_MAX_GAP_S, "A longer pause between sets forgets the past [s].")
+    max_speed_mps: float = _ranged(
+        MEMORY_MAX_SPEED_MPS, "A pose that moves faster is a jump and forgets the past [m/s]."
     )
 
 
@@ -159,7 +166,7 @@ class PanopticParameters:
     """Instances; used by panoptic variants only."""
 
     reference_mode: bool = option(False, "Reproduce the published assignment, with its known faults.")
-    track_max_age_s: float = option(1.5, "How long an unseen object keeps its id [s].", minimum=0.0, maximum=60.0)
+    track_max_age_s: float = _ranged(TRACK_MAX_AGE_S, "How long an unseen object keeps its id [s].")
     max_distance_m: DistanceParameters = field(default_factory=DistanceParameters)
 
 

@@ -95,7 +95,7 @@ def test_the_assignment_is_the_best_overall_not_the_first_come() -> None:
 
 
 def test_ids_wrap_within_uint16_and_skip_those_in_use() -> None:
-    tracker = Tracker(max_age_s=100.0)
+    tracker = Tracker(max_age_s=60.0)
     kept = tracker.update(np.array([[0.0, 0, 0]]), np.array([CONE]), np.eye(4), 0)
     assert kept.tolist() == [18]
     tracker._next_id = MAX_ID

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +15,12 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.pipeline.memory import TemporalMemory
 from flashocc_ros.pipeline.panoptic import MAX_DISTANCE_M
+from flashocc_ros.pipeline.tracking import Tracker
 from flashocc_ros.ros.declare import declare, on_set, read
 from flashocc_ros.ros.parameter_checks import build
 from flashocc_ros.ros.parameters import CostParameters, DistanceParameters, walk
@@ -176,3 +181,27 @@ def test_parameters_are_fixed_while_configured(make_node: Any):
 
 def test_distance_parameters_are_the_limits_of_the_predictor():
     assert DistanceParameters().by_class_name() == MAX_DISTANCE_M
+
+
+SYNC, MEMORY, TRACKER = partial(AnchorSynchronizer, ["front", "back"]), partial(TemporalMemory, 0), Tracker
+SHARED = {
+    "sync.timeout_s": (SYNC, "timeout_s"),
+    "sync.queue_size": (SYNC, "queue_size"),
+    "sync.max_backward_s": (SYNC, "max_backward_s"),
+    "memory.interval_s": (MEMORY, "interval_s"),
+    "memory.max_gap_s": (MEMORY, "max_gap_s"),
+    "memory.max_speed_mps": (MEMORY, "max_speed_mps"),
+    "panoptic.track_max_age_s": (TRACKER, "max_age_s"),
+}
+"""Parameters that Python users give as arguments."""
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_parameter_has_default_and_range_of_its_argument(name: str):
+    (owner, argument), declared = SHARED[name], {each: (default, limits) for each, default, limits in walk()}
+    default, limits = declared[name]
+    assert inspect.signature(owner).parameters[argument].default == default
+    for allowed, beyond in ((limits.minimum, limits.minimum - 1e-3), (limits.maximum, limits.maximum + 1e-3)):
+        owner(**{argument: allowed})
+        with pytest.raises(ConfigError, match=name):
+            owner(**{argument: beyond})

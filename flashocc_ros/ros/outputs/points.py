@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from array import array
-
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from flashocc_ros.labels import COLORS_RGB, FIRST_INSTANCE_ID, FREE
+from flashocc_ros.ros.fallback import point_cloud2
 from flashocc_ros.ros.outputs.ids import message_ids
 from flashocc_ros.structures import Occupancy
 
-_OFFSETS = {"x": 0, "y": 4, "z": 8, "rgb": 12, "class_id": 16, "instance_id": 20}
-_FORMATS = {"x": "<f4", "y": "<f4", "z": "<f4", "rgb": "<u4", "class_id": "u1", "instance_id": "<u4"}
-_FIELD_TYPES = {
-    "x": PointField.FLOAT32,
-    "y": PointField.FLOAT32,
-    "z": PointField.FLOAT32,
-    "rgb": PointField.FLOAT32,
-    "class_id": PointField.UINT8,
-    "instance_id": PointField.UINT32,
+_FIELDS = {
+    "x": (0, PointField.FLOAT32),
+    "y": (4, PointField.FLOAT32),
+    "z": (8, PointField.FLOAT32),
+    "rgb": (12, PointField.FLOAT32),
+    "class_id": (16, PointField.UINT8),
+    "instance_id": (20, PointField.UINT32),
 }
+FIELDS = [PointField(name=name, offset=at, datatype=kind, count=1) for name, (at, kind) in _FIELDS.items()]
 
-POINT_DTYPE = np.dtype(
-    {
-        "names": list(_FORMATS),
-        "formats": list(_FORMATS.values()),
-        "offsets": list(_OFFSETS.values()),
-        "itemsize": 24,
-    }
-)
-"""Layout of one point; ``rgb`` is declared FLOAT32 in the message and holds 0x00RRGGBB, as PCL and RViz expect."""
+POINT_DTYPE = point_cloud2.dtype_from_fields(FIELDS)
+"""Layout of one point, 24 bytes; the bits of ``rgb`` are 0x00RRGGBB, as PCL and RViz expect."""
 
-FIELDS = [PointField(name=n, offset=_OFFSETS[n], datatype=kind, count=1) for n, kind in _FIELD_TYPES.items()]
-
-_PACKED_RGB = COLORS_RGB.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+_PACKED_RGB = (COLORS_RGB.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)).view(np.float32)
 
 
 def to_points(occupancy: Occupancy, header: Header) -> PointCloud2:
@@ -45,17 +34,14 @@ def to_points(occupancy: Occupancy, header: Header) -> PointCloud2:
     ``class_id`` is the class, ``instance_id`` the object's id or 0 where there is none.
     """
     points = voxel_points(occupancy)
-    return PointCloud2(
-        header=header,
-        height=1,
-        width=len(points),
-        fields=FIELDS,
-        is_bigendian=False,
-        point_step=POINT_DTYPE.itemsize,
-        row_step=POINT_DTYPE.itemsize * len(points),
-        data=array("B", points.tobytes()),
-        is_dense=True,
-    )
+    # An empty array is what `create_cloud` does not take on every release.
+    cloud = point_cloud2.create_cloud(header, FIELDS, points) if len(points) else _empty(header)
+    cloud.is_dense = True
+    return cloud
+
+
+def _empty(header: Header) -> PointCloud2:
+    return PointCloud2(header=header, height=1, fields=FIELDS, point_step=POINT_DTYPE.itemsize)
 
 
 def voxel_points(occupancy: Occupancy) -> npt.NDArray[np.void]:
