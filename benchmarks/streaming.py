@@ -21,8 +21,9 @@ import numpy.typing as npt
 import torch
 
 from flashocc_ros import CameraRig, Predictor
-from flashocc_ros.engine.select import ENGINES, open_backend
+from flashocc_ros.engine.select import open_backend
 from flashocc_ros.engine.torch_backend import TorchBackend
+from flashocc_ros.engine_names import ENGINES
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.model import build_model, get_variant
 from flashocc_ros.pipeline.preprocess import image_transform

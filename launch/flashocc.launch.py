@@ -8,6 +8,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
 from flashocc_ros.paths import share_directory
 from flashocc_ros.variants import VARIANTS
 
@@ -54,13 +55,13 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "engine",
                 default_value=FROM_FILE,
-                choices=[FROM_FILE, "auto", "tensorrt", "openvino", "onnxruntime", "torch"],
+                choices=[FROM_FILE, AUTO, *ENGINES],
                 description="Inference engine; empty: as in the params file.",
             ),
             DeclareLaunchArgument(
                 "precision",
                 default_value=FROM_FILE,
-                choices=[FROM_FILE, "fp32", "fp16", "int8"],
+                choices=[FROM_FILE, *PRECISIONS],
                 description="Arithmetic of the engine; empty: as in the params file.",
             ),
             DeclareLaunchArgument(

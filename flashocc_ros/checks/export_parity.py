@@ -17,6 +17,7 @@ from flashocc_ros.engine.export.fused import fused_tables
 from flashocc_ros.engine.select import backend_class, find_checkpoint, open_backend
 from flashocc_ros.engine.store.meta import ExportMeta, load_export
 from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
+from flashocc_ros.engine_names import EXPORT_ENGINES
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.pipeline.backend import Backend, Encoded
@@ -27,7 +28,6 @@ VOXEL_AGREEMENT = {"fp32": 0.9999, "fp16": 0.99, "int8": 0.95}
 """Least share of voxels with the label of PyTorch, by precision of the export."""
 
 POOLING_TOLERANCE = 1e-5
-ENGINES = ("tensorrt", "openvino", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def compare_export(
     checkpoint: Path | None,
     frames: Path | None = None,
     *,
-    engines: Sequence[str] = ENGINES,
+    engines: Sequence[str] = EXPORT_ENGINES,
     max_frames: int = 2,
 ) -> ExportParity:
     """Run an export on every engine that is installed and compare with PyTorch.

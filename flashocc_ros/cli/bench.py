@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -17,8 +19,8 @@ def bench(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights; default: the shipped ones, else untrained (as fast).")
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8 (after `flashocc build`).")] = "fp32",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
     baseline: Annotated[
         str, typer.Option(help="reference: also run the published way (Pillow, eager network) and print ratios.")
     ] = "none",

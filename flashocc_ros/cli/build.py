@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.engine_names import AUTO, EXPORT_ENGINES, PRECISION_HELP, one_of
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -16,8 +18,8 @@ def build(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    engine: Annotated[str, typer.Option(help=f"{one_of((AUTO, *EXPORT_ENGINES))}.")] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
     cameras: Annotated[int, typer.Option(min=1, max=64, help="Number of cameras of the vehicle.")] = 6,
     calibration: Annotated[
         Path | None, typer.Option(help="Recording or frame folders of this vehicle: needed once for int8.")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 GENERATED_VARIANT, RECORDED_VARIANT = "synthetic-tiny", "flashocc-r50-M0"
@@ -24,8 +26,8 @@ def demo(
     checkpoint: Annotated[
         str, typer.Option(help="Weights or the folder of an export; default: the shipped ones, if any.")
     ] = "",
-    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
     rate: Annotated[
         float, typer.Option(min=0.0, max=100.0, help="Speed of the replay; 1 is real time, 0 waits for every answer.")
     ] = 0.0,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flashocc_ros import weights
 from flashocc_ros.cli.doctor_findings import Finding
+from flashocc_ros.engine_names import ENGINES
 from flashocc_ros.variants import VARIANTS
 from flashocc_ros.version import __version__
 
@@ -27,7 +28,6 @@ _LIBRARIES = {
     "tensorrt": (("tensorrt", "tensorrt-cu12", "tensorrt-cu13"), "engine on NVIDIA GPUs"),
     "tensorrt_rtx": (("tensorrt-rtx", "tensorrt-rtx-cu12"), "checks TensorRT graphs without a GPU"),
 }
-_ENGINES = ("tensorrt", "openvino", "onnxruntime", "torch")
 
 
 def check() -> list[Finding]:
@@ -77,7 +77,7 @@ def _engines() -> list[Finding]:
         found = importlib.util.find_spec(module) is not None
         text = f"{_version(distributions)} ({purpose})" if found else f"not installed ({purpose})"
         findings.append(Finding("ok" if found else "info", module, text))
-    if all(importlib.util.find_spec(name) is None for name in _ENGINES):
+    if all(importlib.util.find_spec(name) is None for name in ENGINES):
         findings.append(Finding("error", "engines", "none can run a network; pip install 'flashocc_ros[openvino]'"))
     return findings
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flashocc_ros.cli.options import BaseFrame, TfPrefix
+from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -23,8 +24,8 @@ def evaluate(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, or the folder of an export; default: shipped.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
     seeds: Annotated[str | None, typer.Option(help="Synthetic drives FIRST:STOP; 1000 and up are held out.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Key frames per synthetic drive.")] = 8,
     bag: Annotated[list[Path] | None, typer.Option(help="Recording with ground truth; may be repeated.")] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flashocc_ros.cli.options import BaseFrame, TfPrefix
+from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
     from flashocc_ros.bags import Frames
@@ -26,8 +27,8 @@ def predict(
     source: Annotated[Path, typer.Argument(help="A folder with calibration.yaml and pictures, or a rosbag2.")],
     variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "flashocc-r50-M0",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights (.pth or .safetensors).")] = None,
-    engine: Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
     out: Annotated[Path, typer.Option(help="Folder for <stamp_ns>.npz and <stamp_ns>.png.")] = Path("out/predict"),
     png: Annotated[bool, typer.Option("--png", help="Also draw each result.")] = False,
     calibration: Annotated[Path | None, typer.Option(help="Instead of calibration.yaml in the folder.")] = None,

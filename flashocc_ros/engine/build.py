@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flashocc_ros.engine.select import ENGINES, backend_class, find_checkpoint, on_demand, open_backend
+from flashocc_ros.engine.select import backend_class, find_checkpoint, on_demand, open_backend
+from flashocc_ros.engine_names import AUTO, ENGINES
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.variants import Variant, get_variant
 
@@ -12,7 +13,7 @@ from flashocc_ros.variants import Variant, get_variant
 def fill_cache(
     variant: str | Variant,
     checkpoint: Path | None = None,
-    engine: str = "auto",
+    engine: str = AUTO,
     precision: str = "fp32",
     cameras: int = 6,
     calibration: Path | None = None,
@@ -44,7 +45,7 @@ def fill_cache(
 
 
 def _first_available(engine: str, precision: str) -> str:
-    for name in ENGINES if engine == "auto" else (engine,):
+    for name in ENGINES if engine == AUTO else (engine,):
         cls = backend_class(name)
         if precision in cls.precisions and cls.unavailable() is None:
             return name

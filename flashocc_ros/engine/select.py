@@ -11,6 +11,7 @@ from typing import Any
 from flashocc_ros import weights
 from flashocc_ros.engine.export.on_demand import cached_export
 from flashocc_ros.engine.store.meta import META_FILE, load_export
+from flashocc_ros.engine_names import AUTO, ENGINES, EXPORT_ENGINES, PRECISIONS
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
 from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.variants import Variant, get_variant
@@ -30,10 +31,6 @@ _BACKENDS = {
     "onnxruntime": _Entry("flashocc_ros.engine.onnxruntime_backend", "OnnxRuntimeBackend"),
     "torch": _Entry("flashocc_ros.engine.torch_backend", "TorchBackend"),
 }
-ENGINES: tuple[str, ...] = tuple(_BACKENDS)
-"""In the order ``auto`` tries them: the GPU, the fastest on a CPU, the fallback, the reference."""
-
-PRECISIONS: tuple[str, ...] = ("fp32", "fp16", "int8")
 
 
 def backend_class(engine: str) -> type[Backend]:
@@ -44,7 +41,7 @@ def backend_class(engine: str) -> type[Backend]:
         EngineError: a library that all of its kind need is missing.
     """
     if engine not in _BACKENDS:
-        raise ConfigError(f"unknown engine {engine!r}; choose auto, {', '.join(ENGINES)}")
+        raise ConfigError(f"unknown engine {engine!r}; choose {', '.join((AUTO, *ENGINES))}")
     entry = _BACKENDS[engine]
     try:
         module = importlib.import_module(entry.module)
@@ -88,7 +85,7 @@ def has_weights(variant: str | Variant, checkpoint: str | Path | None) -> bool:
 def open_backend(
     variant: str | Variant,
     checkpoint: str | Path | None = None,
-    engine: str = "auto",
+    engine: str = AUTO,
     precision: str = "fp32",
     cache_dir: str | Path | None = None,
 ) -> Backend:
@@ -112,7 +109,7 @@ def open_backend(
         raise ConfigError(f"unknown precision {precision!r}; choose {', '.join(PRECISIONS)}")
     path = find_export(checkpoint) or find_checkpoint(row, checkpoint)
     folder = None if cache_dir is None else Path(cache_dir).expanduser()
-    if engine != "auto":
+    if engine != AUTO:
         return _open(engine, row, path, precision, folder)
     reasons = []
     for name in ENGINES:
@@ -138,7 +135,9 @@ def _open(name: str, variant: Variant, checkpoint: Path | None, precision: str, 
     given = checkpoint is not None and checkpoint.is_dir()
     if name == "torch":
         if given:
-            raise EngineError(f"engine torch runs weights, {checkpoint} is an export; choose {', '.join(ENGINES[:-1])}")
+            raise EngineError(
+                f"engine torch runs weights, {checkpoint} is an export; choose {', '.join(EXPORT_ENGINES)}"
+            )
         return cls(variant, checkpoint, precision=precision, cache_dir=cache_dir)  # type: ignore[call-arg]
     folder = checkpoint if given else on_demand(cls, variant, checkpoint, precision, cache_dir)
     return cls(variant, folder, precision=precision, cache_dir=cache_dir, from_export=given)  # type: ignore[call-arg]

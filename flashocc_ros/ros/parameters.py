@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
+from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.ranges import (
     MEMORY_INTERVAL_S,
@@ -245,8 +246,8 @@ class NodeParameters:
         "Weights, .pth or .safetensors, or the folder of an export; empty: the shipped ones of a synthetic variant, "
         "else untrained.",
     )
-    engine: str = option("auto", "Inference engine.", choices=("auto", "tensorrt", "openvino", "onnxruntime", "torch"))
-    precision: str = option("fp32", "Arithmetic of the engine.", choices=("fp32", "fp16", "int8"))
+    engine: str = option(AUTO, "Inference engine.", choices=(AUTO, *ENGINES))
+    precision: str = option("fp32", "Arithmetic of the engine.", choices=PRECISIONS)
     cache_dir: str = option("", "Folder for built engines; empty: ~/.cache/flashocc_ros.")
     autostart: bool = option(True, "Configure and activate at start.", read_only=True)
     base_frame: str = option("base_link", "Frame of the results: x forward, y left, z up.")

@@ -10,6 +10,7 @@ import pytest
 from flashocc_ros import weights
 from flashocc_ros.engine import select
 from flashocc_ros.engine.onnx_backend import OnnxBackend
+from flashocc_ros.engine_names import ENGINES, PRECISIONS
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
 from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.variants import get_variant
@@ -29,12 +30,12 @@ def test_torch_opens_when_asked_for() -> None:
     assert "torch" in backend.describe()
 
 
-@pytest.mark.parametrize("engine", select.ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_module_imports_without_its_library_and_names_itself(engine: str) -> None:
     cls = select.backend_class(engine)
     assert issubclass(cls, Backend)
     assert cls.name == engine
-    assert set(cls.precisions) <= set(select.PRECISIONS)
+    assert set(cls.precisions) <= set(PRECISIONS)
 
 
 def test_auto_takes_the_next_engine_and_says_why(
@@ -47,7 +48,7 @@ def test_auto_takes_the_next_engine_and_says_why(
 
 
 def test_auto_without_any_engine_lists_the_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_unavailable(monkeypatch, *select.ENGINES)
+    make_unavailable(monkeypatch, *ENGINES)
     with pytest.raises(EngineError, match=r"no engine can run synthetic-tiny in fp32 here: tensorrt: .*torch: not on"):
         select.open_backend(TINY)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import get_args
 
 from flashocc_ros import weights
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.store.code import code_sha256
-from flashocc_ros.engine.store.meta import FORMAT_VERSION, ExportMeta, Precision, int8_needs_calibration, load_export
+from flashocc_ros.engine.store.meta import FORMAT_VERSION, ExportMeta, int8_needs_calibration, load_export
+from flashocc_ros.engine_names import PRECISIONS
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
@@ -38,8 +38,8 @@ def cached_export(
     Raises:
         EngineError: int8 was never built for these weights, or the export cannot be made or kept.
     """
-    if precision not in get_args(Precision):
-        raise ConfigError(f"unknown precision {precision!r}; choose {', '.join(get_args(Precision))}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"unknown precision {precision!r}; choose {', '.join(PRECISIONS)}")
 
     shipped = weights.export_dir(variant.name)
     if shipped is not None and precision == "fp32":

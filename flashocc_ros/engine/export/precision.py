@@ -15,7 +15,8 @@ import numpy.typing as npt
 from flashocc_ros.engine.export.calibration import Feeds, record_feeds
 from flashocc_ros.engine.export.onnx_tools import compute_in_half, own_constants, separate_outputs
 from flashocc_ros.engine.export.quiet import quiet
-from flashocc_ros.engine.store.meta import LayerMeta, Precision
+from flashocc_ros.engine.store.meta import LayerMeta
+from flashocc_ros.engine_names import Precision
 from flashocc_ros.errors import EngineError
 from flashocc_ros.variants import Variant
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.engine.store.signatures import signatures
+from flashocc_ros.engine_names import Precision
 from flashocc_ros.errors import EngineError
 from flashocc_ros.structures import OCC3D_GRID
 from flashocc_ros.variants import Variant
@@ -21,8 +21,6 @@ ANY_CAMERAS = -1
 
 LOGITS = "class_logits"
 """Tensor inside every head graph: (1, 16 * 18, 200, 200), channel = z * 18 + class, or (1, 18, 16, 200, 200)."""
-
-Precision = Literal["fp32", "fp16", "int8"]
 
 
 class _Strict(BaseModel):
