@@ -1,15 +1,11 @@
-"""Rigs, tables and features under the names the engine tests use."""
+"""Features to pool, for the engine tests."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.data.frames import nominal_rig as ring_rig
-from flashocc_ros.engine.export.calibration import standing_table as rig_table
 from flashocc_ros.geometry.lift import LiftTable
-
-__all__ = ["random_features", "rig_table", "ring_rig"]
 
 
 def random_features(

@@ -112,5 +112,5 @@ def test_reset_starts_over() -> None:
 
 
 def test_a_negative_age_is_refused() -> None:
-    with pytest.raises(ConfigError, match="track max age"):
+    with pytest.raises(ConfigError, match="track_max_age_s is -1"):
         Tracker(-1.0)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from engine_helpers import rig_table, ring_rig
 from tensorrt_stand_in import make_tensorrt
 
+from flashocc_ros.data.frames import nominal_rig
+from flashocc_ros.engine.export.calibration import standing_table
 from flashocc_ros.engine.export.write import export
 from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
 from flashocc_ros.engine.poolers import numba_pooler
@@ -53,13 +54,13 @@ def backend(request: pytest.FixtureRequest, exported: Path, tmp_path: Path) -> A
 
 def scene() -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    rig = ring_rig(CAMERAS)
+    rig = nominal_rig(CAMERAS)
     moved = np.eye(4)
     moved[0, 3] = 1.5
     return {
         "images": [rng.integers(0, 256, (180, 320, 3), dtype=np.uint8) for _ in range(CAMERAS)],
         "params": rng.standard_normal((CAMERAS, 27)).astype(np.float32),
-        "table": rig_table(VARIANT, rig),
+        "table": standing_table(VARIANT, rig),
         "grids": bev_warp_grid(moved, np.eye(3))[None],
     }
 

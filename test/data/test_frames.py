@@ -9,18 +9,16 @@ import numpy as np
 import pytest
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.frames import check_cameras, check_rig, first_frame
-from flashocc_ros.engine.export import calibration
-from flashocc_ros.engine.export.calibration import frame_table, standing_table
+from flashocc_ros.data import frames
+from flashocc_ros.data.frames import check_cameras, check_rig, first_frame, nominal_rig
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.structures import CameraRig
-from flashocc_ros.variants import get_variant
 
 BAG = Path("drive")
 
 
 @pytest.fixture
-def frame(rig: CameraRig) -> CameraSet:
+def frame() -> CameraSet:
+    rig = nominal_rig(6)
     images = [np.zeros((900, 1600, 3), np.uint8) for _ in rig.names]
     return CameraSet(images, rig, np.tile(np.eye(4), (6, 1, 1)), 1)
 
@@ -42,16 +40,6 @@ def test_frames_of_another_number_of_cameras_are_refused(frame: CameraSet) -> No
 
 
 def test_a_recording_without_a_frame_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "read_frames", lambda path: iter(()))
+    monkeypatch.setattr(frames, "read_frames", lambda path: iter(()))
     with pytest.raises(ConfigError, match="drive holds no complete frame; record"):
         first_frame(BAG)
-
-
-def test_the_table_of_a_frame_knows_the_size_of_its_pictures(frame: CameraSet, rig: CameraRig) -> None:
-    """The same cameras with pictures of half the size see the same cells."""
-    variant = get_variant("flashocc-r50-M0")
-    scaled = CameraRig(rig.names, rig.intrinsics * np.array([0.5, 0.5, 1])[:, None], rig.base_from_camera)
-    halved = replace(frame, images=[image[::2, ::2] for image in frame.images], rig=scaled)
-    table, expected = frame_table(variant, halved), standing_table(variant, rig)
-    assert abs(len(table.point_index) - len(expected.point_index)) < 0.001 * len(expected.point_index)
-    assert len(np.setxor1d(table.cell_index, expected.cell_index)) < 0.01 * len(expected.cell_index)
