@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rclpy")
 from flashocc_ros.ros.parameters import walk
-from flashocc_ros.ros.reference import update
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "node.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "node.md"
 
 
 def test_the_tables_of_the_page_are_up_to_date():
-    assert update(PAGE.read_text()) == PAGE.read_text(), "run: python -m flashocc_ros.ros.reference"
+    update = runpy.run_path(str(ROOT / "scripts" / "node_tables.py"))["update"]
+    assert update(PAGE.read_text()) == PAGE.read_text(), "run: python -m scripts.node_tables"
 
 
 def test_every_parameter_is_on_the_page():

@@ -13,9 +13,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from flashocc_ros.geometry.lift import LiftTable
 
-COMPUTE_CAPABILITIES = (80, 86, 87, 89, 90, 110, 120)
-"""GPUs the kernel can be compiled for ahead of time: A100, RTX 30, Orin, RTX 40, H100, Thor, RTX 50."""
-
 
 @triton.jit
 def _sum_cells(  # type: ignore[no-untyped-def]
@@ -92,21 +89,3 @@ def pool(depth: Tensor, context: Tensor, table: TritonTable, *, volumetric: bool
             BLOCK=triton.next_power_of_2(channels),
         )
     return out
-
-
-def compile_ahead(compute_capability: int, channels: int) -> bytes:
-    """The kernel's cubin for one GPU generation, made without a GPU.
-
-    Args:
-        compute_capability: such as 86; see ``COMPUTE_CAPABILITIES``.
-        channels: lift channels of the variant.
-    """
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    signature = {name: "*fp32" for name in ("depth", "context", "out")}
-    signature |= {name: "*i32" for name in ("point_index", "pixel_index", "cell_index", "cell_start")}
-    signature |= {name: "i32" for name in ("channels", "plane", "slice_stride", "channel_stride")}
-    source = ASTSource(_sum_cells, signature, {"BLOCK": triton.next_power_of_2(channels)})
-    compiled = triton.compile(source, target=GPUTarget("cuda", compute_capability, 32))
-    return bytes(compiled.asm["cubin"])

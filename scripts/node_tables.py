@@ -1,4 +1,4 @@
-"""Tables of ``docs/node.md`` from the code: ``python -m flashocc_ros.ros.reference`` brings the page up to date."""
+"""Tables of ``docs/node.md`` from the code: ``python -m scripts.node_tables`` brings the page up to date."""
 
 from __future__ import annotations
 
