@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).parents[1]
-sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "test"), str(CHECKOUT / "test" / "ros")]
+sys.path[:0] = [str(CHECKOUT / "test" / "ros"), str(CHECKOUT / "test"), str(CHECKOUT)]
 from conftest import Feeder, NodeUnderTest  # noqa: E402
 
 CAMERAS = ["CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT"]
