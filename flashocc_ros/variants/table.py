@@ -191,12 +191,18 @@ _SYNTHETIC = Variant(
 )
 
 
-def _panoptic(variant: Variant, params_m: float, published: Published, score_threshold: float = 0.3) -> Variant:
+def _panoptic(
+    variant: Variant,
+    params_m: float,
+    published: Published,
+    score_threshold: float = 0.3,
+    description: str | None = None,
+) -> Variant:
     """The same network with the centre head."""
     return replace(
         variant,
         name=f"{variant.name}-pano",
-        description=f"{variant.description.split(';')[0]}, with instances",
+        description=description or f"{variant.description}, with instances",
         stands_for=f"{variant.stands_for}, with instances",
         panoptic=True,
         params_m=params_m,
@@ -265,7 +271,12 @@ _ROWS: tuple[Variant, ...] = (
     _TINY,
     _panoptic(_TINY, 45.6250, Published(miou=29.14, rayiou=34.81, raypq=12.9)),
     _DEPTH,
-    _panoptic(_DEPTH, 58.2149, Published(miou=29.39, rayiou=35.22, raypq=13.2)),
+    _panoptic(
+        _DEPTH,
+        58.2149,
+        Published(miou=29.39, rayiou=35.22, raypq=13.2),
+        description="one frame, 88 depth bins, with instances",
+    ),
     _DEPTH_PUBLISHED,
     replace(
         _panoptic(_DEPTH_PUBLISHED, 50.5042, Published(miou=29.39, rayiou=35.22, raypq=13.2)),
