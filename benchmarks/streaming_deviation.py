@@ -17,7 +17,8 @@ import numpy.typing as npt
 import torch
 
 from flashocc_ros import Predictor
-from flashocc_ros.data.folder import FolderSet, ImageFolder
+from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.data.folder import ImageFolder
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.model import build_model, get_variant, load_checkpoint
@@ -76,7 +77,7 @@ def main() -> None:
         print(f"{name}: {compare(model, given, motion)}", flush=True)
 
 
-def compare(model: Any, given: FolderSet, motion: Motion) -> str:
+def compare(model: Any, given: CameraSet, motion: Motion) -> str:
     variant, cameras = model.variant, given.rig.num_cameras
     backend = TorchBackend(variant, model=model)
     predictor = Predictor(variant, backend=backend)
@@ -96,8 +97,8 @@ def compare(model: Any, given: FolderSet, motion: Motion) -> str:
         shutter += rng.uniform(0.0, 2.0, cameras) * motion.jitter_s
         frames.append(motion.poses_at(shutter))
         labels = predictor(given.images, given.rig, frames[-1], int(frame * STEP_S * 1e9)).semantics
-    transforms = [image_transform(image.shape[:2], variant) for image in given.images]
-    pixels = torch.from_numpy(network_input(given.images, transforms))
+    transforms = [image_transform(image.shape[:2], variant) for image in given.pictures]
+    pixels = torch.from_numpy(network_input(given.pictures, transforms))
     count = len(frames)
     geometry = Geometry(
         sensor2ego=np.tile(given.rig.base_from_camera, (count, 1, 1, 1)),
