@@ -25,7 +25,7 @@ class Range:
 
 SYNC_TIMEOUT_S = Range(0.25, 0.01, 5.0)
 SYNC_QUEUE_SIZE = Range(16, 2, 200)
-SYNC_MAX_BACKWARD_S = Range(1.0, 0.1, 60.0)
+SYNC_MAX_BACKWARD_S = Range(0.5, 0.1, 60.0)
 TF_MAX_WAIT_S = Range(0.2, 0.0, 5.0)
 MEMORY_INTERVAL_S = Range(0.5, 0.05, 5.0)
 MEMORY_MAX_GAP_S = Range(2.0, 0.1, 60.0)

@@ -20,12 +20,13 @@ import numpy.typing as npt
 
 from flashocc_ros.errors import FlashOccError
 from flashocc_ros.geometry.rigid import IDENTITY, Pose, compose, interpolate, inverse, matrix, normalized
+from flashocc_ros.ranges import SYNC_MAX_BACKWARD_S
 
 Float64 = npt.NDArray[np.float64]
 
 CACHE_S = 10.0
 MAX_DEPTH = 1000
-MAX_BACKWARD_NS = 500_000_000
+MAX_BACKWARD_NS = round(SYNC_MAX_BACKWARD_S.default * 1e9)
 """Stamps of a transform that go back further than this are of a recording that started over."""
 UNIT_TOLERANCE = 0.01  # of the squared norm of a quaternion
 

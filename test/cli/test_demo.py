@@ -14,7 +14,7 @@ from flashocc_ros.cli.demo import app
 from flashocc_ros.demo.inputs import GeneratedDrive
 from flashocc_ros.demo.run import Options, run
 from flashocc_ros.demo.session import Session
-from flashocc_ros.demo.settings import Network, node_parameters, odometry_frame, write_parameters
+from flashocc_ros.demo.settings import Network, node_parameters, write_parameters
 from flashocc_ros.demo.summary import count_sets, lost_sets, quantiles, summarise
 from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.output_folder import OutputFolder
@@ -40,7 +40,7 @@ def test_a_lockstep_leaves_no_image_to_chance(tmp_path: Path) -> None:
 
 def test_a_recording_without_odometry_is_shown_with_static_cameras(tmp_path: Path) -> None:
     with BagReader(write_drive(tmp_path / "drive", odometry=False)) as bag:
-        assert odometry_frame(bag) == ""
+        assert node_parameters(bag, Network("synthetic-tiny"))["odom_frame"] == ""
 
 
 def test_the_summary_counts_what_the_node_reported(tmp_path: Path) -> None:
