@@ -82,7 +82,9 @@ class Stream:
         (first,) = self.predictor._stream.memory._frames
         while self.index + 1 < self.variant.num_history:  # a full memory without waiting for it
             self.index += 1
-            copied = replace(first, stamp_ns=self.index * STEP_NS, key_pose=self.pose(), bev=copy.deepcopy(first.bev))
+            poses = np.tile(self.pose(), (1, CAMERAS, 1, 1))
+            geometry = replace(first.geometry, ego2global=poses, key2global=None)
+            copied = replace(first, stamp_ns=self.index * STEP_NS, geometry=geometry, bev=copy.deepcopy(first.bev))
             self.predictor._stream.memory.add(copied)
         self.step()
 

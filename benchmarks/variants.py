@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
+from flashocc_ros.geometry import Geometry, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.model import VARIANTS, build_model
 from flashocc_ros.model.outputs import StereoContext
 from flashocc_ros.variants import Variant
@@ -23,8 +23,8 @@ from flashocc_ros.variants import Variant
 CAMERAS = 6
 
 
-def nominal_rig(variant: Variant) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Six cameras around the vehicle, 1600x900 pictures: poses, intrinsics, picture transform."""
+def moving_rig(variant: Variant, motion_m: float) -> Geometry:
+    """Six cameras around the vehicle, 1600x900 pictures: key frame and the one before it."""
     forward = np.array([[0, 0, 1, 0.8], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]], np.float64)
     poses = []
     for camera in range(CAMERAS):
@@ -36,33 +36,30 @@ def nominal_rig(variant: Variant) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
     intrinsics = np.array([[1260.0, 0, 800], [0, 1260, 450], [0, 0, 1]])
     post_rot = np.diag([scale, scale, 1.0])
     post_tran = np.array([0.0, height - int(900 * scale), 0.0])
-    return np.stack(poses), *(np.broadcast_to(a, (CAMERAS, *a.shape)) for a in (intrinsics, post_rot, post_tran))
+    ego = np.tile(np.eye(4), (2, CAMERAS, 1, 1))
+    ego[1, :, 0, 3] = -motion_m
+    rest = (np.broadcast_to(a, (2, CAMERAS, *a.shape)) for a in (intrinsics, post_rot, post_tran))
+    return Geometry(np.stack([poses, poses]), ego, *rest, np.eye(3))
 
 
 def step_cpu_s(variant: Variant) -> float:
     """CPU seconds of one streaming step."""
     model = build_model(variant)
-    poses, intrinsics, post_rot, post_tran = nominal_rig(variant)
+    geometry = moving_rig(variant, 0.5)
     images = torch.randn(CAMERAS, 3, *variant.input_size)
     volume = (variant.lift_z_bins,) if variant.volumetric else ()
     past = torch.randn(1, variant.encoder_in_channels // variant.num_frames, *volume, 200, 200)
     feature = torch.zeros(1)
     if variant.stereo:
         feature = torch.rand(CAMERAS, *variant.stereo_shape)
-    motion = np.eye(4)
-    motion[0, 3] = 0.5
     started = time.process_time()
     with torch.inference_mode():
         previous = None
         if variant.stereo:
-            back = np.linalg.inv(poses) @ np.linalg.inv(motion) @ poses
-            previous = StereoContext(
-                feature, torch.from_numpy(stereo_grid(variant, back, intrinsics, post_rot, post_tran))
-            )
-        arguments = (poses, intrinsics, post_rot, post_tran, np.eye(3))
-        encoded = model.encode_images(images, torch.from_numpy(camera_params(*arguments)), previous)
-        key = model.preprocess_bev(model.pool(encoded.depth, encoded.context, lift_table(variant, *arguments)))
-        grid = torch.from_numpy(bev_warp_grid(motion))[None]
+            previous = StereoContext(feature, torch.from_numpy(stereo_grid(variant, geometry)))
+        encoded = model.encode_images(images, torch.from_numpy(camera_params(geometry)), previous)
+        key = model.preprocess_bev(model.pool(encoded.depth, encoded.context, lift_table(variant, geometry)))
+        grid = torch.from_numpy(bev_warp_grid(geometry.key_from_previous(1)))[None]
         warped = [model.warp(past, grid) for _ in range(variant.num_history)]
         model.bev_head(model.concatenate(key, warped)).occ_logits.argmax(-1)
     return time.process_time() - started

@@ -22,6 +22,7 @@ from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.pipeline.backend import Backend, Encoded
 from flashocc_ros.pipeline.preprocess import image_transform
+from flashocc_ros.pipeline.set_geometry import rig_geometry
 from flashocc_ros.variants import Variant, get_variant
 
 VOXEL_AGREEMENT = {"fp32": 0.9999, "fp16": 0.99, "int8": 0.95}
@@ -187,19 +188,17 @@ class _Comparison:
     def __init__(self, variant: Variant, reference: Backend, backend: Backend, frame: CameraSet) -> None:
         self.variant, self.backend, self.stages = variant, backend, list[StageError]()
         transforms = [image_transform(size, variant) for size in frame.image_sizes]
-        rotation, translation = np.stack([t.post_rot for t in transforms]), np.stack([t.post_tran for t in transforms])
-        geometry = (frame.rig.base_from_camera, frame.rig.intrinsics, rotation, translation, np.eye(3))
-        table = lift_table(variant, *geometry)
-        numbers = camera_params(*geometry) if variant.depth_net else None
+        geometry = rig_geometry(frame.rig, frame.image_sizes, variant)
+        table = lift_table(variant, geometry)
+        numbers = camera_params(geometry) if variant.depth_net else None
 
         pixels = _array(reference.preprocess(frame.images, transforms))
         own_pixels = backend.preprocess(frame.images, transforms)
         self._note("preprocess", "pixels", pixels, own_pixels)
         stereo, torch_stereo, own_stereo = None, None, None
         if variant.stereo:
-            moved = np.tile(_forward(0.5), (frame.rig.num_cameras, 1, 1))
-            pose = np.linalg.inv(frame.rig.base_from_camera) @ moved @ frame.rig.base_from_camera
-            grid = stereo_grid(variant, pose, frame.rig.intrinsics, rotation, translation)
+            behind = np.tile(_forward(-0.5), (frame.rig.num_cameras, 1, 1))
+            grid = stereo_grid(variant, geometry.with_past(rig_geometry(frame.rig, frame.image_sizes, variant, behind)))
             torch_stereo = reference.stereo_feature(pixels), grid
             stereo = _array(torch_stereo[0]), grid
             own_stereo = backend.stereo_feature(own_pixels), grid

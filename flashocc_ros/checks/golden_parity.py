@@ -241,12 +241,10 @@ def _split_voxels(grid: npt.NDArray[np.int32], other: npt.NDArray[np.int32]) -> 
 
 def _point_difference(variant: Variant, golden: Golden, align: Align) -> int:
     kept = golden.arrays["voxel_points_kept_and_occupied_cells_per_call"][:, 0]
+    geometry = golden.geometry if align == "lift" else golden.geometry.at_key_poses()
     worst = 0
     for frame, expected in zip(golden.arrays["call_frame_ids"], kept, strict=True):
-        geometry, index = golden.geometry, int(frame)
-        pose = geometry.camera_to_key(index if align == "lift" else 0)
-        numbers = (geometry.intrinsics[index], geometry.post_rot[index], geometry.post_tran[index], geometry.bda)
-        worst = max(worst, abs(int(lift_table(variant, pose, *numbers).point_index.size) - int(expected)))
+        worst = max(worst, abs(lift_table(variant, geometry, int(frame)).point_index.size - int(expected)))
     return worst
 
 

@@ -240,16 +240,17 @@ class ReferencePipeline:
 
         from flashocc_ros.engine.poolers import torch_pooler
         from flashocc_ros.geometry import bev_warp_grid, camera_params, lift_table
+        from flashocc_ros.pipeline.set_geometry import rig_geometry
 
         variant, model = self.variant, self.model
-        pixels, post_rot, post_tran = self._pictures(jpegs)
+        pixels, sizes = self._pictures(jpegs)
+        geometry = rig_geometry(rig, sizes, variant)
         with torch.no_grad():
             maps = []
             for frame in range(variant.num_frames):
-                geometry = (rig.base_from_camera, rig.intrinsics, post_rot, post_tran, np.eye(3))
-                numbers = torch.from_numpy(camera_params(*geometry)) if variant.depth_net else None
+                numbers = torch.from_numpy(camera_params(geometry)) if variant.depth_net else None
                 encoded = model.encode_images(pixels, numbers)
-                table = torch_pooler.to_device(lift_table(variant, *geometry))
+                table = torch_pooler.to_device(lift_table(variant, geometry))
                 bev = model.preprocess_bev(
                     torch_pooler.pool_index_add(encoded.depth, encoded.context, table, volumetric=variant.volumetric)
                 )
@@ -257,14 +258,15 @@ class ReferencePipeline:
             logits = model.bev_head(model.concatenate(maps[0], maps[1:])).occ_logits
             return logits.softmax(-1).argmax(-1)[0].numpy().astype(np.uint8)
 
-    def _pictures(self, jpegs: Sequence[bytes]) -> tuple[Any, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _pictures(self, jpegs: Sequence[bytes]) -> tuple[Any, list[tuple[int, int]]]:
+        """Network input (N, 3, H, W) and the sizes (height, width) of the pictures it was made from."""
         import torch
         from PIL import Image
 
         from flashocc_ros.pipeline.preprocess import MEAN, STD, image_transform
 
         height, width = self.variant.input_size
-        pixels, rotations, translations = [], [], []
+        pixels, sizes = [], []
         for jpeg in jpegs:
             picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
             transform = image_transform((picture.height, picture.width), self.variant)
@@ -272,6 +274,5 @@ class ReferencePipeline:
             picture = picture.resize(transform.resized[::-1]).crop((left, top, left + width, top + height))
             bgr = np.asarray(picture, np.float32)[..., ::-1]
             pixels.append(torch.from_numpy(((bgr - MEAN) / STD).transpose(2, 0, 1).copy()))
-            rotations.append(transform.post_rot)
-            translations.append(transform.post_tran)
-        return torch.stack(pixels), np.stack(rotations), np.stack(translations)
+            sizes.append(transform.source_size)
+        return torch.stack(pixels), sizes

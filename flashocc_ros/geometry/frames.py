@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ Float64 = npt.NDArray[np.float64]
 class Geometry:
     """Where F frames of N cameras were taken; frame 0 is the key frame, then the previous ones, newest first.
 
+    A frame, here and in every name of the package that ends so, is one time at which all cameras took a picture.
     Any array-like (numpy, torch on the CPU) is taken and kept as float64.
 
     Attributes:
@@ -26,6 +27,8 @@ class Geometry:
         post_rot: (F, N, 3, 3) source pixel (u, v, 1) to network pixel, linear part.
         post_tran: (F, N, 3) its translation in network pixels.
         bda: (3, 3) augmentation of the key ego frame, identity at inference.
+        key2global: (4, 4) vehicle at the key stamp to the fixed frame: what is lifted is seen from there. None takes
+            the vehicle of camera 0 in frame 0, as the reference does.
 
     Raises:
         InputError: shapes disagree or a number is not finite.
@@ -37,8 +40,11 @@ class Geometry:
     post_rot: Float64
     post_tran: Float64
     bda: Float64
+    key2global: Any = None
 
     def __post_init__(self) -> None:
+        if self.key2global is None and np.ndim(self.ego2global) == 4:
+            object.__setattr__(self, "key2global", np.asarray(self.ego2global)[0, 0])
         frames, cameras = np.shape(self.sensor2ego)[:2] if np.ndim(self.sensor2ego) == 4 else (0, 0)
         expected = {
             "sensor2ego": (frames, cameras, 4, 4),
@@ -47,6 +53,7 @@ class Geometry:
             "post_rot": (frames, cameras, 3, 3),
             "post_tran": (frames, cameras, 3),
             "bda": (3, 3),
+            "key2global": (4, 4),
         }
         for name, shape in expected.items():
             value = _float64(getattr(self, name))
@@ -65,9 +72,8 @@ class Geometry:
         return int(self.sensor2ego.shape[1])
 
     def camera_to_key(self, frame: int) -> Float64:
-        """(N, 4, 4) float64: camera of ``frame`` to the key ego frame, the vehicle of camera 0 in frame 0."""
-        key_from_global = np.linalg.inv(self.ego2global[0, 0])
-        return key_from_global @ self.ego2global[frame] @ self.sensor2ego[frame]
+        """(N, 4, 4) float64: camera of ``frame`` to the key ego frame, the vehicle at the key stamp."""
+        return np.linalg.inv(self.key2global) @ self.ego2global[frame] @ self.sensor2ego[frame]
 
     def previous_camera_from_camera(self, frame: int) -> Float64:
         """(N, 4, 4) float64: camera of ``frame`` to the same camera one frame earlier, for stereo matching."""
@@ -83,7 +89,34 @@ class Geometry:
         """
         return self.camera_to_key(frame)[0] @ np.linalg.inv(self.camera_to_key(0)[0])
 
+    def at_key_poses(self) -> Geometry:
+        """The same pictures as if every frame had been taken where the key frame was: maps that are warped later."""
+        shape = self.sensor2ego.shape
+        return replace(
+            self,
+            sensor2ego=np.broadcast_to(self.sensor2ego[0], shape),
+            ego2global=np.broadcast_to(self.ego2global[0], shape),
+        )
+
+    def with_past(self, older: Geometry) -> Geometry:
+        """These frames, then those of ``older`` (the same N cameras); key frame and augmentation stay."""
+        names = ("sensor2ego", "ego2global", "intrinsics", "post_rot", "post_tran")
+        return replace(self, **{name: np.concatenate([getattr(self, name), getattr(older, name)]) for name in names})
+
+    def lifts_like(self, other: Geometry, tolerance: float) -> bool:
+        """True when the key frames' points land in the same cells: numbers that differ by no more than ``tolerance``.
+
+        Where the vehicle is does not matter, only how it moved from the key stamp to each camera's shutter.
+        """
+        return all(
+            a.shape == b.shape and np.allclose(a, b, rtol=0, atol=tolerance)
+            for a, b in zip(self._lift_inputs(), other._lift_inputs(), strict=True)
+        )
+
+    def _lift_inputs(self) -> tuple[Float64, ...]:
+        return self.camera_to_key(0), self.intrinsics[0], self.post_rot[0], self.post_tran[0], self.bda
+
 
 def _float64(value: Any) -> Float64:
     """Float64 copy of any array-like; torch tensors may require gradients nowhere here."""
-    return np.array(value, np.float64)
+    return np.array(value, np.float64, order="C")

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.geometry.frames import Geometry
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.variants import Variant
 
@@ -59,48 +60,40 @@ class LiftTable:
         return (camera_and_depth // np.int32(depths)) * np.int32(height * width) + cell
 
 
-def lift_table(
-    variant: Variant,
-    camera_to_key: Float64,
-    intrinsics: npt.ArrayLike,
-    post_rot: npt.ArrayLike,
-    post_tran: npt.ArrayLike,
-    bda: npt.ArrayLike,
-) -> LiftTable:
-    """Assign every frustum point of N cameras to a voxel of the variant's pooled volume.
+def lift_table(variant: Variant, geometry: Geometry, frame: int = 0) -> LiftTable:
+    """Assign every frustum point of the N cameras of ``frame`` to a voxel of the volume, in the key ego frame.
 
-    Args:
-        camera_to_key: (N, 4, 4) float64 camera optical frame to key ego frame, metres.
-        intrinsics: (N, 3, 3) pixels of the source picture.
-        post_rot: (N, 3, 3) and
-        post_tran: (N, 3) source pixel to network pixel.
-        bda: (3, 3) augmentation of the key ego frame, identity at inference.
-
-    Order of operations and precision follow the reference, because points on cell borders move by rounding: undo the
-    picture transform, scale by depth, ``R inv(K)``, translate, apply ``bda``, all in float32. The index is truncated
-    toward zero, so values in (-1, 0) land in cell 0: with one height slice of 6.4 m, points down to z > -7.4 m are
-    kept. A floor would give another network.
+    Order of operations and precision follow the reference, because points on cell borders move by rounding: poses are
+    composed in float64; then, all in float32, undo the picture transform, scale by depth, ``R inv(K)``, translate,
+    apply ``bda``. The index is truncated toward zero, so values in (-1, 0) land in cell 0: with one height slice of
+    6.4 m, points down to z > -7.4 m are kept. A floor would give another network.
     """
     # Numba takes half a second to load, which a parameter check that only needs the grid should not wait for.
     from flashocc_ros.geometry.lift_kernels import cells_of_points, sort_by_cell
 
-    intrinsics32, post_rot32, post_tran32, bda32 = (
-        np.asarray(value, np.float32) for value in (intrinsics, post_rot, post_tran, bda)
+    pose, intrinsics, post_rot, post_tran, bda = (
+        value.astype(np.float32)
+        for value in (
+            geometry.camera_to_key(frame),
+            geometry.intrinsics[frame],
+            geometry.post_rot[frame],
+            geometry.post_tran[frame],
+            geometry.bda,
+        )
     )
-    pose = np.asarray(camera_to_key, np.float64).astype(np.float32)
-    if np.array_equal(bda32, np.eye(3, dtype=np.float32)):
-        bda32 = np.empty((0, 0), np.float32)
+    if np.array_equal(bda, np.eye(3)):
+        bda = np.empty((0, 0), np.float32)
     size = (SIZE_XY, SIZE_XY, variant.lift_z_bins)
     feature_height, feature_width = variant.feature_size
     shape = (pose.shape[0], variant.depth.count, feature_height, feature_width)
     cells = np.empty(shape, np.int32)
     cells_of_points(
         *frustum_axes(variant),
-        np.linalg.inv(post_rot32),
-        np.ascontiguousarray(post_tran32),
-        pose[:, :3, :3] @ np.linalg.inv(intrinsics32),
+        np.linalg.inv(post_rot),
+        post_tran,
+        pose[:, :3, :3] @ np.linalg.inv(intrinsics),
         np.ascontiguousarray(pose[:, :3, 3]),
-        np.ascontiguousarray(bda32),
+        bda,
         LOWER_M,
         np.array((CELL_XY_M, CELL_XY_M, HEIGHT_M / variant.lift_z_bins), np.float32),
         size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.geometry.frames import Geometry
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.variants import Variant
 
@@ -13,25 +14,20 @@ MIN_DEPTH_M = 1e-3
 OUTSIDE = np.float32(-2.0)
 
 
-def stereo_grid(
-    variant: Variant,
-    previous_from_camera: npt.ArrayLike,
-    intrinsics: npt.ArrayLike,
-    post_rot: npt.ArrayLike,
-    post_tran: npt.ArrayLike,
-) -> npt.NDArray[np.float32]:
-    """Sampling grid of the matching features, (N, D, H/4, W/4, 2) float32, last axis (x, y) normalised to [-1, 1].
+def stereo_grid(variant: Variant, geometry: Geometry, frame: int = 0) -> npt.NDArray[np.float32]:
+    """Where the pixels of ``frame`` lie in the frame before it, ``frame + 1``, which ``geometry`` must hold.
 
-    Args:
-        previous_from_camera: (N, 4, 4) float64, each camera now to the same camera at the previous frame, metres.
-        intrinsics: (N, 3, 3) source pixels; post_rot: (N, 3, 3); post_tran: (N, 3): same for both frames.
+    The motion is composed in float64 and used in float32, as in the reference; intrinsics and picture transform of
+    ``frame`` serve both.
 
-    Points behind the previous camera lie at -2, outside the picture, where ``grid_sample`` returns zero.
+    Returns:
+        Sampling grid of the matching features, (N, D, H/4, W/4, 2) float32, last axis (x, y) normalised to [-1, 1].
+        Points behind the previous camera lie at -2, outside the picture, where ``grid_sample`` returns zero.
     """
     columns, rows, depths = frustum_axes(variant, STEREO_STRIDE)
     height, width = variant.input_size
-    k, rot, tran = (np.asarray(a, np.float32) for a in (intrinsics, post_rot, post_tran))
-    pose = np.asarray(previous_from_camera, np.float64).astype(np.float32)
+    k, rot, tran = (a[frame].astype(np.float32) for a in (geometry.intrinsics, geometry.post_rot, geometry.post_tran))
+    pose = geometry.previous_camera_from_camera(frame).astype(np.float32)
     undo = np.linalg.inv(rot)
     ray_from_pixel = pose[:, :3, :3] @ np.linalg.inv(k)
     grid = np.empty((len(pose), depths.size, rows.size, columns.size, 2), np.float32)

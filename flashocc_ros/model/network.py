@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -176,6 +177,7 @@ class FlashOcc(nn.Module):
         self._check(images, geometries, align)
         variant = self.variant
         batch, num_frames, cameras = images.shape[:3]
+        lifted = geometries if align == "lift" else [geometry.at_key_poses() for geometry in geometries]
         maps: list[Tensor] = []
         matching_feature: Tensor | None = None
         # Oldest first: each frame is matched against the one before it.
@@ -187,62 +189,25 @@ class FlashOcc(nn.Module):
                     continue
                 previous = None
                 if matching_feature is not None:
-                    grids = [self.matching_grid(geometry, frame) for geometry in geometries]
-                    previous = StereoContext(matching_feature, torch.cat(grids).to(pixels))
-                numbers = torch.cat([self.camera_numbers(geometry, frame) for geometry in geometries]).to(pixels)
-                encoded = self.encode_images(pixels, numbers, previous)
+                    grids = np.concatenate([stereo_grid(variant, geometry, frame) for geometry in geometries])
+                    previous = StereoContext(matching_feature, torch.from_numpy(grids).to(pixels))
+                params = np.concatenate([camera_params(geometry, frame) for geometry in geometries])
+                encoded = self.encode_images(pixels, torch.from_numpy(params).to(pixels), previous)
                 matching_feature = encoded.stereo_feature
                 depth, context = encoded.depth.unflatten(0, (batch, cameras)), encoded.context
                 context = context.unflatten(0, (batch, cameras))
                 pooled = torch.cat(
                     [
-                        self.pool(depth[sample], context[sample], self._lift_table(geometry, frame, align))
-                        for sample, geometry in enumerate(geometries)
+                        self.pool(depth[sample], context[sample], lift_table(variant, geometry, frame))
+                        for sample, geometry in enumerate(lifted)
                     ]
                 )
                 bev = self.preprocess_bev(pooled)
                 if frame > 0 and align == "warp":
-                    grids = [
-                        torch.from_numpy(bev_warp_grid(geometry.key_from_previous(frame), geometry.bda))[None]
-                        for geometry in geometries
-                    ]
-                    bev = self.warp(bev, torch.cat(grids).to(bev))
+                    grids = np.stack([bev_warp_grid(g.key_from_previous(frame), g.bda) for g in geometries])
+                    bev = self.warp(bev, torch.from_numpy(grids).to(bev))
                 maps.insert(0, bev)
         return BatchOutput(depth, pooled, self.bev_head(self.concatenate(maps[0], maps[1:])))
-
-    def _lift_table(self, geometry: Geometry, frame: int, align: Align) -> LiftTable:
-        pose = geometry.camera_to_key(frame if align == "lift" else 0)
-        return lift_table(
-            self.variant,
-            pose,
-            geometry.intrinsics[frame],
-            geometry.post_rot[frame],
-            geometry.post_tran[frame],
-            geometry.bda,
-        )
-
-    def camera_numbers(self, geometry: Geometry, frame: int) -> Tensor:
-        """(N, 27) float32 what a depth network is told of the cameras, see ``geometry.camera_params``."""
-        # The reference shows the depth network the key frame's pose for every frame.
-        numbers = camera_params(
-            geometry.camera_to_key(0),
-            geometry.intrinsics[frame],
-            geometry.post_rot[frame],
-            geometry.post_tran[frame],
-            geometry.bda,
-        )
-        return torch.from_numpy(numbers)
-
-    def matching_grid(self, geometry: Geometry, frame: int) -> Tensor:
-        """(N, D, H/4, W/4, 2) where ``frame`` lies in the frame before it, see ``geometry.stereo_grid``."""
-        grid = stereo_grid(
-            self.variant,
-            geometry.previous_camera_from_camera(frame),
-            geometry.intrinsics[frame],
-            geometry.post_rot[frame],
-            geometry.post_tran[frame],
-        )
-        return torch.from_numpy(grid)
 
     def _check(self, images: Tensor, geometries: Sequence[Geometry], align: str) -> None:
         frames, size = self.variant.num_input_frames, self.variant.input_size

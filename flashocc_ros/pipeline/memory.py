@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.geometry import Geometry
 from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS
 from flashocc_ros.structures import CameraRig
 
@@ -36,19 +37,17 @@ class PastFrame:
 
     Attributes:
         stamp_ns: its key stamp.
-        key_pose: (4, 4) float64, odom from base at that stamp.
+        geometry: where its cameras were and, at that stamp, the vehicle, in odom.
         bev: its map after ``pre_process_net``, lifted into its own key frame.
         nbytes: memory it holds.
-        odom_from_camera: (N, 4, 4) float64, each camera at its own stamp.
         stereo_feature: what of its pictures the next frame is matched with; None for variants without stereo.
         pixels: its network input, kept only for a stereo frame that had no past to be matched with.
     """
 
     stamp_ns: int
-    key_pose: npt.NDArray[np.float64]
+    geometry: Geometry
     bev: Any
     nbytes: int
-    odom_from_camera: npt.NDArray[np.float64]
     stereo_feature: Any = None
     pixels: Any = None
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flashocc_ros.geometry import camera_params, stereo_grid
 from flashocc_ros.labels import FREE, GROUND_LAYERS, NUM_CLASSES
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.heads import NUM_HEIGHTS
@@ -83,15 +84,15 @@ class ColumnObjective(Objective):
     def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
         device = self.counts.device
         samples = [item.sample for item in batch]
-        numbers = torch.cat([self.model.camera_numbers(s.geometry, 0) for s in samples]).to(device)
-        encoded = self._encode(samples, 0, numbers)
+        params = torch.from_numpy(np.concatenate([camera_params(s.geometry) for s in samples])).to(device)
+        encoded = self._encode(samples, 0, params)
         result = self._pixel_losses(encoded.depth, encoded.context, samples)
         if iteration < self.config.image_only_iterations:
             return result
         maps = [self._lift(encoded.depth, encoded.context, batch, 0)]
         for frame in range(1, self.variant.num_frames):
             with torch.no_grad():
-                past = self._encode(samples, frame, numbers)
+                past = self._encode(samples, frame, params)
             maps.append(self._lift(past.depth, past.context, batch, frame))
         bev = self.model.encode_bev(self.model.concatenate(maps[0], maps[1:]))
         result.update(self._voxel_losses(bev, batch, seed))
@@ -99,19 +100,19 @@ class ColumnObjective(Objective):
             result.update(self._center_losses(bev, samples))
         return result
 
-    def _encode(self, samples: Sequence[Sample], frame: int, numbers: Tensor) -> EncodedImages:
+    def _encode(self, samples: Sequence[Sample], frame: int, params: Tensor) -> EncodedImages:
         """One frame of all samples; stereo variants match it with the frame before, which learns from that too."""
 
         def pixels(frame: int) -> Tensor:
-            images = normalised(np.concatenate([s.images[frame] for s in samples]), numbers.device)
+            images = normalised(np.concatenate([s.images[frame] for s in samples]), params.device)
             return images.contiguous(memory_format=torch.channels_last)
 
         previous = None
         if self.variant.stereo:
-            grids = torch.cat([self.model.matching_grid(s.geometry, frame) for s in samples])
+            grids = np.concatenate([stereo_grid(self.variant, s.geometry, frame) for s in samples])
             feature = self.model.stereo_feature(pixels(frame + 1))
-            previous = StereoContext(feature, grids.to(numbers.device))
-        return self.model.encode_images(pixels(frame), numbers, previous)
+            previous = StereoContext(feature, torch.from_numpy(grids).to(params.device))
+        return self.model.encode_images(pixels(frame), params, previous)
 
     def _lift(self, depth: Tensor, context: Tensor, batch: Sequence[Prepared], frame: int) -> Tensor:
         depths, contexts = depth.chunk(len(batch)), context.chunk(len(batch))

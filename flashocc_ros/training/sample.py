@@ -38,18 +38,7 @@ class Sample:
 
     def lift_tables(self, variant: Variant) -> list[LiftTable]:
         """Per frame fed to the BEV encoder, the table that lifts it straight into the key ego frame."""
-        geometry = self.geometry
-        return [
-            lift_table(
-                variant,
-                geometry.camera_to_key(frame),
-                geometry.intrinsics[frame],
-                geometry.post_rot[frame],
-                geometry.post_tran[frame],
-                geometry.bda,
-            )
-            for frame in range(variant.num_frames)
-        ]
+        return [lift_table(variant, self.geometry, frame) for frame in range(variant.num_frames)]
 
 
 class SampleSource(Protocol):

@@ -23,6 +23,7 @@ from flashocc_ros.errors import EngineError, InputError
 from flashocc_ros.geometry import bev_warp_grid, camera_params, stereo_grid
 from flashocc_ros.pipeline.backend import Backend, HeadOutput
 from flashocc_ros.pipeline.preprocess import image_transform
+from flashocc_ros.pipeline.set_geometry import rig_geometry
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.variants import Variant, get_variant
 
@@ -52,15 +53,14 @@ def run(backend: Backend, rig: CameraRig, moved_m: float | None = None, images: 
         rig = CameraRig(rig.names, rig.intrinsics * np.array([0.1, 0.1, 1])[:, None], rig.base_from_camera)
     size = images[0].shape[:2]
     transforms = [image_transform(size, variant)] * rig.num_cameras
-    rotation = np.stack([t.post_rot for t in transforms])
-    translation = np.stack([t.post_tran for t in transforms])
-    numbers = camera_params(rig.base_from_camera, rig.intrinsics, rotation, translation, np.eye(3))
+    geometry = rig_geometry(rig, [size] * rig.num_cameras, variant)
     pixels, stereo = backend.preprocess(images, transforms), None
     if variant.stereo:
-        ahead = np.tile(np.eye(4), (rig.num_cameras, 1, 1))
-        ahead[:, 2, 3] = 1.0
-        stereo = backend.stereo_feature(pixels), stereo_grid(variant, ahead, rig.intrinsics, rotation, translation)
-    encoded = backend.encode(pixels, numbers, stereo)
+        behind = np.tile(np.eye(4), (rig.num_cameras, 1, 1))
+        behind[:, 0, 3] = -1.0
+        past = rig_geometry(rig, [size] * rig.num_cameras, variant, behind)
+        stereo = backend.stereo_feature(pixels), stereo_grid(variant, geometry.with_past(past))
+    encoded = backend.encode(pixels, camera_params(geometry), stereo)
     bev = backend.pool(encoded, standing_table(variant, rig, size))
     if not variant.num_history:
         return backend.head(bev, with_logits=True)

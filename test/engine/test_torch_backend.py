@@ -59,9 +59,8 @@ def test_stages_compose_to_the_forward_of_the_network() -> None:
     scene = geometry(1)
     with torch.inference_mode():
         expected = model(torch.from_numpy(pixels)[None], scene)
-    inputs = (scene.camera_to_key(0), scene.intrinsics[0], scene.post_rot[0], scene.post_tran[0], scene.bda)
-    encoded = backend.encode(pixels, camera_params(*inputs))
-    bev = backend.pool(encoded, lift_table(variant, *inputs))
+    encoded = backend.encode(pixels, camera_params(scene))
+    bev = backend.pool(encoded, lift_table(variant, scene))
     output = backend.head(bev, with_logits=True)
     assert output.logits is not None
     np.testing.assert_array_equal(output.logits, expected.occ_logits.numpy())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from flashocc_ros.geometry import LiftTable, lift_table
+from flashocc_ros.geometry import Geometry, LiftTable, lift_table
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.geometry.lift_kernels import sort_by_cell
 from flashocc_ros.variants import VARIANTS, DepthBins, Variant
@@ -32,6 +32,14 @@ def _camera(height_m: float = 0.0) -> dict[str, np.ndarray]:
         "post_tran": np.zeros((1, 3)),
         "bda": np.eye(3),
     }
+
+
+def _table(variant: Variant, camera: dict[str, np.ndarray]) -> LiftTable:
+    """Of one frame whose cameras stand where ``camera`` says in the key ego frame."""
+    pose = camera["camera_to_key"]
+    still = np.tile(np.eye(4), (len(pose), 1, 1))
+    rest = [camera[name][None] for name in ("intrinsics", "post_rot", "post_tran")]
+    return lift_table(variant, Geometry(pose[None], still[None], *rest, camera["bda"]))
 
 
 def test_axes_span_the_picture_and_depth_bins_start_at_their_lower_edge() -> None:
@@ -60,7 +68,7 @@ def _cell_of_every_point(table: LiftTable) -> np.ndarray:
 
 
 def test_a_point_lies_where_the_pinhole_model_puts_it() -> None:
-    cells = _cell_of_every_point(lift_table(replace(M0, lift_z_bins=16), **_camera(height_m=1.5)))
+    cells = _cell_of_every_point(_table(replace(M0, lift_z_bins=16), _camera(height_m=1.5)))
     depth_index, row, column = 9, 15, 22
     # Pixel (359.7, 255) at 10 m: 0.15 m to the right, 2.54 m below the camera: z = -1.04 m is truncated into cell 0.
     assert frustum_axes(M0)[0][column] == pytest.approx(359.67, abs=0.01)
@@ -78,7 +86,7 @@ def test_the_picture_transform_is_undone() -> None:
     scaled["intrinsics"][0, 1, 2] += 280
     scaled["post_rot"] = np.diag([0.5, 0.5, 1.0])[None]
     scaled["post_tran"] = np.array([[0.0, -140.0, 0.0]])
-    expected, actual = (_cell_of_every_point(lift_table(M0, **camera)) for camera in (plain, scaled))
+    expected, actual = (_cell_of_every_point(_table(M0, camera)) for camera in (plain, scaled))
     assert (expected == actual).all(-1).mean() > 0.999  # points on a border may move
 
 
@@ -86,7 +94,7 @@ def test_the_augmentation_mirrors_the_volume() -> None:
     camera = _camera(height_m=1.5)
     camera["intrinsics"] = camera["intrinsics"] + [[0, 0, 0.123], [0, 0, 0], [0, 0, 0]]
     mirrored = {**camera, "bda": np.diag([1.0, -1.0, 1.0])}
-    expected, actual = (_cell_of_every_point(lift_table(M0, **c)) for c in (camera, mirrored))
+    expected, actual = (_cell_of_every_point(_table(M0, c)) for c in (camera, mirrored))
     kept = (expected >= 0).all(-1) & (actual >= 0).all(-1)
     np.testing.assert_array_equal(actual[kept][:, [0, 2]], expected[kept][:, [0, 2]])
     assert (actual[kept][:, 1] == 199 - expected[kept][:, 1]).mean() > 0.999
@@ -101,7 +109,7 @@ def test_indices_truncate_toward_zero_so_that_points_far_below_the_ground_are_ke
     narrow = replace(M0, input_size=(32, 32), depth=DepthBins(5.0, 6.0, 1.0))
     camera = _camera(height_m=z_m)
     camera["intrinsics"] = np.array([[[1e6, 0, 0], [0, 1e6, 0], [0, 0, 1]]])
-    assert (lift_table(narrow, **camera).point_index.size > 0) is kept
+    assert (_table(narrow, camera).point_index.size > 0) is kept
 
 
 def test_points_beyond_the_lower_border_of_the_map_land_in_its_first_cell() -> None:
@@ -110,7 +118,7 @@ def test_points_beyond_the_lower_border_of_the_map_land_in_its_first_cell() -> N
     camera["intrinsics"] = np.array([[[1e6, 0, 0], [0, 1e6, 0], [0, 0, 1]]])
     camera["camera_to_key"] = camera["camera_to_key"].copy()
     camera["camera_to_key"][0, 1, 3] = -40.3
-    table = lift_table(narrow, **camera)
+    table = _table(narrow, camera)
     assert table.cell_index.tolist() == [0 * 200 + int(45 / 0.4)]
 
 
@@ -140,7 +148,7 @@ def test_the_table_lists_every_kept_point_once_under_its_cell(z_bins: int) -> No
     camera["post_rot"] = np.stack([np.eye(3), turn])
     camera["post_tran"] = np.array([[0.0, 0.0, 0.0], [3.0, -5.0, 0.0]])
     camera["bda"] = Rotation.from_euler("z", 0.3).as_matrix() * 1.05
-    table = lift_table(variant, **camera)
+    table = _table(variant, camera)
     exact = _cells_by_hand(variant, camera)
     inside = ((np.trunc(exact) >= 0) & (exact > -1) & (np.trunc(exact) < [200, 200, z_bins])).all(-1)
     expected = np.where(inside[..., None], np.trunc(exact), -1)
@@ -155,7 +163,7 @@ def test_the_table_lists_every_kept_point_once_under_its_cell(z_bins: int) -> No
 
 def test_pixel_index_is_the_feature_a_point_carries() -> None:
     camera = {k: np.concatenate([v, v]) if k != "bda" else v for k, v in _camera().items()}
-    table = lift_table(M0, **camera)
+    table = _table(M0, camera)
     cameras, depths, height, width = table.frustum_shape
     n, _, y, x = np.unravel_index(table.point_index, (cameras, depths, height, width))
     np.testing.assert_array_equal(table.pixel_index, np.ravel_multi_index((n, y, x), (cameras, height, width)))
@@ -163,7 +171,7 @@ def test_pixel_index_is_the_feature_a_point_carries() -> None:
 
 def test_no_point_inside_gives_an_empty_table() -> None:
     camera = _camera(height_m=100.0)
-    table = lift_table(M0, **camera)
+    table = _table(M0, camera)
     assert (table.point_index.size, table.cell_index.size, table.cell_start.tolist()) == (0, 0, [0])
 
 

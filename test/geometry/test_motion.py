@@ -77,17 +77,25 @@ def test_a_mirrored_volume_moves_the_other_way() -> None:
     assert np.unravel_index(warped.argmax(), warped.shape) == (100, 160)
 
 
-def _still_cameras(count: int = 2) -> dict[str, np.ndarray]:
+def _moving_cameras(previous_from_camera: np.ndarray, count: int = 1) -> Geometry:
+    """Key frame and the one before it."""
     intrinsics = np.array([[1266.4, 0, 816.3], [0, 1266.4, 491.5], [0, 0, 1]])
-    return {
-        "intrinsics": np.stack([intrinsics] * count),
-        "post_rot": np.stack([np.diag([0.44, 0.44, 1.0])] * count),
-        "post_tran": np.stack([np.array([0.0, -140.0, 0.0])] * count),
-    }
+
+    def repeat(value: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(value, (2, count, *value.shape))
+
+    return Geometry(
+        sensor2ego=repeat(np.eye(4)),
+        ego2global=np.stack([[previous_from_camera] * count, [np.eye(4)] * count]),
+        intrinsics=repeat(intrinsics),
+        post_rot=repeat(np.diag([0.44, 0.44, 1.0])),
+        post_tran=repeat(np.array([0.0, -140.0, 0.0])),
+        bda=np.eye(3),
+    )
 
 
 def test_a_camera_that_did_not_move_matches_every_pixel_with_itself() -> None:
-    grid = stereo_grid(M2, np.stack([np.eye(4)] * 2), **_still_cameras())
+    grid = stereo_grid(M2, _moving_cameras(np.eye(4), count=2))
     assert grid.shape == (2, 88, 64, 176, 2)
     identity = np.stack(np.meshgrid(np.linspace(-1, 1, 176), np.linspace(-1, 1, 64)), -1)
     np.testing.assert_allclose(grid, np.broadcast_to(identity, grid.shape), atol=1e-4)
@@ -96,7 +104,7 @@ def test_a_camera_that_did_not_move_matches_every_pixel_with_itself() -> None:
 def test_moving_ahead_pulls_far_points_less_than_near_ones_toward_the_centre() -> None:
     motion = np.eye(4)
     motion[2, 3] = 1.0  # a point is 1 m farther from the previous camera
-    grid = stereo_grid(M2, motion[None], **_still_cameras(1))[0]
+    grid = stereo_grid(M2, _moving_cameras(motion))[0]
     depths = np.array(M2.depth.values())
     # Pixel offset from the principal point shrinks by d / (d + 1).
     center = 0.44 * 816.3
@@ -107,7 +115,7 @@ def test_moving_ahead_pulls_far_points_less_than_near_ones_toward_the_centre() -
 def test_points_behind_the_previous_camera_lie_outside_the_picture() -> None:
     motion = np.eye(4)
     motion[2, 3] = -3.0
-    grid = stereo_grid(M2, motion[None], **_still_cameras(1))[0]
+    grid = stereo_grid(M2, _moving_cameras(motion))[0]
     near = np.array(M2.depth.values()) < 3
     assert (grid[near] == -2).all()
     assert (grid[~near][1:, 32, 88] > -2).all()
@@ -118,7 +126,12 @@ def test_camera_numbers_come_in_the_published_order() -> None:
     k = np.array([[1.0, 0, 3], [0, 2, 4], [0, 0, 1]])
     rotation = np.array([[5.0, 6, 0], [8, 9, 0], [0, 0, 1]])
     bda = np.array([[11.0, 12, 0], [13, 14, 0], [0, 0, 15]])
-    numbers = camera_params(pose[None], k[None], rotation[None], np.array([[7.0, 10, 0]]), bda)
+    pose[3] = 0, 0, 0, 1
+    fields = {"sensor2ego": pose, "ego2global": np.eye(4), "intrinsics": k, "post_rot": rotation}
+    geometry = Geometry(
+        **{name: value[None, None] for name, value in fields.items()}, post_tran=np.array([[[7.0, 10, 0]]]), bda=bda
+    )
+    numbers = camera_params(geometry)
     np.testing.assert_array_equal(numbers[0], [1, 2, 3, 4, *range(5, 16), *range(100, 112)])
 
 
@@ -143,8 +156,52 @@ def test_a_past_camera_is_placed_by_both_ego_poses() -> None:
     np.testing.assert_allclose(geometry.previous_camera_from_camera(0)[0], _pose(x_m=3), atol=1e-12)
 
 
+def test_the_key_frame_may_be_taken_between_the_shutters() -> None:
+    """The key stamp is that of the anchor camera, whichever that is: everything is then seen from there."""
+    fields = _geometry(frames=1)
+    fields["ego2global"] = np.stack([_pose(x_m=5)[None]])
+    geometry = Geometry(**fields, key2global=_pose(x_m=4, y_m=1))
+    assert geometry.camera_to_key(0)[0, :3, 3] == pytest.approx([1, -1, 0])
+    assert Geometry(**fields).camera_to_key(0)[0, :3, 3] == pytest.approx([0, 0, 0])
+
+
+def test_frames_are_joined_newest_first() -> None:
+    fields = _geometry(frames=1)
+    newer, older = (Geometry(**{**fields, "ego2global": _pose(x_m=x)[None, None]}) for x in (5, 2))
+    joined = newer.with_past(older)
+    assert joined.num_frames == 2
+    assert joined.camera_to_key(1)[0, :3, 3] == pytest.approx([-3, 0, 0])
+    assert joined.at_key_poses().camera_to_key(1)[0, :3, 3] == pytest.approx([0, 0, 0])
+
+
+def test_what_lands_in_the_same_cells_lifts_alike_wherever_the_vehicle_is() -> None:
+    fields = _geometry(frames=1)
+    here = Geometry(**fields)
+    there = Geometry(**{**fields, "ego2global": _pose(x_m=500, yaw_deg=30)[None, None]})
+    assert here.lifts_like(there, 1e-6)
+    # A shutter that fires after the key stamp while the vehicle moves.
+    assert not here.lifts_like(Geometry(**fields, key2global=_pose(x_m=0.01)), 1e-6)
+    for name in ("sensor2ego", "intrinsics", "post_rot", "post_tran", "bda"):
+        changed = np.array(fields[name])
+        changed[..., 0] += 1e-5
+        assert not here.lifts_like(Geometry(**{**fields, name: changed}), 1e-6)
+        assert here.lifts_like(Geometry(**{**fields, name: changed}), 1e-4)
+
+
+def test_another_number_of_cameras_lifts_otherwise() -> None:
+    one = Geometry(**_geometry(frames=1))
+    two = Geometry(**{k: np.concatenate([v, v], 1) if k != "bda" else v for k, v in _geometry(frames=1).items()})
+    assert not one.lifts_like(two, 1e-6)
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("bda", np.eye(4)), ("post_tran", np.zeros((1, 1, 3))), ("bda", np.full((3, 3), np.nan))]
+    ("field", "value"),
+    [
+        ("bda", np.eye(4)),
+        ("post_tran", np.zeros((1, 1, 3))),
+        ("bda", np.full((3, 3), np.nan)),
+        ("key2global", np.eye(3)),
+    ],
 )
 def test_a_geometry_that_does_not_fit_is_refused(field: str, value: np.ndarray) -> None:
     with pytest.raises(InputError, match=field):

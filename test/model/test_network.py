@@ -105,17 +105,15 @@ def test_output_shapes(variant: Variant, align: str) -> None:
 def test_forward_is_the_composition_of_the_stages(variant: Variant) -> None:
     model = build_model(variant)
     images, geometry = _images(variant), _geometry(variant)
-    arguments = [geometry.intrinsics[0], geometry.post_rot[0], geometry.post_tran[0], geometry.bda]
-    table = lift_table(variant, geometry.camera_to_key(0), *arguments)
-    numbers = torch.from_numpy(camera_params(geometry.camera_to_key(0), *arguments))
+    table = lift_table(variant, geometry)
+    numbers = torch.from_numpy(camera_params(geometry))
     maps = []
     with torch.inference_mode():
         feature = model.stereo_feature(images[2]) if variant.stereo else None
         for frame in (1, 0):
             previous = None
             if feature is not None:
-                grid = stereo_grid(variant, geometry.previous_camera_from_camera(frame), *arguments[:3])
-                previous = StereoContext(feature, torch.from_numpy(grid))
+                previous = StereoContext(feature, torch.from_numpy(stereo_grid(variant, geometry, frame)))
             encoded = model.encode_images(images[frame], numbers, previous)
             feature = encoded.stereo_feature
             maps.append(model.preprocess_bev(model.pool(encoded.depth, encoded.context, table)))
@@ -210,9 +208,7 @@ def test_pooling_without_a_point_is_zero() -> None:
 def test_height_slices_of_a_flat_variant_collapse_into_channels() -> None:
     variant = replace(SMALL, lift_z_bins=4, preprocess_bev=False)
     model = build_model(variant)
-    geometry = _geometry(variant)
-    arguments = [geometry.intrinsics[0], geometry.post_rot[0], geometry.post_tran[0], geometry.bda]
-    table = lift_table(variant, geometry.camera_to_key(0), *arguments)
+    table = lift_table(variant, _geometry(variant))
     depth, context = torch.rand(2, 11, 4, 6), torch.rand(2, 8, 4, 6)
     volume = pool(depth, context, table)
     bev = model.pool(depth, context, table)

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.pipeline.memory import PastFrame, TemporalMemory
+from flashocc_ros.pipeline.set_geometry import rig_geometry
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import get_variant
 
 SECOND = 1_000_000_000
 RIG = CameraRig(["a"], np.diag([500.0, 500, 1])[None], np.eye(4)[None])
 SIZES = ((900, 1600),)
+GEOMETRY = rig_geometry(RIG, SIZES, get_variant("flashocc-r50-M0"))
 
 
 def at(x_m: float = 0.0) -> npt.NDArray[np.float64]:
@@ -26,7 +29,7 @@ def at(x_m: float = 0.0) -> npt.NDArray[np.float64]:
 
 
 def frame(stamp_ns: int, nbytes: int = 10) -> PastFrame:
-    return PastFrame(stamp_ns, np.eye(4), f"map {stamp_ns}", nbytes, np.eye(4)[None])
+    return PastFrame(stamp_ns, GEOMETRY, f"map {stamp_ns}", nbytes)
 
 
 def fill(memory: TemporalMemory, stamps_s: list[float]) -> None:

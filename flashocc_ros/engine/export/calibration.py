@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.frames import SOURCE_HW, check_cameras, check_rig, read_frames
 from flashocc_ros.engine.onnx_backend import OnnxBackend
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.geometry.lift import LiftTable, lift_table
-from flashocc_ros.pipeline.preprocess import image_transform
+from flashocc_ros.geometry import LiftTable, lift_table
+from flashocc_ros.pipeline.set_geometry import rig_geometry
 from flashocc_ros.pipeline.stream import Stream
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.variants import Variant
@@ -25,18 +23,12 @@ Feeds = list[dict[str, npt.NDArray[Any]]]
 
 def standing_table(variant: Variant, rig: CameraRig, source_hw: tuple[int, int] = SOURCE_HW) -> LiftTable:
     """The lift table of a vehicle that does not move while its cameras, all of one picture size, fire."""
-    return _table(variant, rig, [source_hw] * rig.num_cameras)
+    return lift_table(variant, rig_geometry(rig, [source_hw] * rig.num_cameras, variant))
 
 
 def frame_table(variant: Variant, frame: CameraSet) -> LiftTable:
     """The same for the pictures of a frame, which may differ in size."""
-    return _table(variant, frame.rig, frame.image_sizes)
-
-
-def _table(variant: Variant, rig: CameraRig, sizes: Sequence[tuple[int, int]]) -> LiftTable:
-    transforms = [image_transform(size, variant) for size in sizes]
-    rotation, translation = np.stack([t.post_rot for t in transforms]), np.stack([t.post_tran for t in transforms])
-    return lift_table(variant, rig.base_from_camera, rig.intrinsics, rotation, translation, np.eye(3))
+    return lift_table(variant, rig_geometry(frame.rig, frame.image_sizes, variant))
 
 
 def record_feeds(
