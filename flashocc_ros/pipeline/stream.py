@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -87,8 +88,9 @@ class Stream:
             The occupancy in the base frame at the key stamp.
 
         Raises:
-            InputError: a picture cannot be decoded; the memory is as before.
-            EngineError: the engine failed; likewise.
+            InputError: a picture cannot be decoded.
+            EngineError: the engine failed.
+            After these and any other error memory and tracks are as before.
         """
         begin = perf_counter()
         timings: dict[str, float] = {}
@@ -98,9 +100,11 @@ class Stream:
             verdict = Verdict("reset", "the set is of another epoch")
         head, remembered = self._run(camera_set, verdict is not None, timings)
         with _timed(timings, "decode"):
+            tracker = copy(self._tracker)
             if verdict is not None:
-                self._tracker.reset()
-            instances, centers = self._instances(head, camera_set)
+                tracker.reset()
+            instances, centers = self._instances(head, camera_set, tracker)
+        self._tracker = tracker
         self.memory.accept(*seen, verdict)
         self._epoch = camera_set.epoch
         if remembered is not None:
@@ -168,7 +172,7 @@ class Stream:
         return self._table[1]
 
     def _instances(
-        self, head: HeadOutput, camera_set: CameraSet
+        self, head: HeadOutput, camera_set: CameraSet, tracker: Tracker
     ) -> tuple[npt.NDArray[np.int32] | None, tuple[Instance, ...]]:
         if head.heatmap is None or head.reg is None or head.height is None:
             return None, ()
@@ -177,7 +181,7 @@ class Stream:
             ids = panoptic.reference_ids(centers)
         else:
             classes = np.array(OCC_FROM_DETECTION)[centers.detection]
-            ids = self._tracker.update(centers.xyz_m, classes, camera_set.key_pose, camera_set.stamp_ns)
+            ids = tracker.update(centers.xyz_m, classes, camera_set.key_pose, camera_set.stamp_ns)
         return panoptic.assign_instances(
             head.labels, centers, ids, limits_m=self._limits_m, reference_mode=self._reference_mode
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ MAX_SPEED_MPS = np.array([_MAX_SPEED_MPS.get(name, 10.0) for name in CLASS_NAMES
 """(18,) speed that widens the gate with the time since a track was last seen."""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Track:
     id: int
     class_id: int
@@ -59,6 +59,8 @@ class _Track:
 
 class Tracker:
     """Nearest-neighbour tracker: constant velocity, one assignment problem per class.
+
+    Tracks are replaced, never changed: a shallow copy (``copy.copy``) goes its own way.
 
     Args:
         max_age_s: a track not seen for longer is forgotten; its id becomes free.
@@ -95,15 +97,16 @@ class Tracker:
         Returns:
             (K,) int32 distinct ids in [18, 65535]. New ones count up and, past the end, take ids no track holds.
         """
-        self._tracks = [t for t in self._tracks if (stamp_ns - t.stamp_ns) / 1e9 <= self.max_age_s]
+        kept = {t.id: t for t in self._tracks if (stamp_ns - t.stamp_ns) / 1e9 <= self.max_age_s}
         position = np.asarray(xyz_m, np.float64) @ odom_from_base[:3, :3].T + odom_from_base[:3, 3]
         ids = np.zeros(len(position), np.int32)
         for class_id in range(NUM_CLASSES):
             detections = np.flatnonzero(class_ids == class_id)
-            tracks = [t for t in self._tracks if t.class_id == class_id]
+            tracks = [t for t in kept.values() if t.class_id == class_id]
             for row, track in self._match(position[detections], tracks, class_id, stamp_ns):
-                _move(track, position[detections[row]], stamp_ns)
+                kept[track.id] = _moved(track, position[detections[row]], stamp_ns)
                 ids[detections[row]] = track.id
+        self._tracks = list(kept.values())
         for d in np.flatnonzero(ids == 0).tolist():
             track = _Track(self._free_id(), int(class_ids[d]), position[d], np.zeros(3), stamp_ns)
             self._tracks.append(track)
@@ -139,13 +142,14 @@ class Tracker:
         return self._next_id - 1
 
 
-def _move(track: _Track, position_m: npt.NDArray[np.float64], stamp_ns: int) -> None:
-    """Put a track where it was seen and let its velocity follow."""
+def _moved(track: _Track, position_m: npt.NDArray[np.float64], stamp_ns: int) -> _Track:
+    """A track where it was seen now; its velocity follows."""
     step_s = (stamp_ns - track.stamp_ns) / 1e9
+    velocity = track.velocity_mps
     if step_s > 0:
         measured = (position_m - track.position_m) / step_s
         weight = step_s / (step_s + VELOCITY_TIME_CONSTANT_S)
-        velocity = (1 - weight) * track.velocity_mps + weight * measured
+        velocity = (1 - weight) * velocity + weight * measured
         speed, limit = float(np.linalg.norm(velocity)), MAX_SPEED_MPS[track.class_id]
-        track.velocity_mps = velocity * (limit / speed) if speed > limit else velocity
-    track.position_m, track.stamp_ns = position_m, stamp_ns
+        velocity = velocity * (limit / speed) if speed > limit else velocity
+    return replace(track, position_m=position_m, velocity_mps=velocity, stamp_ns=stamp_ns)

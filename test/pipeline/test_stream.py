@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import simplejpeg
 import torch
+from numba.core.errors import TypingError
 from small_stream import STEP_NS, Shot, drive, rig, small
 
-from flashocc_ros import Predictor
+from flashocc_ros import Occupancy, Predictor
 from flashocc_ros.engine.torch_backend import TorchBackend
-from flashocc_ros.geometry import Geometry
+from flashocc_ros.errors import EngineError, ImageError
+from flashocc_ros.geometry import Geometry, LiftTable
 from flashocc_ros.model import build_model
 from flashocc_ros.model.network import FlashOcc
-from flashocc_ros.pipeline.backend import HeadOutput
+from flashocc_ros.pipeline.backend import Encoded, HeadOutput
 from flashocc_ros.pipeline.preprocess import image_transform, network_input
 
 TOLERANCE_STD = 1e-4
@@ -36,10 +41,38 @@ class LogitBackend(TorchBackend):
         return output
 
 
-def open_small(name: str) -> tuple[Predictor, LogitBackend, FlashOcc]:
+Engine = TypeVar("Engine", bound=LogitBackend)
+
+
+class FaultyBackend(LogitBackend):
+    """Breaks down at the stage that ``fault`` names; "labels" are then of a shape that cannot be decoded."""
+
+    fault: str | None = None
+
+    def _pass(self, stage: str) -> None:
+        if self.fault == stage:
+            raise EngineError(f"the device was lost in {stage}")
+
+    def encode(self, pixels: Any, camera_params: Any = None, stereo: Any = None) -> Encoded:
+        self._pass("encode")
+        return super().encode(pixels, camera_params, stereo)
+
+    def pool(self, encoded: Encoded, table: LiftTable) -> Any:
+        self._pass("pool")
+        return super().pool(encoded, table)
+
+    def head(
+        self, bev: Any, history: Sequence[Any] = (), grids: Any = None, *, with_logits: bool = False
+    ) -> HeadOutput:
+        self._pass("head")
+        output = super().head(bev, history, grids, with_logits=with_logits)
+        return replace(output, labels=output.labels[0]) if self.fault == "labels" else output
+
+
+def open_small(name: str, backend_class: type[Engine] = LogitBackend) -> tuple[Predictor, Engine, FlashOcc]:
     variant = small(name)
     model = build_model(variant)
-    backend = LogitBackend(variant, model=model, device="cpu")
+    backend = backend_class(variant, model=model, device="cpu")
     return Predictor(variant, backend=backend, max_gap_s=0.9), backend, model
 
 
@@ -163,3 +196,56 @@ def test_the_memory_is_stated_and_bounded() -> None:
     assert sizes[-1] == sizes[-2] <= 9 * one_map
     predictor.reset()
     assert predictor.memory_nbytes == 0
+
+
+PANOPTIC, STEREO = "panoptic-flashocc-r50-depth4d-pano", "flashocc-r50-4d-stereo"
+ON_TIME_NS, AFTER_A_GAP_NS = 10**18 + STEP_NS, 10**18 + 20 * STEP_NS
+
+
+@lru_cache
+def undisturbed(name: str) -> tuple[list[Shot], Occupancy, npt.NDArray[np.float32]]:
+    """Two frames, and what comes out at the second, with its logits, when nothing ever failed."""
+    predictor, backend, _ = open_small(name)
+    shots = drive(2, (1.0, 0.2, 3.0))
+    for index, shot in enumerate(shots):
+        result = predictor(shot.images, rig(), shot.odom_from_base, 10**18 + index * STEP_NS)
+    return shots, result, backend.logits
+
+
+def remembered(predictor: Predictor) -> tuple[Any, ...]:
+    """The frames themselves, how often they were cleared, and the tracks."""
+    memory, tracker = predictor._stream.memory, predictor._stream._tracker
+    tracks = [(t.id, t.stamp_ns, *t.position_m, *t.velocity_mps) for t in tracker._tracks]
+    return list(memory._frames), memory.nbytes, dict(memory.events), memory._last, tracks, tracker._next_id
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        *[(name, fault) for name in (PANOPTIC, STEREO) for fault in ("jpeg", "encode", "pool", "head")],
+        (PANOPTIC, "labels"),
+    ],
+)
+def test_a_set_that_fails_leaves_the_stream_as_it_was(name: str, fault: str) -> None:
+    """Also one that would have cleared the memory, had it come through."""
+    shots, expected, logits = undisturbed(name)
+    predictor, backend, _ = open_small(name, FaultyBackend)
+    predictor(shots[0].images, rig(), shots[0].odom_from_base, 10**18)
+    before = remembered(predictor)
+    assert len(before[0]) == 1
+    assert len(before[4]) > 0 or not backend.variant.panoptic
+
+    given: list[Any] = list(shots[1].images)
+    if fault == "jpeg":
+        given[1] = simplejpeg.encode_jpeg(given[1])[:-2000]
+    backend.fault = fault
+    for stamp_ns in (ON_TIME_NS, AFTER_A_GAP_NS):
+        with pytest.raises(ImageError if fault == "jpeg" else (EngineError, TypingError)):
+            predictor(given, rig(), shots[1].odom_from_base, stamp_ns)
+        assert remembered(predictor) == before
+
+    backend.fault = None
+    result = predictor(shots[1].images, rig(), shots[1].odom_from_base, ON_TIME_NS)
+    assert deviation_std(backend.logits, logits) < TOLERANCE_STD
+    assert [center.id for center in result.centers] == [center.id for center in expected.centers]
+    assert {k: v for k, v in predictor.memory_events.items() if v} == {}
