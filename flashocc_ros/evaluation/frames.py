@@ -79,16 +79,16 @@ class SyntheticFrames:
         times = [k * drive.interval_s for k in range(self.frames_per_seed)]
         poses = np.stack([drive.world.ego_pose(drive.key_time(t)) for t in times])
         for index in range(self.frames_per_seed):
-            sample = drive.sample(index)
+            key = drive.key_frame(index)
             yield EvalFrame(
-                sample.images,
-                sample.rig,
-                sample.odom_from_base,
-                sample.stamp_ns,
-                sample.semantics,
-                sample.mask_camera > 0,
-                sample.mask_lidar > 0,
-                sample.instances,
+                key.images,
+                key.rig,
+                key.odom_from_base,
+                key.stamp_ns,
+                key.semantics,
+                key.mask_camera > 0,
+                key.mask_lidar > 0,
+                key.instances,
                 lidar_origins(poses, index, LIDAR_MOUNT_M),
             )
 

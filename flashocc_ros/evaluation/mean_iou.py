@@ -31,7 +31,7 @@ class MeanIoU:
         self.confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
 
     def update(self, pred: npt.ArrayLike, gt: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> None:
-        """Add one sample.
+        """Add one frame.
 
         Args:
             pred, gt: (200, 200, 16) class ids; truth outside 0..17 is left out.

@@ -27,7 +27,7 @@ class RayIoU:
         self.predictions = np.zeros(FREE, np.int64)
 
     def update(self, pred: npt.NDArray[np.uint8], gt: npt.NDArray[np.uint8], origins: npt.ArrayLike) -> None:
-        """Add one sample: class grids (200, 200, 16) and lidar origins (T, 3) in metres, base frame."""
+        """Add one frame: class grids (200, 200, 16) and lidar origins (T, 3) in metres, base frame."""
         pred_voxel, pred_m = cast(pred, origins)
         gt_voxel, gt_m = cast(gt, origins)
         pred_class, gt_class = rendered(pred, pred_voxel), rendered(gt, gt_voxel)

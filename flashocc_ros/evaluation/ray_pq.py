@@ -37,7 +37,7 @@ class RayPQ:
         gt_inst: npt.NDArray[np.int32],
         origins: npt.ArrayLike,
     ) -> None:
-        """Add one sample.
+        """Add one frame.
 
         Args:
             pred_sem, gt_sem: (200, 200, 16) class ids.

@@ -14,7 +14,7 @@ from flashocc_ros.variants import Variant
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A key frame with its previous frames and its truth, after augmentation.
+    """One training sample: a key frame with its previous frames and its truth, after augmentation.
 
     Attributes:
         images: (F, N, H, W, 3) uint8 RGB at network size, frame 0 = key, then the previous ones, newest first.

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from flashocc_ros.data.synthetic.dataset import Frame, FrameCache
+from flashocc_ros.data.synthetic.dataset import FrameCache, NetworkFrame
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES
@@ -89,7 +89,7 @@ class SyntheticSource:
         return self.to_sample(frames, *flips, change)
 
     def to_sample(
-        self, frames: list[Frame], flip_x: bool, flip_y: bool, change: PictureAugmentation | None = None
+        self, frames: list[NetworkFrame], flip_x: bool, flip_y: bool, change: PictureAugmentation | None = None
     ) -> Sample:
         """Key frame first, then the previous ones, newest first."""
         key, count, cameras = frames[0], len(frames), len(self.intrinsics)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flashocc_ros.data.synthetic import Drive, Frame, FrameCache, SyntheticDataset, write_cache
+from flashocc_ros.data.synthetic import Drive, FrameCache, NetworkFrame, SyntheticDataset, write_cache
 from flashocc_ros.errors import InputError
 from flashocc_ros.pipeline.preprocess import MEAN, STD, network_input
 
@@ -19,7 +19,7 @@ def dataset() -> SyntheticDataset:
     return SyntheticDataset([3, 4], SIZE, frames_per_seed=2, source_size=SOURCE)
 
 
-def assert_equal(a: Frame, b: Frame) -> None:
+def assert_equal(a: NetworkFrame, b: NetworkFrame) -> None:
     for name, value in vars(a).items():
         if name == "depth_m":
             np.testing.assert_allclose(value, b.depth_m, atol=0.006)

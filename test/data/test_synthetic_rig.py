@@ -42,10 +42,10 @@ def test_two_cameras_from_yaml_see_the_world(tmp_path: Path) -> None:
     rig = load_rig(write(tmp_path / "rig.yaml", TWO))
     np.testing.assert_allclose(rig.cameras.base_from_camera[0, :3, 2], [1, 0, 0], atol=1e-9)
     np.testing.assert_allclose(rig.cameras.base_from_camera[1, :3, 2], [-1, 0, 0], atol=1e-9)
-    sample = Drive(3, 1.0, rig).sample(0)
-    assert np.stack(sample.images).shape == (2, 200, 320, 3)
-    assert sample.images[0].std() > 10
-    assert sample.mask_camera[140:, 98:102].any()
+    key = Drive(3, 1.0, rig).key_frame(0)
+    assert np.stack(key.images).shape == (2, 200, 320, 3)
+    assert key.images[0].std() > 10
+    assert key.mask_camera[140:, 98:102].any()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from flashocc_ros.data.synthetic import Drive, Sample, nuscenes_like_rig
+from flashocc_ros.data.synthetic import Drive, KeyFrame, nuscenes_like_rig
 from flashocc_ros.data.synthetic.raster import draw_solids
 from flashocc_ros.data.synthetic.solids import BOX, CYLINDER, ELLIPSOID, Solids
 from flashocc_ros.data.synthetic.street import Ground
@@ -18,8 +18,8 @@ CONE, CAR, WALL, ROAD = (CLASS_NAMES.index(n) for n in ("traffic_cone", "car", "
 
 
 @pytest.fixture(scope="module")
-def sample() -> Sample:
-    return Drive(6, 2.0, image_size=SMALL).sample(3)
+def key_frame() -> KeyFrame:
+    return Drive(6, 2.0, image_size=SMALL).key_frame(3)
 
 
 def solid(center: tuple[float, float, float], size: tuple[float, float, float], label: int, kind: int = BOX) -> Solids:
@@ -50,7 +50,7 @@ def flat_ground(height: float = 0.0) -> Ground:
     return Ground(raster, np.array([-200.0, -200.0]), np.zeros((0, 6)), profile)
 
 
-def points_of_pixels(s: Sample, camera: int, step: int = 2) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+def points_of_pixels(s: KeyFrame, camera: int, step: int = 2) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
     """Points (M, 3) in the key base frame and labels (M,) of every ``step``-th pixel below the sky."""
     k = s.rig.intrinsics[camera]
     key_from_camera = np.linalg.inv(s.key_pose) @ s.odom_from_base[camera] @ s.rig.base_from_camera[camera]
@@ -61,18 +61,18 @@ def points_of_pixels(s: Sample, camera: int, step: int = 2) -> tuple[npt.NDArray
     return points[z > 0], s.labels_2d[camera][v, u][z > 0]
 
 
-def test_a_pixels_point_lies_within_half_a_cell_of_a_voxel_of_its_class(sample: Sample) -> None:
+def test_a_pixels_point_lies_within_half_a_cell_of_a_voxel_of_its_class(key_frame: KeyFrame) -> None:
     right = total = 0
     per_class = np.zeros((18, 2))
     for camera in range(6):
-        points, labels = points_of_pixels(sample, camera)
+        points, labels = points_of_pixels(key_frame, camera)
         grid = (points - (-40, -40, -1)) / 0.4
-        inside = (grid > 0.5).all(1) & (grid < np.array(sample.semantics.shape) - 0.5).all(1)
+        inside = (grid > 0.5).all(1) & (grid < np.array(key_frame.semantics.shape) - 0.5).all(1)
         grid, labels = grid[inside], labels[inside]
         hit = np.zeros(len(labels), bool)
         for offset in np.ndindex(3, 3, 3):
             cell = np.floor(grid + (np.array(offset) - 1) * 0.5).astype(int)
-            hit |= sample.semantics[tuple(cell.T)] == labels
+            hit |= key_frame.semantics[tuple(cell.T)] == labels
         right, total = right + hit.sum(), total + len(hit)
         per_class[:, 0] += np.bincount(labels[hit], minlength=18)
         per_class[:, 1] += np.bincount(labels, minlength=18)
@@ -81,13 +81,13 @@ def test_a_pixels_point_lies_within_half_a_cell_of_a_voxel_of_its_class(sample: 
     assert (per_class[common, 0] / per_class[common, 1] > 0.9).all()
 
 
-def test_voxels_that_pixels_show_are_in_the_camera_mask(sample: Sample) -> None:
-    points, labels = points_of_pixels(sample, 0)
+def test_voxels_that_pixels_show_are_in_the_camera_mask(key_frame: KeyFrame) -> None:
+    points, labels = points_of_pixels(key_frame, 0)
     cell = np.floor((points - (-40, -40, -1)) / 0.4).astype(int)
-    inside = (cell >= 0).all(1) & (cell < sample.semantics.shape).all(1)
+    inside = (cell >= 0).all(1) & (cell < key_frame.semantics.shape).all(1)
     cell, labels = cell[inside], labels[inside]
-    same = sample.semantics[tuple(cell.T)] == labels
-    assert sample.mask_camera[tuple(cell[same].T)].mean() > 0.9
+    same = key_frame.semantics[tuple(cell.T)] == labels
+    assert key_frame.mask_camera[tuple(cell[same].T)].mean() > 0.9
 
 
 def test_depth_is_z_depth_not_range() -> None:
@@ -170,9 +170,9 @@ def clear_by_samples(
     return bool((semantics[tuple(cells[inside].T)] == FREE).all())
 
 
-def test_free_voxels_in_the_mask_are_those_a_straight_line_reaches(sample: Sample) -> None:
+def test_free_voxels_in_the_mask_are_those_a_straight_line_reaches(key_frame: KeyFrame) -> None:
     rng = np.random.default_rng(0)
-    semantics = sample.semantics
+    semantics = key_frame.semantics
     drive = Drive(5, 2.0, image_size=SMALL)
     cells = np.argwhere(semantics == FREE)
     agree = []
@@ -186,7 +186,7 @@ def test_free_voxels_in_the_mask_are_those_a_straight_line_reaches(sample: Sampl
             if -0.5 <= u < SMALL[1] - 0.5 and -0.5 <= v < SMALL[0] - 0.5:
                 camera = (pose[:3, 3] - (-40, -40, -1)) / 0.4
                 seen |= clear_by_samples(semantics, cell + 0.5, camera)
-        agree.append(seen == bool(sample.mask_camera[tuple(cell)]))
+        agree.append(seen == bool(key_frame.mask_camera[tuple(cell)]))
     assert np.mean(agree) > 0.99
 
 
@@ -201,14 +201,14 @@ def test_lidar_sees_a_subset_that_ends_at_the_first_surface() -> None:
     assert 0.05 < mask.mean() < 0.6
 
 
-def test_instances_and_boxes_name_the_same_things(sample: Sample) -> None:
-    ids = np.unique(sample.instances[sample.instances > 0])
+def test_instances_and_boxes_name_the_same_things(key_frame: KeyFrame) -> None:
+    ids = np.unique(key_frame.instances[key_frame.instances > 0])
     assert len(ids) > 20
-    label_of = dict(zip(sample.boxes.instance, sample.boxes.label, strict=True))
+    label_of = dict(zip(key_frame.boxes.instance, key_frame.boxes.label, strict=True))
     near = [i for i in ids if i in label_of]
     assert len(near) == len(ids)
     for i in near:
-        assert set(np.unique(sample.semantics[sample.instances == i])) == {label_of[i]}
-    row = int(np.argmin(np.hypot(*sample.boxes.center[:, :2].T) + 100 * (~np.isin(sample.boxes.instance, ids))))
-    voxels = np.argwhere(sample.instances == sample.boxes.instance[row]) * 0.4 + (-39.8, -39.8, -0.8)
-    assert np.linalg.norm(voxels[:, :2].mean(0) - sample.boxes.center[row, :2]) < 1.5
+        assert set(np.unique(key_frame.semantics[key_frame.instances == i])) == {label_of[i]}
+    row = int(np.argmin(np.hypot(*key_frame.boxes.center[:, :2].T) + 100 * (~np.isin(key_frame.boxes.instance, ids))))
+    voxels = np.argwhere(key_frame.instances == key_frame.boxes.instance[row]) * 0.4 + (-39.8, -39.8, -0.8)
+    assert np.linalg.norm(voxels[:, :2].mean(0) - key_frame.boxes.center[row, :2]) < 1.5

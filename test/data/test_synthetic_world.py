@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from flashocc_ros.data.synthetic import Drive, Sample, World
+from flashocc_ros.data.synthetic import Drive, KeyFrame, World
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES, FREE
 
@@ -15,11 +15,11 @@ SMALL = (99, 176)
 
 
 @lru_cache(maxsize=16)
-def sample(seed: int) -> Sample:
-    return Drive(seed, 1.5, image_size=SMALL, threads=1).sample(2)
+def key_frame(seed: int) -> KeyFrame:
+    return Drive(seed, 1.5, image_size=SMALL, threads=1).key_frame(2)
 
 
-def assert_same(a: Sample, b: Sample) -> None:
+def assert_same(a: KeyFrame, b: KeyFrame) -> None:
     for name in ("semantics", "instances", "mask_camera", "mask_lidar", "depth", "labels_2d", "odom_from_base"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
     np.testing.assert_array_equal(np.stack(a.images), np.stack(b.images))
@@ -27,18 +27,18 @@ def assert_same(a: Sample, b: Sample) -> None:
 
 
 def test_same_seed_gives_the_same_bytes_whatever_the_number_of_threads() -> None:
-    assert_same(sample(3), Drive(3, 1.5, image_size=SMALL, threads=2).sample(2))
+    assert_same(key_frame(3), Drive(3, 1.5, image_size=SMALL, threads=2).key_frame(2))
 
 
 def test_frames_do_not_depend_on_the_order_in_which_they_are_drawn() -> None:
     drive = Drive(3, 1.5, image_size=SMALL, threads=1)
     frames = list(drive)
     assert [f.index for f in frames] == [0, 1, 2]
-    assert_same(frames[2], sample(3))
+    assert_same(frames[2], key_frame(3))
 
 
 def test_other_seeds_give_other_worlds() -> None:
-    assert (sample(3).semantics != sample(4).semantics).mean() > 0.01
+    assert (key_frame(3).semantics != key_frame(4).semantics).mean() > 0.01
 
 
 def test_vehicle_follows_its_heading_at_a_street_speed() -> None:
@@ -55,7 +55,7 @@ def test_vehicle_follows_its_heading_at_a_street_speed() -> None:
 
 
 def test_poses_are_rigid_and_each_camera_has_the_one_of_its_own_shutter() -> None:
-    s = sample(3)
+    s = key_frame(3)
     rotation = s.odom_from_base[:, :3, :3]
     np.testing.assert_allclose(rotation @ rotation.transpose(0, 2, 1), np.tile(np.eye(3), (6, 1, 1)), atol=1e-9)
     world = World(3, 1.5)
@@ -123,4 +123,4 @@ def test_bad_seed_or_duration_is_refused(seed: int, duration: float) -> None:
 
 def test_a_frame_beyond_the_end_is_refused() -> None:
     with pytest.raises(IndexError):
-        Drive(0, 1.0, image_size=SMALL).sample(2)
+        Drive(0, 1.0, image_size=SMALL).key_frame(2)

@@ -64,5 +64,5 @@ def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with pictures of the synthetic world, which the shipped weights were trained on."""
     from flashocc_ros.data.synthetic import Drive
 
-    sample = next(iter(Drive(1000, 0.6)))
-    return write_frame(tmp_path_factory.mktemp("world"), sample.images, sample.rig)
+    key = next(iter(Drive(1000, 0.6)))
+    return write_frame(tmp_path_factory.mktemp("world"), key.images, key.rig)

@@ -28,7 +28,7 @@ GAIN_OF_A_PAST = 0.06
 def pairs() -> list[tuple[Any, Any]]:
     """Two frames of each drive, half a second apart."""
     drives = [Drive(seed, 1.0, threads=1) for seed in HELD_OUT_SEEDS]
-    return [(drive.sample(0), drive.sample(1)) for drive in drives]
+    return [(drive.key_frame(0), drive.key_frame(1)) for drive in drives]
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from flashocc_ros.data.synthetic.dataset import Frame, FrameCache, SyntheticDataset, write_cache
-from flashocc_ros.data.synthetic.drive import Drive, Pictures, Sample, Truth
+from flashocc_ros.data.synthetic.dataset import FrameCache, NetworkFrame, SyntheticDataset, write_cache
+from flashocc_ros.data.synthetic.drive import Drive, KeyFrame, Pictures, Truth
 from flashocc_ros.data.synthetic.rig import SyntheticRig, load_rig, nuscenes_like_rig
 from flashocc_ros.data.synthetic.world import Boxes, World
 
 __all__ = [
     "Boxes",
     "Drive",
-    "Frame",
     "FrameCache",
+    "KeyFrame",
+    "NetworkFrame",
     "Pictures",
-    "Sample",
     "SyntheticDataset",
     "SyntheticRig",
     "Truth",

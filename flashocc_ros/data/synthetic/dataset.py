@@ -18,7 +18,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from flashocc_ros.data.synthetic.drive import Drive, Sample
+from flashocc_ros.data.synthetic.drive import Drive, KeyFrame
 from flashocc_ros.data.synthetic.rig import SyntheticRig
 from flashocc_ros.data.synthetic.world import Boxes
 from flashocc_ros.errors import InputError
@@ -28,8 +28,8 @@ _CAMERA_BIT, _LIDAR_BIT, _LABEL_BITS = 32, 64, 31
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
-    """A key frame at network size.
+class NetworkFrame:
+    """A ``KeyFrame`` at network size: what training samples are made of.
 
     Attributes:
         images: (N, h, w, 3) uint8 RGB, resized and cropped as the network takes them.
@@ -118,40 +118,40 @@ class SyntheticDataset:
         """Cameras of the published pictures; network pixel = source pixel / ``factor`` - (0, ``crop_top_px``)."""
         return self._drive(self.seeds[0]).full_rig
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int) -> NetworkFrame:
         seed, k = self.seeds[index // self.frames_per_seed], index % self.frames_per_seed
-        return self._reduce(self._drive(seed).sample(self.first_frame + k))
+        return self._reduce(self._drive(seed).key_frame(self.first_frame + k))
 
-    def pair(self, index: int) -> tuple[Frame, Frame]:
+    def pair(self, index: int) -> tuple[NetworkFrame, NetworkFrame]:
         """Frame and the one before it (itself at the start of a drive)."""
         key, before = self.frame(index), self.previous(index)
         return key, key if before is None else self.frame(before)
 
-    def _reduce(self, sample: Sample) -> Frame:
-        images = np.stack([self._network_picture(sample, i) for i in range(len(sample.images))])
+    def _reduce(self, key: KeyFrame) -> NetworkFrame:
+        images = np.stack([self._network_picture(key, i) for i in range(len(key.images))])
         step, skip = self.factor, self._extra_rows
-        boxes, labels, voxels = _boxes(sample)
-        return Frame(
+        boxes, labels, voxels = _boxes(key)
+        return NetworkFrame(
             images,
-            sample.depth[:, ::step, ::step][:, skip:],
-            sample.labels_2d[:, ::step, ::step][:, skip:],
-            sample.odom_from_base,
-            sample.stamp_ns,
-            sample.semantics,
-            sample.mask_camera > 0,
-            sample.mask_lidar > 0,
+            key.depth[:, ::step, ::step][:, skip:],
+            key.labels_2d[:, ::step, ::step][:, skip:],
+            key.odom_from_base,
+            key.stamp_ns,
+            key.semantics,
+            key.mask_camera > 0,
+            key.mask_lidar > 0,
             boxes,
             labels,
             voxels,
-            sample.instances,
-            sample.seed,
-            sample.index,
+            key.instances,
+            key.seed,
+            key.index,
         )
 
-    def _network_picture(self, sample: Sample, camera: int) -> npt.NDArray[np.uint8]:
-        image = sample.images[camera]
+    def _network_picture(self, key: KeyFrame, camera: int) -> npt.NDArray[np.uint8]:
+        image = key.images[camera]
         if self.jpeg is not None:
-            rng = np.random.default_rng([sample.seed, sample.index, camera])
+            rng = np.random.default_rng([key.seed, key.index, camera])
             quality = int(rng.integers(self.jpeg[0], self.jpeg[1] + 1))
             image = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(image, quality=quality, colorspace="RGB"))
         height, width = image.shape[0] // self.factor, image.shape[1] // self.factor
@@ -159,9 +159,9 @@ class SyntheticDataset:
         return np.asarray(small)[self._extra_rows :]
 
 
-def _boxes(sample: Sample) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    b: Boxes = sample.boxes
-    seen = np.bincount(sample.instances[sample.mask_camera > 0], minlength=int(b.instance.max(initial=0)) + 1)
+def _boxes(key: KeyFrame) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    b: Boxes = key.boxes
+    seen = np.bincount(key.instances[key.mask_camera > 0], minlength=int(b.instance.max(initial=0)) + 1)
     voxels = seen[b.instance]
     inside = np.flatnonzero((np.abs(b.center[:, :2]) < 40).all(1))
     inside = inside[np.argsort(-voxels[inside], kind="stable")][:MAX_BOXES]
@@ -198,11 +198,11 @@ class FrameCache:
         """Number of the key frame 0.5 s before, None at the start of a drive."""
         return index - 1 if index % self.frames_per_seed else None
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int) -> NetworkFrame:
         a = self._arrays
         voxels = np.asarray(a["voxels"][index])
         count = int(a["num_boxes"][index])
-        return Frame(
+        return NetworkFrame(
             np.asarray(a["images"][index]),
             a["depth_cm"][index].astype(np.float32) * np.float32(0.01),
             np.asarray(a["labels_2d"][index]),

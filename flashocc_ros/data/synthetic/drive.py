@@ -33,7 +33,7 @@ class Pictures:
         images: N RGB pictures (H, W, 3) uint8.
         depth: (N, H, W) float32 z-depth in metres, 0 in the sky.
         labels_2d: (N, H, W) uint8 occupancy classes, 17 in the sky.
-        instances_2d: (N, H, W) int32 ids as in ``Sample.instances``.
+        instances_2d: (N, H, W) int32 ids as in ``KeyFrame.instances``.
         odom_from_base: (N, 4, 4) float64, vehicle pose when each shutter opened.
         stamps_ns: N stamps.
     """
@@ -64,8 +64,8 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """One key frame: pictures and truth; fields as in ``Pictures`` and ``Truth``.
+class KeyFrame:
+    """One frame with its truth, as nuScenes annotates them; fields as in ``Pictures`` and ``Truth``.
 
     Attributes:
         rig: cameras with the intrinsics of these pictures (cropped and resized as they are).
@@ -95,7 +95,7 @@ class Sample:
 class Drive:
     """A drive of ``duration_s`` through the world of ``seed``; the same arguments give the same bytes.
 
-    Iterating yields a ``Sample`` every ``interval_s`` (0.5 s, like nuScenes key frames).
+    Iterating yields a ``KeyFrame`` every ``interval_s`` (0.5 s, like nuScenes key frames).
 
     Args:
         seed: 0 or more; seeds below 1000 are for training, others are held out.
@@ -132,21 +132,21 @@ class Drive:
     def __len__(self) -> int:
         return int(np.floor(self.duration_s / self.interval_s + 1e-9))
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[KeyFrame]:
         for index in range(len(self)):
-            yield self.sample(index)
+            yield self.key_frame(index)
 
     def stamp_ns(self, t: float) -> int:
         """Stamp of a time of this drive (seconds after its start)."""
         return START_NS + round(t * 1e9)
 
-    def sample(self, index: int) -> Sample:
+    def key_frame(self, index: int) -> KeyFrame:
         """Key frame ``index``, in any order."""
         if not 0 <= index < len(self):
             raise IndexError(f"key frame {index} of a drive with {len(self)}")
         t = index * self.interval_s
         pictures, truth = self.pictures(t, noise_seed=index), self.truth(t)
-        return Sample(
+        return KeyFrame(
             rig=self.rig.cameras,
             stamp_ns=pictures.stamps_ns[0],
             key_pose=pictures.odom_from_base[0],
