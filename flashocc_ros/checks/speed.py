@@ -32,18 +32,18 @@ from flashocc_ros.threads import worker_count
 STAGES = ("jpeg", "preprocess", "encoder", "pooling", "head", "rest")
 FRAME_NS = 500_000_000
 
-Sample = dict[str, tuple[float, float]]
+StageTimes = dict[str, tuple[float, float]]
 """Milliseconds by stage: CPU, wall."""
 
 
 class StageClock(Backend):
-    """A backend that passes every call on and adds up its CPU and wall time per stage in ``sample``."""
+    """A backend that passes every call on and adds up its CPU and wall time per stage in ``times``."""
 
     name = "clock"
 
     def __init__(self, backend: Backend) -> None:
         self.inner, self.variant = backend, backend.variant
-        self.sample: Sample = {}
+        self.times: StageTimes = {}
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -55,8 +55,8 @@ class StageClock(Backend):
         yield
         # Work on a device only counts once it is done.
         self.inner.synchronize()
-        before = self.sample.get(stage, (0.0, 0.0))
-        self.sample[stage] = (before[0] + 1e3 * (process_time() - cpu), before[1] + 1e3 * (perf_counter() - wall))
+        before = self.times.get(stage, (0.0, 0.0))
+        self.times[stage] = (before[0] + 1e3 * (process_time() - cpu), before[1] + 1e3 * (perf_counter() - wall))
 
     def preprocess(self, images: Any, transforms: Any) -> Any:
         with self.timed("preprocess"):
@@ -122,16 +122,16 @@ def bench(
         raise ConfigError(f"--runs is {runs}, must be at least 1")
     jpegs, rig = camera_jpegs(frame)
     predictor.prepare(rig.num_cameras)
-    samples, reference = [], []
+    steps, reference = [], []
     agreement = None
     # A stream of its own: the predictor stays as it is, whatever happens.
     clock = StageClock(predictor.backend)
     stream = Stream(clock)
     for run in range(runs + 1):
-        clock.sample = {}
+        clock.times = {}
         labels = _one_frame(stream, clock, jpegs, rig, run)
         if run:
-            samples.append(dict(clock.sample))
+            steps.append(dict(clock.times))
         if baseline is not None:
             cpu, wall = process_time(), perf_counter()
             expected = baseline(jpegs, rig)
@@ -139,7 +139,7 @@ def bench(
                 reference.append((1e3 * (process_time() - cpu), 1e3 * (perf_counter() - wall)))
             agreement = float((labels == expected).mean())
         progress(run)
-    report = _report(predictor, samples, reference, agreement)
+    report = _report(predictor, steps, reference, agreement)
     device = predictor.backend.engine_only_ms(rig.num_cameras)
     if device is not None:
         report["device_ms"] = {graph: round(value, 3) for graph, value in device.items()}
@@ -161,18 +161,18 @@ def _one_frame(
     poses = np.tile(np.eye(4), (rig.num_cameras, 1, 1))
     labels = stream(CameraSet(images, rig, poses, (index + 1) * FRAME_NS)).semantics
     total = (1e3 * (process_time() - cpu), 1e3 * (perf_counter() - wall))
-    known = [sum(value[axis] for value in clock.sample.values()) for axis in range(2)]
-    clock.sample["rest"] = (max(0.0, total[0] - known[0]), max(0.0, total[1] - known[1]))
+    known = [sum(value[axis] for value in clock.times.values()) for axis in range(2)]
+    clock.times["rest"] = (max(0.0, total[0] - known[0]), max(0.0, total[1] - known[1]))
     return labels
 
 
 def _report(
-    predictor: Predictor, samples: list[Sample], reference: list[tuple[float, float]], agreement: float | None
+    predictor: Predictor, steps: list[StageTimes], reference: list[tuple[float, float]], agreement: float | None
 ) -> dict[str, Any]:
-    stages = {stage: _median([sample[stage] for sample in samples]) for stage in STAGES}
+    stages = {stage: _median([step[stage] for step in steps]) for stage in STAGES}
 
     def total(names: Sequence[str]) -> dict[str, float]:
-        return _median([(sum(s[n][0] for n in names), sum(s[n][1] for n in names)) for s in samples])
+        return _median([(sum(s[n][0] for n in names), sum(s[n][1] for n in names)) for s in steps])
 
     report: dict[str, Any] = {
         "machine": machine(),
@@ -180,7 +180,7 @@ def _report(
         "variant": predictor.variant.name,
         "engine": predictor.backend.describe(),
         "trained": predictor.trained,
-        "runs": len(samples),
+        "runs": len(steps),
         "geometry": "lift table computed once, reused while the vehicle stands",
         "stages": stages,
         "engine_only": total(("encoder", "head")),

@@ -128,12 +128,12 @@ def _draw(path: Path, result: Occupancy, item: Any, predictor: Any) -> None:
     import numpy as np
 
     from flashocc_ros.structures import CameraRig
-    from flashocc_ros.viz.render import Frame, render_frame
+    from flashocc_ros.viz.render import Figure, render_figure
     from flashocc_ros.viz.video import write_png
 
     key_from_odom = np.linalg.inv(item.odom_from_base[0])
     seen_from = key_from_odom @ item.odom_from_base @ item.rig.base_from_camera
-    frame = Frame(
+    figure = Figure(
         result.semantics,
         instances=result.instances,
         images=item.images,
@@ -143,4 +143,4 @@ def _draw(path: Path, result: Occupancy, item: Any, predictor: Any) -> None:
         details=(f"{result.stamp_ns / 1e9:.3f} s",),
         grid=result.grid,
     )
-    write_png(path, render_frame(frame))
+    write_png(path, render_figure(figure))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashocc_ros.bags.results import ResultFrame, network_facts, read_results, rig_at_key
-from flashocc_ros.viz.render import WIDTH, Frame, render_frame
+from flashocc_ros.viz.render import WIDTH, Figure, render_figure
 from flashocc_ros.viz.video import VideoWriter, write_png
 
 VIDEO_WIDTH = 1280
@@ -55,7 +55,7 @@ def write_album(
     for number, result in enumerate(read_results(bag)):
         if limit is not None and number >= limit:
             break
-        picture = render_frame(to_frame(result, network, number), width)
+        picture = render_figure(to_figure(result, network, number), width)
         pictures.append(out / f"frame_{number:04d}.png")
         write_png(pictures[-1], picture)
         stamps.append(result.stamp_ns)
@@ -77,11 +77,11 @@ def write_album(
     return Album(tuple(pictures), video if writer is not None else None)
 
 
-def to_frame(result: ResultFrame, network: Mapping[str, str], number: int) -> Frame:
-    """A result as ``render_frame`` takes it; ``network`` is what the node told of itself, see ``network_facts``."""
+def to_figure(result: ResultFrame, network: Mapping[str, str], number: int) -> Figure:
+    """A result as ``render_figure`` takes it; ``network`` is what the node told of itself, see ``network_facts``."""
     cameras = result.cameras
     details = [network.get("runs_on", ""), f"frame {number + 1}", f"{result.stamp_ns / 1e9:.3f} s"]
-    return Frame(
+    return Figure(
         result.semantics,
         result.instances,
         truth=None if result.truth is None else result.truth.semantics,

@@ -9,7 +9,7 @@ import numpy as np
 
 from flashocc_ros.errors import InputError
 from flashocc_ros.structures import VoxelGrid
-from flashocc_ros.viz.render import Frame, render_frame
+from flashocc_ros.viz.render import Figure, render_figure
 from flashocc_ros.viz.video import write_png
 
 NAMES = ("semantics", "instances", "truth", "truth_instances")
@@ -37,7 +37,7 @@ def draw_arrays(source: Path, out: Path, width: int) -> Path:
     shape = arrays["semantics"].shape
     resolution = VoxelGrid().resolution_m
     grid = VoxelGrid(resolution, (-shape[0] * resolution / 2, -shape[1] * resolution / 2, -1.0), shape)
-    frame = Frame(
+    figure = Figure(
         arrays["semantics"].astype(np.uint8),
         arrays.get("instances"),
         truth=arrays["truth"].astype(np.uint8) if "truth" in arrays else None,
@@ -47,5 +47,5 @@ def draw_arrays(source: Path, out: Path, width: int) -> Path:
     )
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{source.stem}.png"
-    write_png(path, render_frame(frame, width))
+    write_png(path, render_figure(figure, width))
     return path

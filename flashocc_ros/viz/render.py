@@ -25,7 +25,7 @@ GAP = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Figure:
     """What one picture shows. Everything but ``semantics`` may be missing.
 
     Attributes:
@@ -51,7 +51,7 @@ class Frame:
     grid: VoxelGrid = field(default=OCC3D_GRID)
 
 
-def render_frame(frame: Frame, width: int = WIDTH) -> UInt8:
+def render_figure(figure: Figure, width: int = WIDTH) -> UInt8:
     """Compose the picture.
 
     Returns:
@@ -60,20 +60,20 @@ def render_frame(frame: Frame, width: int = WIDTH) -> UInt8:
     Raises:
         InputError: images and rig do not belong together, or a volume is not of the grid's size.
     """
-    _check(frame)
-    paint = paint_volume(frame.semantics, frame.instances)
+    _check(figure)
+    paint = paint_volume(figure.semantics, figure.instances)
     distance = free_distances(paint)
     page = canvas.Page(width, MARGIN)
-    page.headline(frame.title, frame.note, frame.details)
-    _cameras(page, frame, paint, distance)
-    high = round(width * (0.26 if frame.truth is None else 0.23))
-    _voxels(page, frame.grid, paint, distance, high, "" if frame.truth is None else "prediction")
-    shown = canvas.classes_in(frame.semantics)
-    if frame.truth is not None:
-        truth = paint_volume(frame.truth, frame.truth_instances)
-        _voxels(page, frame.grid, truth, free_distances(truth), high, "ground truth")
-        shown = shown | canvas.classes_in(frame.truth)
-    page.legend(shown, has_instances=frame.instances is not None)
+    page.headline(figure.title, figure.note, figure.details)
+    _cameras(page, figure, paint, distance)
+    high = round(width * (0.26 if figure.truth is None else 0.23))
+    _voxels(page, figure.grid, paint, distance, high, "" if figure.truth is None else "prediction")
+    shown = canvas.classes_in(figure.semantics)
+    if figure.truth is not None:
+        truth = paint_volume(figure.truth, figure.truth_instances)
+        _voxels(page, figure.grid, truth, free_distances(truth), high, "ground truth")
+        shown = shown | canvas.classes_in(figure.truth)
+    page.legend(shown, has_instances=figure.instances is not None)
     return page.finish()
 
 
@@ -82,28 +82,28 @@ def camera_columns(count: int) -> int:
     return count if count <= 3 else math.ceil(count / 2) if count <= 8 else 4
 
 
-def _cameras(page: canvas.Page, frame: Frame, paint: npt.NDArray[np.uint16], distance: UInt8) -> None:
-    if frame.rig is None:
+def _cameras(page: canvas.Page, figure: Figure, paint: npt.NDArray[np.uint16], distance: UInt8) -> None:
+    if figure.rig is None:
         return
-    columns = camera_columns(len(frame.images))
+    columns = camera_columns(len(figure.images))
     wide = (page.width - 2 * MARGIN - (columns - 1) * GAP) // columns
-    shape = frame.images[0].shape
+    shape = figure.images[0].shape
     high = round(wide * shape[0] / shape[1])
-    for first in range(0, len(frame.images), columns):
-        row = range(first, min(first + columns, len(frame.images)))
+    for first in range(0, len(figure.images), columns):
+        row = range(first, min(first + columns, len(figure.images)))
         pictures = [
             overlay(
-                frame.images[k],
-                frame.rig.intrinsics[k],
-                frame.rig.base_from_camera[k],
+                figure.images[k],
+                figure.rig.intrinsics[k],
+                figure.rig.base_from_camera[k],
                 paint,
-                frame.grid,
+                figure.grid,
                 (wide, high),
                 distance,
             )
             for k in row
         ]
-        page.row(pictures, [camera_label(frame.rig.names[k]) for k in row], GAP)
+        page.row(pictures, [camera_label(figure.rig.names[k]) for k in row], GAP)
 
 
 def camera_label(name: str) -> str:
@@ -120,11 +120,11 @@ def _voxels(
     page.row(pictures, [label, ""], GAP)
 
 
-def _check(frame: Frame) -> None:
+def _check(figure: Figure) -> None:
     for name in ("semantics", "instances", "truth", "truth_instances"):
-        volume = getattr(frame, name)
-        if volume is not None and volume.shape != frame.grid.size:
-            raise InputError(f"{name} has shape {volume.shape}, the grid needs {frame.grid.size}")
-    cameras = 0 if frame.rig is None else frame.rig.num_cameras
-    if cameras != len(frame.images):
-        raise InputError(f"{len(frame.images)} images need a rig of as many cameras, got one of {cameras}")
+        volume = getattr(figure, name)
+        if volume is not None and volume.shape != figure.grid.size:
+            raise InputError(f"{name} has shape {volume.shape}, the grid needs {figure.grid.size}")
+    cameras = 0 if figure.rig is None else figure.rig.num_cameras
+    if cameras != len(figure.images):
+        raise InputError(f"{len(figure.images)} images need a rig of as many cameras, got one of {cameras}")

@@ -12,7 +12,7 @@ from flashocc_ros.labels import CLASS_NAMES, FREE
 from flashocc_ros.structures import OCC3D_GRID, CameraRig
 from flashocc_ros.viz.overlay import overlay
 from flashocc_ros.viz.palette import instance_row, paint_volume, palette
-from flashocc_ros.viz.render import Frame, camera_columns, render_frame
+from flashocc_ros.viz.render import Figure, camera_columns, render_figure
 
 CAR, PEDESTRIAN, ROAD = CLASS_NAMES.index("car"), CLASS_NAMES.index("pedestrian"), 11
 INTRINSIC = np.array([[100.0, 0, 80], [0, 100.0, 45], [0, 0, 1]])
@@ -99,7 +99,7 @@ def test_any_number_of_cameras(count: int) -> None:
     images = [np.full((90, 160, 3), 40 * (k % 5), np.uint8) for k in range(count)]
     semantics = free()
     semantics[:, :, 2] = ROAD
-    picture = render_frame(Frame(semantics, images=images, rig=rig, title="t", note="n", details=["d"]), width=640)
+    picture = render_figure(Figure(semantics, images=images, rig=rig, title="t", note="n", details=["d"]), width=640)
     assert picture.shape[1] == 640
     assert picture.shape[0] % 2 == 0
     assert picture.dtype == np.uint8
@@ -109,8 +109,8 @@ def test_any_number_of_cameras(count: int) -> None:
 def test_ground_truth_gets_its_own_row() -> None:
     semantics = free()
     semantics[:, :, 2] = ROAD
-    alone = render_frame(Frame(semantics), width=640)
-    both = render_frame(Frame(semantics, truth=semantics), width=640)
+    alone = render_figure(Figure(semantics), width=640)
+    both = render_figure(Figure(semantics, truth=semantics), width=640)
     assert both.shape[0] > 1.25 * alone.shape[0]
 
 
@@ -126,10 +126,10 @@ def test_a_full_picture_is_drawn_in_about_a_second_of_cpu() -> None:
     poses[:, :3, :3] = np.stack(turns) @ FORWARD[:3, :3]
     wide = np.array([[1260.0, 0, 800], [0, 1260.0, 450], [0, 0, 1]])
     images = [np.full((900, 1600, 3), 90, np.uint8)] * 6
-    frame = Frame(semantics, images=images, rig=CameraRig([f"c{k}" for k in range(6)], np.stack([wide] * 6), poses))
-    render_frame(frame)  # compiles
+    figure = Figure(semantics, images=images, rig=CameraRig([f"c{k}" for k in range(6)], np.stack([wide] * 6), poses))
+    render_figure(figure)  # compiles
     begin = time.process_time()
-    render_frame(frame)
+    render_figure(figure)
     # 0.5 s of wall time on two cores is the aim; a busy machine doubles what a thread needs
     took_s = time.process_time() - begin
     assert took_s < 3.0
@@ -137,6 +137,6 @@ def test_a_full_picture_is_drawn_in_about_a_second_of_cpu() -> None:
 
 def test_what_does_not_belong_together_is_refused() -> None:
     with pytest.raises(InputError, match="semantics has shape"):
-        render_frame(Frame(np.zeros((3, 3, 3), np.uint8)))
+        render_figure(Figure(np.zeros((3, 3, 3), np.uint8)))
     with pytest.raises(InputError, match="0 images need"):
-        render_frame(Frame(free(), rig=CameraRig(["a"], INTRINSIC[None], FORWARD[None])))
+        render_figure(Figure(free(), rig=CameraRig(["a"], INTRINSIC[None], FORWARD[None])))
