@@ -6,7 +6,7 @@ import numpy as np
 
 from flashocc_ros.bags.results import ResultFrame
 from flashocc_ros.structures import OCC3D_GRID
-from flashocc_ros.viz.album import to_frame
+from flashocc_ros.viz.album import to_figure
 
 RESULT = ResultFrame(1_500_000_000, np.zeros((200, 200, 16), np.uint8), None, OCC3D_GRID, None, None)
 
@@ -14,16 +14,16 @@ RESULT = ResultFrame(1_500_000_000, np.zeros((200, 200, 16), np.uint8), None, OC
 def test_the_head_line_tells_network_and_engine() -> None:
     """Commas in the name of a processor part nothing."""
     network = {"variant": "synthetic-tiny", "runs_on": "OpenVINO on Epyc, 2 cores, fp32", "trained": "true"}
-    frame = to_frame(RESULT, network, 4)
-    assert frame.title == "FlashOcc   synthetic-tiny"
-    assert list(frame.details) == ["OpenVINO on Epyc, 2 cores, fp32", "frame 5", "1.500 s"]
-    assert frame.note == ""
+    figure = to_figure(RESULT, network, 4)
+    assert figure.title == "FlashOcc   synthetic-tiny"
+    assert list(figure.details) == ["OpenVINO on Epyc, 2 cores, fp32", "frame 5", "1.500 s"]
+    assert figure.note == ""
 
 
 def test_untrained_weights_are_noted() -> None:
-    assert "untrained" in to_frame(RESULT, {"trained": "false"}, 0).note
+    assert "untrained" in to_figure(RESULT, {"trained": "false"}, 0).note
 
 
 def test_a_recording_that_does_not_tell_is_drawn_all_the_same() -> None:
-    frame = to_frame(RESULT, {}, 0)
-    assert (frame.title, frame.note, list(frame.details)) == ("FlashOcc", "", ["frame 1", "1.500 s"])
+    figure = to_figure(RESULT, {}, 0)
+    assert (figure.title, figure.note, list(figure.details)) == ("FlashOcc", "", ["frame 1", "1.500 s"])
