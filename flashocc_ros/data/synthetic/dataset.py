@@ -220,6 +220,43 @@ class FrameCache:
         )
 
 
+def _settings(dataset: SyntheticDataset, instances: bool) -> dict[str, Any]:
+    """Everything that decides what a cache holds, as JSON gives it back."""
+    rig, (h, w) = dataset.full_rig, dataset.size
+    return {
+        "size": [h, w],
+        "source_size": list(dataset.source_size),
+        "scale": 1 / dataset.factor,
+        "crop_top_px": dataset.crop_top_px,
+        "seeds": [int(s) for s in dataset.seeds],
+        "first_frame": dataset.first_frame,
+        "frames_per_seed": dataset.frames_per_seed,
+        "interval_s": 0.5,
+        "jpeg": None if dataset.jpeg is None else list(dataset.jpeg),
+        "instances": instances,
+        "cameras": list(rig.cameras.names),
+        "delays_s": np.asarray(rig.delays_s).tolist(),
+        "intrinsics": rig.cameras.intrinsics.tolist(),
+        "base_from_camera": rig.cameras.base_from_camera.tolist(),
+    }
+
+
+def _refuse_other_settings(cache: FrameCache, meta: dict[str, Any]) -> None:
+    """Half of one data set and half of another are none: a cache is only continued as it was begun."""
+    for key, value in meta.items():
+        there = cache.meta.get(key, "not recorded")
+        if there != value:
+            raise InputError(
+                f"{cache.path} was begun with {key} {_brief(there)}, not {_brief(value)}; "
+                "remove the folder to draw it anew, or choose another one"
+            )
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:40]} ... {text[-16:]}"
+
+
 def write_cache(path: str | Path, dataset: SyntheticDataset, instances: bool = False, progress: Any = None) -> None:
     """Draw all frames of a data set into a ``FrameCache`` at ``path``.
 
@@ -228,6 +265,9 @@ def write_cache(path: str | Path, dataset: SyntheticDataset, instances: bool = F
     Args:
         instances: also keep the instance ids (1.3 MB per frame).
         progress: called with the number of frames done.
+
+    Raises:
+        InputError: the folder holds a cache of other drives or settings.
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -248,7 +288,10 @@ def write_cache(path: str | Path, dataset: SyntheticDataset, instances: bool = F
     }
     if instances:
         layout["instances"] = (np.uint16, (200, 200, 16))
+    meta = _settings(dataset, instances)
     started = (path / "progress.txt").exists()
+    if started:
+        _refuse_other_settings(FrameCache(path), meta)
     arrays: dict[str, Any] = {
         name: np.lib.format.open_memmap(
             path / f"{name}.npy",
@@ -259,18 +302,6 @@ def write_cache(path: str | Path, dataset: SyntheticDataset, instances: bool = F
         for name, (dtype, shape) in layout.items()
     }
     if not started:
-        meta = {
-            "size": [h, w],
-            "source_size": list(dataset.source_size),
-            "scale": 1 / dataset.factor,
-            "crop_top_px": dataset.crop_top_px,
-            "seeds": [int(s) for s in dataset.seeds],
-            "frames_per_seed": dataset.frames_per_seed,
-            "interval_s": 0.5,
-            "cameras": list(rig.cameras.names),
-            "intrinsics": rig.cameras.intrinsics.tolist(),
-            "base_from_camera": rig.cameras.base_from_camera.tolist(),
-        }
         (path / "meta.json").write_text(json.dumps(meta, indent=1))
         (path / "progress.txt").write_text("0")
     for i in range(int((path / "progress.txt").read_text()), total):
