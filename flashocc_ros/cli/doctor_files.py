@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flashocc_ros.cli.doctor_findings import Finding
-from flashocc_ros.errors import BagError, EngineError, InputError
+from flashocc_ros.errors import BagError, CheckpointError, EngineError, InputError
 
 _RECORDINGS = (".mcap", ".db3")
 _NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on")
@@ -24,9 +24,8 @@ def check(path: Path, base_frame: str = "base_link", tf_prefix: str = "") -> lis
 
 def check_checkpoint(path: Path) -> list[Finding]:
     """Format, size and the networks the weights fit; never runs anything the file holds."""
-    import torch
-
-    from flashocc_ros.model.checkpoint import compare_keys, fitting_variants, read_weights
+    from flashocc_ros.model.checkpoint import check_values, compare_keys, fitting_variants
+    from flashocc_ros.model.weights_file import read_weights
     from flashocc_ros.variants import VARIANTS
 
     weights = read_weights(path)
@@ -41,10 +40,10 @@ def check_checkpoint(path: Path) -> list[Finding]:
         ),
     ]
     findings += [Finding("info", key, weights.meta[key]) for key in _NOTES if key in weights.meta]
-    broken = [key for key, tensor in weights.tensors.items() if not torch.isfinite(tensor).all()]
-    if broken:
-        text = f"{len(broken)} tensors hold values that are not finite, first {broken[0]}; the training diverged"
-        findings.append(Finding("error", "values", text))
+    try:
+        check_values(path, weights.tensors)
+    except CheckpointError as error:
+        findings.append(Finding("error", "values", str(error)))
     fitting = fitting_variants(weights.tensors)
     if fitting:
         return [*findings, Finding("ok", "variant", " or ".join(fitting))]

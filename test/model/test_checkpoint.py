@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from flashocc_ros.errors import CheckpointError, ConfigError
 from flashocc_ros.model import build_model, load_checkpoint
-from flashocc_ros.model.checkpoint import fitting_variants, read_weights
+from flashocc_ros.model.checkpoint import fitting_variants
+from flashocc_ros.model.weights_file import MAX_PICKLE_BYTES, read_weights
 
 TINY = "synthetic-tiny"
 PANOPTIC = "panoptic-flashocc-r50-depth-tiny-pano"
@@ -164,3 +166,85 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 def test_an_unknown_variant_suggests_the_closest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"did you mean flashocc-r50-M0"):
         load_checkpoint(tmp_path / "a.pth", "flashocc-r50-m0")
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "model.", "module._orig_mod."])
+def test_prefixes_of_wrappers_are_removed(prefix: str, tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    content = {"state_dict": {prefix + key: value for key, value in tensors.items()}}
+    assert _same(load_checkpoint(_save(tmp_path / "a.pth", content), TINY), tensors)
+
+
+def test_a_prefix_on_some_keys_is_removed_too(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    mixed = {("module." if number % 2 else "") + key: value for number, (key, value) in enumerate(tensors.items())}
+    assert _same(load_checkpoint(_save(tmp_path / "a.pth", mixed), TINY), tensors)
+
+
+def test_two_networks_in_one_dictionary_are_refused(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    both = {**tensors, **{f"module.{key}": value + 1 for key, value in tensors.items()}}
+    with pytest.raises(CheckpointError, match="twice, with and without a prefix"):
+        load_checkpoint(_save(tmp_path / "a.pth", both), TINY)
+
+
+KEY = "occ_head.predicter.0.bias"
+ODD_TENSORS = {
+    "sparse": lambda t: t.to_sparse(),
+    "quantised": lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
+    "meta": lambda t: t.to("meta"),
+    "complex": lambda t: t.to(torch.complex64),
+    "repeated": lambda t: torch.ones(1).expand(t.shape),
+    "fewer numbers": lambda t: torch.ones(len(t) // 2 + 1).as_strided((len(t),), (0,)),
+    "int32": lambda t: t.to(torch.int32),
+    "bool": lambda t: t > 0,
+}
+
+
+@pytest.mark.parametrize("kind", ODD_TENSORS)
+def test_tensors_that_are_no_floating_point_arrays_are_refused(
+    kind: str, tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    file = _save(tmp_path / "a.pth", {**tensors, KEY: ODD_TENSORS[kind](tensors[KEY])})
+    with pytest.raises(CheckpointError, match=rf"{kind}.*; save") as caught:
+        load_checkpoint(file, TINY)
+    assert KEY in str(caught.value)
+
+
+@pytest.mark.parametrize("variance", [0.0, -1.0])
+def test_running_variances_must_be_above_zero(variance: float, tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    key = next(key for key in tensors if key.endswith("running_var"))
+    broken = {**tensors, key: torch.full_like(tensors[key], variance)}
+    with pytest.raises(CheckpointError, match=rf"not above zero in {key}"):
+        load_checkpoint(_save(tmp_path / "a.pth", broken), TINY)
+
+
+def test_a_flipped_bit_is_found(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    file = _save(tmp_path / "a.pth", tensors)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"checksum of .* is wrong; fetch it again"):
+        load_checkpoint(file, TINY)
+
+
+def _zip(path: Path, members: dict[str, bytes], compression: int) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(f"archive/{name}", content)
+    return path
+
+
+def test_compressed_members_are_refused(tmp_path: Path) -> None:
+    file = _zip(tmp_path / "a.pth", {"version": b"3", "data.pkl": b"(" * (1 << 20)}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match=r"compressed, which torch\.save never does"):
+        load_checkpoint(file, TINY)
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_a_structure_larger_than_any_network_is_refused_unread(legacy: bool, tmp_path: Path) -> None:
+    marks = b"\x80\x02" + b"(" * (MAX_PICKLE_BYTES + 1)
+    file = tmp_path / "a.pth"
+    if legacy:
+        file.write_bytes(marks)
+    else:
+        _zip(file, {"version": b"3", "data.pkl": marks}, zipfile.ZIP_STORED)
+    with pytest.raises(CheckpointError, match=rf"more than {MAX_PICKLE_BYTES}"):
+        load_checkpoint(file, TINY)
