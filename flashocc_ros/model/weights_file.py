@@ -70,9 +70,10 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     if size > MAX_BYTES:
         raise CheckpointError(f"{file} has {size} bytes, more than {MAX_BYTES}; not a FlashOcc network")
     with file.open("rb") as stream:
-        magic = stream.read(4)
-    if magic[:2] == b"PK" or magic[:1] == b"\x80":
-        return _read_torch(file, legacy=magic[:1] == b"\x80")
+        start = stream.read(9)
+    # A safetensors file begins with the length of its JSON header, which may look like the mark of another format.
+    if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
+        return _read_torch(file, legacy=start.startswith(b"\x80"))
     return _read_safetensors(file)
 
 

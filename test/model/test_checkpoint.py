@@ -70,6 +70,15 @@ def test_half_precision_safetensors_are_widened(tensors: dict[str, Tensor], tmp_
     assert weights.meta["trained_on"] == "synthetic"
 
 
+def test_a_safetensors_header_of_any_length_is_understood(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    file, first_bytes = tmp_path / "a.safetensors", set()
+    for length in range(0, 256, 8):
+        save_file({"x" * 8: torch.zeros(1)}, file, metadata={"note": "." * length})
+        first_bytes.add(file.read_bytes()[0])
+        assert read_weights(file).format == "safetensors"
+    assert 0x80 in first_bytes
+
+
 def test_training_only_keys_are_ignored_and_unused_ones_may_be_absent(tmp_path: Path) -> None:
     model = build_model(PANOPTIC)
     expected = model.state_dict()
