@@ -6,7 +6,6 @@ Random numbers need no entry: data order, augmentation and dropout are functions
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,32 +60,6 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, a
     except Exception as error:  # torch.load raises whatever unpickler or zip reader stumble over
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"cannot continue from {path}: {reason}") from error
-
-
-def widened(values: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a network with fewer frames, for one that sees more: its new input channels start at zero.
-
-    Layers that only ``target`` has stay as they are there. Without such the wider network starts as the narrower one,
-    because the key frame comes first.
-
-    Raises:
-        CheckpointError: a weight differs in more than its number of input channels.
-    """
-    result = dict(target)
-    for name, value in values.items():
-        shape = target[name].shape
-        if value.shape != shape:
-            other_axes_fit = value.ndim == len(shape) >= 2 and (value.shape[0], *value.shape[2:]) == (
-                shape[0],
-                *shape[2:],
-            )
-            if not other_axes_fit or value.shape[1] > shape[1]:
-                raise CheckpointError(f"{name} has shape {tuple(value.shape)}, the network needs {tuple(shape)}")
-            wide = torch.zeros(shape, dtype=value.dtype)
-            wide[:, : value.shape[1]] = value
-            value = wide
-        result[name] = value
-    return result
 
 
 def export_weights(path: Path, values: dict[str, Tensor], metadata: dict[str, str], half: bool = True) -> None:

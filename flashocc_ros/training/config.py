@@ -130,8 +130,9 @@ class TrainConfig(_Section):
         accumulate: steps whose gradients are averaged before the optimiser moves; total batch =
             batch_size * accumulate * processes.
         seed: decides initial weights, data order and augmentation.
-        init: checkpoint to start from, e.g. official weights; keys that do not fit are listed.
-        init_variant: the variant ``init`` belongs to where it is another one with fewer frames.
+        init: checkpoint to start from: official weights, those of a related network, or an ImageNet backbone; what does
+            not fit is listed in ``init.txt``.
+        init_variant: when given, ``init`` must be a complete checkpoint of this variant.
         precision: fp16 and bf16 are mixed precision.
         loss: None for the published losses of the variant.
         workers: data loading processes per training process.

@@ -22,19 +22,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from flashocc_ros.errors import TrainingError
 from flashocc_ros.model.build import build_model
-from flashocc_ros.model.checkpoint import load_checkpoint
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import Prepared
-from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state, widened
+from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state
 from flashocc_ros.training.columns import ColumnObjective
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.muon import build_optimizer
 from flashocc_ros.training.objective import Objective, PublishedObjective
 from flashocc_ros.training.pictures import progress_picture
 from flashocc_ros.training.processes import Worker
-from flashocc_ros.training.reporting import Report
+from flashocc_ros.training.reporting import Report, report_start
 from flashocc_ros.training.sample import SampleSource, draw_indices, sample_rng
 from flashocc_ros.training.schedule import WeightAverage, lr_factor
+from flashocc_ros.training.start import starting_weights
 from flashocc_ros.variants import Variant, get_variant
 
 _SEED_STRIDE = 1_000_003
@@ -91,10 +91,12 @@ def train(
     """
     torch.manual_seed(config.seed)
     variant = get_variant(config.variant)
-    model = build_model(variant.name)
-    if config.init is not None:
-        start = load_checkpoint(config.init, get_variant(config.init_variant or config.variant))
-        model.load_state_dict(widened(start, model.state_dict()))
+    model = build_model(variant, seed=config.seed)
+    if config.init is not None and not resume:
+        start = starting_weights(config.init, model, config.init_variant)
+        model.load_state_dict(start.values)
+        if worker.is_main:
+            report_start(out, config.init, start)
     objective = build_objective(model, variant, config, source).to(worker.device)
     if not variant.volumetric:
         objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any, TextIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from flashocc_ros.training.config import TrainConfig
+from flashocc_ros.training.start import Start
 
 
 class Report:
@@ -78,6 +80,13 @@ class Report:
         """Show an (H, W, 3) uint8 picture in TensorBoard."""
         if self._board is not None:
             self._board.add_image(name, image, iteration, dataformats="HWC")
+
+
+def report_start(out: Path, init: Path, start: Start) -> None:
+    """Say on stderr what was taken from ``init``, and list in ``out/init.txt`` what was not."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "init.txt").write_text(start.listing())
+    print(f"starting from {init}: {start.summary()}", file=sys.stderr, flush=True)
 
 
 def _tensorboard(out: Path) -> Any:
