@@ -32,7 +32,9 @@ def train(
     from flashocc_ros.training.config import load_config
 
     settings = load_config(config, overrides or [])
-    if not resume and (out / "last.pt").exists():
+    from flashocc_ros.training.checkpoint import LAST, WEIGHTS
+
+    if not resume and (out / LAST).exists():
         raise ConfigError(f"{out} already holds a run; continue it with --resume or choose another --out")
     import torch
 
@@ -48,4 +50,4 @@ def train(
             typer.echo("this CPU emulates bf16, which takes several times as long as precision=fp32", err=True)
         run(settings, source, out, worker, resume=resume, quiet=quiet)
     if worker.is_main:
-        typer.echo(f"weights: {out / 'weights.safetensors'}")
+        typer.echo(f"weights: {out / WEIGHTS}")

@@ -6,21 +6,31 @@ Random numbers need no entry: data order, augmentation and dropout are functions
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from flashocc_ros.errors import CheckpointError
+from flashocc_ros.model.weights_file import check_archive
 from flashocc_ros.training.schedule import WeightAverage
 
-LAST = "last.pt"
+LAST, WEIGHTS = "last.pt", "weights.safetensors"
+# Running statistics may lie outside the range of half precision, and take little room.
+_STATISTICS = ("running_mean", "running_var")
 
 
 def save_state(
-    folder: Path, iteration: int, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage, keep: int
+    folder: Path,
+    iteration: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
+    keep: int,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> Path:
     """Write ``last.pt`` and, with ``keep`` > 0, a numbered copy; readers never see half a file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -29,6 +39,7 @@ def save_state(
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "average": average.state_dict(),
+        "scaler": {} if scaler is None else scaler.state_dict(),
     }
     path = folder / LAST
     temporary = folder / f"{LAST}.writing"
@@ -43,30 +54,63 @@ def save_state(
     return path
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage) -> int:
-    """Restore a run; returns the number of finished iterations.
+def load_state(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
+    scaler: torch.amp.GradScaler | None = None,
+    accept: Callable[[int], None] | None = None,
+) -> int:
+    """Restore a run.
+
+    Args:
+        accept: called with the number of finished iterations before anything is restored; may refuse by raising.
+
+    Returns:
+        The number of finished iterations.
 
     Raises:
         CheckpointError: the file is missing, damaged or belongs to another network.
     """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}; start without --resume")
+    check_archive(path)
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        iteration = state["iteration"]
+        if not isinstance(iteration, int) or iteration < 0:
+            raise ValueError(f"{iteration} is no number of iterations")
+    except Exception as error:  # torch.load raises whatever its unpickler stumbles over
+        raise _unusable(path, error) from error
+    if accept is not None:
+        accept(iteration)
+    try:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         average.load_state_dict(state["average"])
-        return int(state["iteration"])
-    except FileNotFoundError as error:
-        raise CheckpointError(f"no checkpoint at {path}; start without --resume") from error
-    except Exception as error:  # torch.load raises whatever unpickler or zip reader stumble over
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"cannot continue from {path}: {reason}") from error
+        if scaler is not None:
+            scaler.load_state_dict(state.get("scaler", {}))
+    except Exception as error:  # what fits no other network has many shapes
+        raise _unusable(path, error) from error
+    return iteration
+
+
+def _unusable(path: Path, error: Exception) -> CheckpointError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return CheckpointError(f"cannot continue from {path}: {reason}; start anew in another --out")
 
 
 def export_weights(path: Path, values: dict[str, Tensor], metadata: dict[str, str], half: bool = True) -> None:
-    """Write weights as safetensors; floating-point ones as fp16 when ``half``."""
+    """Write weights as safetensors; learned ones as fp16 when ``half``. Readers never see half a file."""
     tensors = {
-        key: (value.half() if half and value.dtype.is_floating_point else value).contiguous()
+        key: (
+            value.half() if half and value.dtype.is_floating_point and not key.endswith(_STATISTICS) else value
+        ).contiguous()
         for key, value in values.items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata=metadata)
+    temporary = path.with_name(f"{path.name}.writing")
+    # The writer of safetensors makes files that only their owner can read; ours get the mode of any other file.
+    temporary.write_bytes(save(tensors, metadata))
+    os.replace(temporary, path)

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from flashocc_ros.errors import TrainingError
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import Prepared
-from flashocc_ros.training.checkpoint import LAST, export_weights, load_state, save_state
+from flashocc_ros.training.checkpoint import LAST, WEIGHTS, export_weights, load_state, save_state
 from flashocc_ros.training.columns import ColumnObjective
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.muon import build_optimizer
@@ -32,6 +33,7 @@ from flashocc_ros.training.objective import Objective, PublishedObjective
 from flashocc_ros.training.pictures import progress_picture
 from flashocc_ros.training.processes import Worker
 from flashocc_ros.training.reporting import Report, report_start
+from flashocc_ros.training.resume import check_same_run
 from flashocc_ros.training.sample import SampleSource, draw_indices, sample_rng
 from flashocc_ros.training.schedule import WeightAverage, lr_factor
 from flashocc_ros.training.start import starting_weights
@@ -78,7 +80,7 @@ def train(
         source: training samples.
         out: folder of this run.
         worker: this process.
-        resume: continue from ``out/last.pt``.
+        resume: continue from ``out/last.pt``; ``config`` may differ from the run's in what changes no loss so far.
         stop_after: end after this iteration as if killed, with a checkpoint.
         quiet: no progress bar.
 
@@ -87,7 +89,8 @@ def train(
 
     Raises:
         TrainingError: a loss is not finite; the batch is saved beside the checkpoints.
-        CheckpointError: ``resume`` without a usable checkpoint.
+        CheckpointError: ``resume`` without a usable checkpoint, or ``config.init`` fits almost nothing.
+        ConfigError: ``resume`` with other settings than the run was begun with.
     """
     torch.manual_seed(config.seed)
     variant = get_variant(config.variant)
@@ -104,11 +107,15 @@ def train(
     optimizer = build_optimizer(objective, config.optimizer)
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     average = WeightAverage(objective, config.ema)
-    first = load_state(out / LAST, objective, optimizer, average) if resume else 0
+    # A loss scale exists for fp16 only; switched off, the scaler passes everything through and has no state.
+    scaler = torch.amp.GradScaler(worker.device.type, enabled=config.precision == "fp16")
+    first = 0
+    if resume:
+        accept = partial(check_same_run, out, config)
+        first = load_state(out / LAST, objective, optimizer, average, scaler, accept)
     network: nn.Module = objective
     if worker.world > 1:
         network = DistributedDataParallel(objective, find_unused_parameters=True, broadcast_buffers=False)
-    scaler = torch.amp.GradScaler(worker.device.type, enabled=config.precision == "fp16")
     loader = DataLoader(
         StepData(source, variant, config, worker, first),
         batch_size=config.batch_size,
@@ -141,10 +148,11 @@ def train(
                 report.picture("prediction, where seen, truth", progress_picture(model, batch[0].sample), done)
             due = config.checkpoint_every and done % config.checkpoint_every == 0
             if worker.is_main and (due or done == last):
-                save_state(out, done, objective, optimizer, average, config.keep_checkpoints)
-            if worker.is_main and done == config.schedule.iterations:
-                values = {name: value.cpu() for name, value in average.network_values().items()}
-                export_weights(out / "weights.safetensors", objective.finished(values), {"variant": variant.name})
+                save_state(out, done, objective, optimizer, average, config.keep_checkpoints, scaler)
+    # Also when no iteration was left to do: a run may have been killed between its last checkpoint and its weights.
+    if worker.is_main and last == config.schedule.iterations:
+        values = {name: value.cpu() for name, value in average.network_values().items()}
+        export_weights(out / WEIGHTS, objective.finished(values), {"variant": variant.name})
     return history
 
 

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from flashocc_ros.training.config import TrainConfig
+from flashocc_ros.training.resume import CONFIG
 from flashocc_ros.training.start import Start
 
 
@@ -39,7 +40,10 @@ class Report:
     def __enter__(self) -> Report:
         if self._enabled:
             self._out.mkdir(parents=True, exist_ok=True)
-            (self._out / "config.json").write_text(self._config.model_dump_json(indent=2) + "\n")
+            # Other processes may be reading it.
+            temporary = self._out / f"{CONFIG}.writing"
+            temporary.write_text(self._config.model_dump_json(indent=2) + "\n")
+            temporary.replace(self._out / CONFIG)
             self._file = (self._out / "log.jsonl").open("a")
             self._board = _tensorboard(self._out)
         if self._bar is not None:

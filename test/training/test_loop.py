@@ -15,9 +15,11 @@ import pytest
 import torch
 from street_source import StreetSource, tiny_config
 
-from flashocc_ros.errors import CheckpointError, TrainingError
+from flashocc_ros.errors import CheckpointError, ConfigError, TrainingError
+from flashocc_ros.model import build_model, load_checkpoint
 from flashocc_ros.training.loop import train
 from flashocc_ros.training.processes import Worker
+from flashocc_ros.training.resume import check_same_run
 
 ALONE = Worker(0, 1, torch.device("cpu"))
 
@@ -41,6 +43,84 @@ def test_a_killed_run_continues_to_the_same_losses(source: StreetSource, make_co
     states = [torch.load(tmp_path / run / "last.pt", weights_only=True) for run in ("whole", "killed")]
     for key, value in states[0]["average"]["values"].items():
         assert torch.equal(value, states[1]["average"]["values"][key]), key
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_seed_decides_the_initial_weights(
+    seed: int, source: StreetSource, make_config: Any, tmp_path: Path
+) -> None:
+    still = {"lr": 1e-30, "weight_decay": 0.0}
+    config = make_config(seed=seed, optimizer=still, schedule={"iterations": 1, "warmup_iterations": 0})
+    train(config, source, tmp_path, ALONE, quiet=True)
+    weights = torch.load(tmp_path / "last.pt", weights_only=True)["model"]
+    expected = build_model(config.variant, seed=seed).img_backbone.conv1.weight
+    assert torch.equal(weights["model.img_backbone.conv1.weight"], expected)
+
+
+def test_checkpoints_of_a_run_are_weights_too(source: StreetSource, make_config: Any, tmp_path: Path) -> None:
+    train(make_config(), source, tmp_path, ALONE, stop_after=1, quiet=True)
+    average = torch.load(tmp_path / "last.pt", weights_only=True)["average"]["values"]
+    for name in ("last.pt", "iteration_0000001.pt"):
+        weights = load_checkpoint(tmp_path / name, "synthetic-tiny")
+        build_model("synthetic-tiny").load_state_dict(weights)
+        assert all(torch.equal(value, average[f"model.{key}"]) for key, value in weights.items())
+
+
+def test_a_run_starts_from_what_fits_and_lists_the_rest(
+    source: StreetSource, make_config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = build_model("synthetic-tiny", seed=7).state_dict()
+    values["occ_head.predicter.2.bias"] = torch.zeros(12 * 16)
+    torch.save({"state_dict": values}, tmp_path / "twelve_classes.pth")
+    config = make_config(init=tmp_path / "twelve_classes.pth", schedule={"iterations": 1, "warmup_iterations": 0})
+    train(config, source, tmp_path, ALONE, quiet=True)
+    assert "1 tensors start untrained: occ_head.predicter.2.bias" in capsys.readouterr().err
+    assert "not used: occ_head.predicter.2.bias (192,) instead of (288,)" in (tmp_path / "init.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, r"begun with seed=0, not 1; continue it with seed=0, or start anew in another --out"),
+        ({"optimizer": {"lr": 1e-3}}, r"begun with optimizer\.lr=0\.002, not 0\.001"),
+        ({"schedule": {"iterations": 3, "warmup_iterations": 1}}, r"schedule\.warmup_iterations=2, not 1"),
+        ({"schedule": {"iterations": 1, "warmup_iterations": 2}}, r"2 iterations done, schedule\.iterations is 1"),
+        ({"loss": None, "data": {"kind": "nuscenes", "root": "x"}}, r"begun with data\.kind=synthetic, not nuscenes"),
+        ({"ema": {"decay": 0.5}}, r"begun with ema\.decay=0\.999, not 0\.5"),
+    ],
+)
+def test_a_run_is_only_continued_as_it_was_begun(
+    changes: dict[str, Any], message: str, source: StreetSource, make_config: Any, begun: Path, tmp_path: Path
+) -> None:
+    settings = (begun / "config.json").read_text()
+    with pytest.raises(ConfigError, match=message):
+        train(make_config(**changes), source, begun, ALONE, resume=True, quiet=True)
+    assert (begun / "config.json").read_text() == settings
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run stopped after two of three iterations."""
+    out = tmp_path_factory.mktemp("begun")
+    train(tiny_config(), StreetSource(), out, ALONE, stop_after=2, quiet=True)
+    return out
+
+
+def test_what_lies_ahead_of_a_run_may_change(make_config: Any, begun: Path) -> None:
+    longer = make_config(schedule={"iterations": 5, "warmup_iterations": 2}, workers=1, log_every=7)
+    check_same_run(begun, longer, 2)
+    check_same_run(begun, make_config(schedule={"iterations": 5, "warmup_iterations": 2, "decay_start": 2}), 2)
+
+
+def test_resuming_a_finished_run_writes_its_weights_again(
+    source: StreetSource, make_config: Any, tmp_path: Path
+) -> None:
+    config = make_config(schedule={"iterations": 1, "warmup_iterations": 0})
+    train(config, source, tmp_path, ALONE, quiet=True)
+    weights = (tmp_path / "weights.safetensors").read_bytes()
+    (tmp_path / "weights.safetensors").unlink()
+    assert train(config, source, tmp_path, ALONE, resume=True, quiet=True) == []
+    assert (tmp_path / "weights.safetensors").read_bytes() == weights
 
 
 def test_resume_without_a_checkpoint_says_so(source: StreetSource, make_config: Any, tmp_path: Path) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from flashocc_ros.training.checkpoint import export_weights
+from flashocc_ros.errors import CheckpointError
+from flashocc_ros.training.checkpoint import export_weights, load_state, save_state
+from flashocc_ros.training.config import Ema
+from flashocc_ros.training.schedule import WeightAverage
 
 
 def test_exported_weights_are_half_precision_and_keep_counters(tmp_path: Path) -> None:
@@ -17,3 +24,53 @@ def test_exported_weights_are_half_precision_and_keep_counters(tmp_path: Path) -
     assert stored["w"].dtype == torch.float16
     assert stored["n"].dtype == torch.int64
     assert stored["w"].tolist() == [1.0, 0.5]
+
+
+def test_exported_weights_have_the_mode_of_any_new_file(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        export_weights(tmp_path / "w.safetensors", {"w": torch.zeros(1)}, {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o644
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_running_statistics_keep_what_half_precision_cannot_hold(tmp_path: Path) -> None:
+    values = {"bn.running_var": torch.tensor([1e6, 1e-9]), "bn.running_mean": torch.tensor([1e5, 0.0])}
+    export_weights(tmp_path / "w.safetensors", values, {})
+    stored = load_file(tmp_path / "w.safetensors")
+    for key, value in values.items():
+        assert torch.equal(stored[key], value), key
+
+
+@pytest.fixture
+def layer() -> nn.Linear:
+    return nn.Linear(2, 2)
+
+
+def _parts(layer: nn.Linear) -> tuple[nn.Linear, torch.optim.Optimizer, WeightAverage]:
+    return layer, torch.optim.AdamW(layer.parameters()), WeightAverage(layer, Ema())
+
+
+def test_the_loss_scale_is_restored(layer: nn.Linear, tmp_path: Path) -> None:
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaler.scale(torch.zeros(1))
+    save_state(tmp_path, 3, *_parts(layer), keep=0, scaler=scaler)
+    fresh = torch.amp.GradScaler("cpu")
+    assert load_state(tmp_path / "last.pt", *_parts(layer), fresh) == 3
+    assert fresh.get_scale() == 1024.0
+
+
+def test_a_damaged_run_is_not_continued(layer: nn.Linear, tmp_path: Path) -> None:
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    path = save_state(tmp_path, 3, *_parts(layer), keep=0, scaler=scaler)
+    with zipfile.ZipFile(path) as archive:
+        weight = next(entry for entry in archive.infolist() if entry.filename.endswith("data/0"))
+    content = bytearray(path.read_bytes())
+    start = weight.header_offset + 30 + len(weight.filename)
+    start += int.from_bytes(content[weight.header_offset + 28 : weight.header_offset + 30], "little")
+    content[start] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"checksum of .*data/0 is wrong"):
+        load_state(path, *_parts(layer), scaler)

@@ -1,0 +1,55 @@
+"""Whether a run may go on with the settings that are given now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.training.config import TrainConfig
+from flashocc_ros.training.schedule import lr_factor
+
+CONFIG = "config.json"
+# What changes no loss: how fast samples come, how often something is written.
+_HARMLESS = {"workers", "checkpoint_every", "log_every", "picture_every", "keep_checkpoints"}
+
+
+def check_same_run(out: Path, config: TrainConfig, done: int) -> None:
+    """Refuse settings that would have made the ``done`` iterations of the run in ``out`` other ones.
+
+    A schedule may change in what lies ahead: a run without decay may become longer.
+
+    Raises:
+        ConfigError: names the first setting that differs, both values and what to do.
+    """
+    file = out / CONFIG
+    try:
+        begun = TrainConfig.model_validate_json(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot tell from {file} how this run was begun ({error}); choose another --out") from error
+    if done > config.schedule.iterations:
+        raise ConfigError(
+            f"{out} has {done} iterations done, schedule.iterations is {config.schedule.iterations}; "
+            f"ask for at least {done}, or choose another --out"
+        )
+    same_past = all(lr_factor(i, begun.schedule) == lr_factor(i, config.schedule) for i in range(done))
+    before, now = (dict(_flat(settings.model_dump(mode="json"))) for settings in (begun, config))
+    for key in {**before, **now}:
+        if key in _HARMLESS or (key.startswith("schedule.") and same_past):
+            continue
+        then, given = before.get(key), now.get(key)
+        if then != given:
+            raise ConfigError(
+                f"{out} was begun with {key}={then}, not {given}; "
+                f"continue it with {key}={then}, or start anew in another --out"
+            )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield prefix + key, "settings"
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
