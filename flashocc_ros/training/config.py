@@ -10,11 +10,24 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.training.config_errors import explain
 from flashocc_ros.variants import get_variant
+
+MAX_COUNT = 100_000_000
+"""Iterations, frames and steps above which a number is taken for a mistake; the published training has 42 200."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, values: Any) -> Any:
+        for name, value in values.items() if isinstance(values, dict) else ():
+            known = cls.model_fields.get(name) if isinstance(name, str) else None
+            if isinstance(value, bool) and known is not None and known.annotation in (int, float):
+                raise ValueError(f"needs a number for {name}")
+        return values
 
 
 class NuScenesData(_Section):
@@ -48,8 +61,8 @@ class SyntheticData(_Section):
 
     kind: Literal["synthetic"]
     cache: Path | list[Path]
-    frames: int = Field(default=0, ge=0)
-    first_frames: int = Field(default=0, ge=0)
+    frames: int = Field(default=0, ge=0, le=MAX_COUNT)
+    first_frames: int = Field(default=0, ge=0, le=MAX_COUNT)
     frames_per_step: float = Field(default=0.0, ge=0)
     flip: bool = True
     augment: bool = False
@@ -74,10 +87,10 @@ class Schedule(_Section):
     ``decay_start`` None keeps the rate constant to the end, as the published recipe does.
     """
 
-    iterations: int = Field(gt=0)
-    warmup_iterations: int = Field(default=200, ge=0)
+    iterations: int = Field(gt=0, le=MAX_COUNT)
+    warmup_iterations: int = Field(default=200, ge=0, le=MAX_COUNT)
     warmup_ratio: float = Field(default=0.001, ge=0, le=1)
-    decay_start: int | None = Field(default=None, ge=0)
+    decay_start: int | None = Field(default=None, ge=0, le=MAX_COUNT)
     final_ratio: float = Field(default=0.0, ge=0, le=1)
 
 
@@ -86,7 +99,7 @@ class Ema(_Section):
 
     decay: float = Field(default=0.999, ge=0, lt=1)
     tau: float = Field(default=2000.0, gt=0)
-    start: int = Field(default=10560, ge=0)
+    start: int = Field(default=10560, ge=0, le=MAX_COUNT)
 
 
 class ColumnLoss(_Section):
@@ -105,14 +118,14 @@ class ColumnLoss(_Section):
             entropy; above ground, overlap of what is occupied counts, whatever its class.
     """
 
-    image_only_iterations: int = Field(default=0, ge=0)
-    columns: int = Field(default=4096, gt=0)
+    image_only_iterations: int = Field(default=0, ge=0, le=MAX_COUNT)
+    columns: int = Field(default=4096, gt=0, le=40_000)
     rarity_power: float = Field(default=0.4, ge=0, le=1)
     rarity_cap: float = Field(default=20.0, ge=1)
     class_power: float = Field(default=0.2, ge=0, le=1)
     class_cap: float = Field(default=4.0, ge=1)
     unseen_weight: float = Field(default=0.1, ge=0)
-    calibration_samples: int = Field(default=0, ge=0)
+    calibration_samples: int = Field(default=0, ge=0, le=100_000)
     overlap_weight: float = Field(default=0.5, ge=0)
     above_ground_weight: float = Field(default=0.0, ge=0)
     depth_weight: float = Field(default=1.0, ge=0)
@@ -146,17 +159,17 @@ class TrainConfig(_Section):
     optimizer: Optimizer = Optimizer()
     ema: Ema = Ema()
     loss: ColumnLoss | None = None
-    batch_size: int = Field(default=4, gt=0)
-    accumulate: int = Field(default=1, gt=0)
-    seed: int = Field(default=0, ge=0)
+    batch_size: int = Field(default=4, gt=0, le=1024)
+    accumulate: int = Field(default=1, gt=0, le=65_536)
+    seed: int = Field(default=0, ge=0, lt=1 << 32)
     init: Path | None = None
     init_variant: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    workers: int = Field(default=2, ge=0)
-    checkpoint_every: int = Field(default=1000, ge=0)
-    log_every: int = Field(default=10, gt=0)
-    picture_every: int = Field(default=0, ge=0)
-    keep_checkpoints: int = Field(default=2, ge=0)
+    workers: int = Field(default=2, ge=0, le=256)
+    checkpoint_every: int = Field(default=1000, ge=0, le=MAX_COUNT)
+    log_every: int = Field(default=10, gt=0, le=MAX_COUNT)
+    picture_every: int = Field(default=0, ge=0, le=MAX_COUNT)
+    keep_checkpoints: int = Field(default=2, ge=0, le=10_000)
 
     @field_validator("variant", "init_variant")
     @classmethod
@@ -181,7 +194,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
         values: Any = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f"cannot read training config {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold a mapping of settings, found {type(values).__name__}")
@@ -199,15 +212,17 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ConfigError(f"{path}: {where or 'config'}: {first['msg']}, got {first.get('input')!r}{more}") from error
+        raise ConfigError(f"{path}: {explain(error)}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} holds a value that contains itself") from error
 
 
 def _value(text: str) -> Any:
     """YAML value of an override; YAML 1.1 takes 2e-4 for a string, people mean a number."""
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"override value {text!r} is no valid YAML: {' '.join(str(error).split())}") from error
     if isinstance(value, str):
         try:
             return float(value)

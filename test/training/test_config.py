@@ -37,6 +37,39 @@ def test_bad_overrides_are_refused(override: str, message: str) -> None:
         load_config(CONFIGS[0], [override])
 
 
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("optimizer.lr=.inf", r"optimizer\.lr must be a finite number, got inf"),
+        ("optimizer.clip_norm=inf", r"optimizer\.clip_norm must be a finite number, got inf"),
+        ("ema.tau=nan", r"ema\.tau must be a finite number, got nan"),
+        ("batch_size=1e9", r"batch_size must be at most 1024, got 1000000000"),
+        ("batch_size=2.5", r"batch_size must be a whole number, got 2\.5"),
+        ("batch_size=true", r"the configuration needs a number for batch_size"),
+        ("workers=100000", r"workers must be at most 256, got 100000"),
+        ("schedule.iterations=1e30", r"schedule\.iterations must be"),
+        ("seed=-1", r"seed must be at least 0, got -1"),
+        ("precision=fp64", r"precision must be one of 'fp32', 'bf16' or 'fp16', got 'fp64'"),
+        ("evil=1", r"evil is no setting; remove it"),
+        ("optimizer=[1]", r"optimizer must be a section of settings, got \[1\]"),
+        ("optimizer=[", r"override value '\[' is no valid YAML"),
+        ("data.kind=evil", r"data must have a kind of 'nuscenes', 'synthetic'"),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_said_in_one_sentence(override: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        load_config(CONFIGS[0], [override])
+    assert "\n" not in str(caught.value)
+    assert "Input should" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"[" * 3000, b"a: &a [*a]"], ids=["binary", "deep", "loop"])
+def test_files_that_are_no_settings_are_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"a\.yaml"):
+        load_config(tmp_path / "a.yaml")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         load_config(tmp_path / "none.yaml")

@@ -1,0 +1,56 @@
+"""What is wrong with a training setting, in one sentence of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+# By the kind of the error; ``{limit}`` is what the setting is compared with.
+_SENTENCES = {
+    "greater_than": "must be above {limit}",
+    "greater_than_equal": "must be at least {limit}",
+    "less_than": "must be below {limit}",
+    "less_than_equal": "must be at most {limit}",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of usual size",
+    "int_from_float": "must be a whole number",
+    "string_type": "must be text",
+    "path_type": "must be a path",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "model_type": "must be a section of settings",
+    "model_attributes_type": "must be a section of settings",
+    "dict_type": "must be a section of settings",
+    "list_type": "must be a list",
+    "literal_error": "must be one of {limit}",
+    "union_tag_invalid": "must have a kind of {limit}",
+    "union_tag_not_found": "needs a kind",
+    "missing": "is missing; add it",
+    "extra_forbidden": "is no setting; remove it or check how it is spelled",
+}
+_LIMITS = ("gt", "ge", "lt", "le", "expected", "expected_tags")
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing that is wrong: setting, value, limit; and how many more there are."""
+    first: Mapping[str, Any] = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the configuration"
+    context: Mapping[str, Any] = first.get("ctx", {})
+    limit = next((context[name] for name in _LIMITS if name in context), "")
+    template = _SENTENCES.get(first["type"])
+    # A refusal of our own says everything itself.
+    problem = template.format(limit=limit) if template else str(context.get("error", first["msg"]))
+    given = "" if first["type"] == "missing" else f", got {_short(first.get('input'))}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where} {problem}{given}{more}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
