@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from flashocc_ros.errors import CheckpointError
+from flashocc_ros.errors import CheckpointError, TrainingError
 from flashocc_ros.model.weights_file import check_archive
 from flashocc_ros.training.schedule import WeightAverage
 
@@ -32,7 +32,11 @@ def save_state(
     keep: int,
     scaler: torch.amp.GradScaler | None = None,
 ) -> Path:
-    """Write ``last.pt`` and, with ``keep`` > 0, a numbered copy; readers never see half a file."""
+    """Write ``last.pt`` and, with ``keep`` > 0, a numbered copy; readers never see half a file.
+
+    Raises:
+        TrainingError: it cannot be written; the checkpoint before stays.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         "iteration": iteration,
@@ -43,7 +47,12 @@ def save_state(
     }
     path = folder / LAST
     temporary = folder / f"{LAST}.writing"
-    torch.save(state, temporary)
+    try:
+        torch.save(state, temporary)
+    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of the zip writer
+        temporary.unlink(missing_ok=True)
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"cannot write {path} ({reason}); free some space and continue with --resume") from error
     os.replace(temporary, path)
     if keep:
         numbered = folder / f"iteration_{iteration:07d}.pt"
@@ -81,6 +90,7 @@ def load_state(
         iteration = state["iteration"]
         if not isinstance(iteration, int) or iteration < 0:
             raise ValueError(f"{iteration} is no number of iterations")
+        _check_finite(state["model"])
     except Exception as error:  # torch.load raises whatever its unpickler stumbles over
         raise _unusable(path, error) from error
     if accept is not None:
@@ -94,6 +104,13 @@ def load_state(
     except Exception as error:  # what fits no other network has many shapes
         raise _unusable(path, error) from error
     return iteration
+
+
+def _check_finite(values: dict[str, Tensor]) -> None:
+    """Raise ValueError where ``values`` hold something that is not finite: every later loss would not be either."""
+    broken = [key for key, value in values.items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise ValueError(f"{broken[0]} holds values that are not finite")
 
 
 def _unusable(path: Path, error: Exception) -> CheckpointError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -60,7 +60,7 @@ class SyntheticData(_Section):
     """
 
     kind: Literal["synthetic"]
-    cache: Path | list[Path]
+    cache: Path | Annotated[list[Path], Field(min_length=1)]
     frames: int = Field(default=0, ge=0, le=MAX_COUNT)
     first_frames: int = Field(default=0, ge=0, le=MAX_COUNT)
     frames_per_step: float = Field(default=0.0, ge=0)

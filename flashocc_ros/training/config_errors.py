@@ -28,6 +28,7 @@ _SENTENCES = {
     "model_attributes_type": "must be a section of settings",
     "dict_type": "must be a section of settings",
     "list_type": "must be a list",
+    "too_short": "must not be empty",
     "literal_error": "must be one of {limit}",
     "union_tag_invalid": "must have a kind of {limit}",
     "union_tag_not_found": "needs a kind",

@@ -63,6 +63,11 @@ def test_what_is_wrong_with_a_value_is_said_in_one_sentence(override: str, sente
     assert "Input should" not in str(caught.value)
 
 
+def test_a_data_set_without_a_cache_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.synthetic\.cache"):
+        load_config(CONFIGS[1], ["data.cache=[]"])
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"[" * 3000, b"a: &a [*a]"], ids=["binary", "deep", "loop"])
 def test_files_that_are_no_settings_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(content)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import zipfile
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from flashocc_ros.errors import CheckpointError
+from flashocc_ros.errors import CheckpointError, TrainingError
 from flashocc_ros.training.checkpoint import export_weights, load_state, save_state
 from flashocc_ros.training.config import Ema
 from flashocc_ros.training.schedule import WeightAverage
@@ -74,3 +76,26 @@ def test_a_damaged_run_is_not_continued(layer: nn.Linear, tmp_path: Path) -> Non
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"checksum of .*data/0 is wrong"):
         load_state(path, *_parts(layer), scaler)
+
+
+def test_weights_that_are_not_finite_are_not_continued(layer: nn.Linear, tmp_path: Path) -> None:
+    layer.bias.data[0] = torch.nan
+    path = save_state(tmp_path, 3, *_parts(layer), keep=0)
+    with pytest.raises(CheckpointError, match=r"bias holds values that are not finite; start anew"):
+        load_state(path, *_parts(layer))
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(layer: nn.Linear, tmp_path: Path) -> None:
+    path = save_state(tmp_path, 1, *_parts(layer), keep=0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file may grow no further: what a full disk says, too.
+    signal_before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, before[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"cannot write .*last\.pt .*--resume"):
+            save_state(tmp_path, 2, *_parts(layer), keep=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, signal_before)
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+    assert load_state(path, *_parts(layer)) == 1
