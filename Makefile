@@ -27,17 +27,19 @@ demo: ## Replay a drive through the node and show what came out [BAG= VARIANT= C
 	@$(PYTHON_ENV) -m flashocc_ros.cli.main demo --out $(OUT) $(if $(BAG),--bag $(BAG)) $(if $(VARIANT),--variant $(VARIANT)) \
 	  $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(DEMO_ARGS)
 
-test: ## Run the tests [TEST_ARGS=]
-	@scripts/setup.sh dev
+test: lint ## Check style, types and imports, run the tests [TEST_ARGS=]
 	@$(PYTHON_ENV) -m pytest -m "not slow" -n 2 --dist loadfile $(TEST_ARGS)
 
 test-slow: ## Run the tests that take minutes
 	@scripts/setup.sh dev
 	@$(PYTHON_ENV) -m pytest -m slow $(TEST_ARGS)
 
-lint: ## Check style and types
+lint: ## Check style, types and the order of imports
 	@scripts/setup.sh dev
-	@$(PYTHON_ENV) -m ruff check . && $(PYTHON_ENV) -m ruff format --check . && $(PYTHON_ENV) -m mypy
+	@$(PYTHON_ENV) -m ruff check .
+	@$(PYTHON_ENV) -m ruff format --check .
+	@$(PYTHON_ENV) -m mypy
+	@.venv/bin/lint-imports
 
 clean: ## Remove what the other targets made
 	rm -rf .venv build install log out
