@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import functools
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinitionFormat, Qos
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import get_types_from_msg
+from rosbags.interfaces import MessageDefinitionFormat, Qos
+from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
-from flashocc_ros.bags.types import LATCHED, RELIABLE, typestore
+from flashocc_ros.bags.files import find_files, some
+from flashocc_ros.bags.joined import JoinedFiles
+from flashocc_ros.bags.storage import Connection, DamagedError
+from flashocc_ros.bags.types import LATCHED, offered, strongest, typestore
 from flashocc_ros.errors import BagError
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,8 @@ class Topic:
         name: full topic name.
         type: message type as ``package/msg/Name``.
         count: number of messages.
-        qos: the profile it was offered with when it was recorded; reliable (latched for ``/tf_static``) if unknown.
+        qos: the profile it was offered with when it was recorded; reliable if unknown. Static
+            transforms are latched whatever a recorder wrote: late listeners need them all the same.
     """
 
     name: str
@@ -34,52 +42,55 @@ class Topic:
 
 
 class BagReader:
-    """A rosbag2 recording, opened read-only: a folder with ``metadata.yaml``, or one ``.mcap`` or ``.db3`` file.
+    """A rosbag2 recording, opened read-only: its folder, or one ``.mcap`` or ``.db3`` file, compressed or not.
 
-    Use as a context manager.
+    Use as a context manager. What is wrong but can be made up for (no index, a recorder that was killed, a damaged
+    chunk, topics that are not of ROS 2) is logged as a warning, once per process.
+
+    Args:
+        path: the folder or file.
+        raw: list topics of unknown types too, whose messages can be passed on but not deserialised.
 
     Attributes:
-        topics: recorded topics by name.
+        topics: recorded topics by name, those with messages that can be read.
         start_ns, end_ns: time of the first and of the last message in nanoseconds.
         message_count: number of messages.
 
     Raises:
-        BagError: nothing there, not a recording, ROS 1, damaged, cut off, or without a single message.
+        BagError: nothing there, not a recording, ROS 1, damaged from its start, or without a single message.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, raw: bool = False) -> None:
         self.path = Path(path)
-        self._check_path()
+        files = find_files(self.path)
+        for remark in files.remarks:
+            _warn_once(remark)
         try:
-            self._reader = Reader(self.path)
-            self._reader.open()
-        except Exception as error:
+            self._reader = JoinedFiles(files, _warn_once)
+        except (DamagedError, OSError) as error:
             raise BagError(self._explain(error)) from error
-        if self._reader.message_count == 0:
-            self._reader.close()
-            raise BagError(f"{self.path} is an empty recording: it holds 0 messages; record again")
-        self.start_ns: int = self._reader.start_time
-        self.end_ns: int = self._reader.end_time - 1
-        self.message_count: int = self._reader.message_count
         self.types = typestore()
-        self._register_recorded_types()
-        self.topics = {c.topic: Topic(c.topic, c.msgtype, c.msgcount, _qos(c)) for c in self._reader.connections}
-
-    def _check_path(self) -> None:
-        path = self.path
-        if not path.exists():
-            raise BagError(f"{path} does not exist; give the folder of a rosbag2 recording")
-        if path.suffix == ".bag":
-            raise BagError(
-                f"{path}: names that end in .bag mean ROS 1; convert it with `rosbags-convert`, or rename the folder"
-            )
-        if path.is_dir() and not (path / "metadata.yaml").exists():
-            raise BagError(
-                f"{path} is no rosbag2 recording: it has no metadata.yaml; give the recording's folder or its file, "
-                "or run `ros2 bag reindex`"
-            )
-        if path.is_file() and path.suffix not in (".mcap", ".db3"):
-            raise BagError(f"{path} is no recording: expected a rosbag2 folder, an .mcap or a .db3 file")
+        connections = self._reader.connections
+        if not any(c.msgcount for c in connections):
+            self.close()
+            raise BagError(f"{self.path} is an empty recording: it holds 0 messages; record again")
+        ignored = {c.topic: reason for c in connections if c.msgcount and (reason := self._unreadable(c, raw))}
+        self._connections = [c for c in connections if not self._unreadable(c, raw)]
+        self.topics = _topics(self._connections)
+        for name, topic in self.topics.items():
+            others = {c.msgtype for c in self._connections if c.topic == name and c.msgcount} - {topic.type}
+            if others:
+                ignored[name] = f"its {' and '.join(sorted(others))} beside {topic.type}"
+        if ignored:
+            sentence = _grouped(ignored)
+            if not any(topic.count for topic in self.topics.values()):
+                self.close()
+                raise BagError(f"{self.path} holds no topic that can be read: {sentence}; {self._remedy()}")
+            _warn_once(f"{self.path}: topics are left out: {sentence}")
+        self.start_ns: int = self._reader.start_ns
+        self.end_ns: int = self._reader.end_ns
+        self.message_count: int = sum(topic.count for topic in self.topics.values())
+        self._compare(files.counts)
 
     def _explain(self, error: Exception) -> str:
         return (
@@ -87,12 +98,36 @@ class BagReader:
             "try `mcap recover` or `ros2 bag reindex`, or record again"
         )
 
-    def _register_recorded_types(self) -> None:
-        for connection in self._reader.connections:
-            if connection.msgtype in self.types.fielddefs or connection.msgdef.format != MessageDefinitionFormat.MSG:
-                continue
-            recorded = get_types_from_msg(connection.msgdef.data, connection.msgtype)
-            self.types.register({k: v for k, v in recorded.items() if k not in self.types.fielddefs})
+    def _unreadable(self, connection: Connection, raw: bool) -> str:
+        """Why messages of this connection cannot be read; empty if they can."""
+        if connection.encoding != "cdr":
+            return f"{connection.encoding or 'unnamed'} messages instead of cdr"
+        kind = connection.msgtype
+        if raw or kind in self.types.fielddefs:
+            return ""
+        parsers = {MessageDefinitionFormat.MSG: get_types_from_msg, MessageDefinitionFormat.IDL: _types_from_idl}
+        parse = parsers.get(connection.msgdef.format)
+        if parse is not None:
+            try:
+                recorded = parse(connection.msgdef.data, kind)
+                self.types.register({k: v for k, v in recorded.items() if k not in self.types.fielddefs})
+            except Exception as error:  # a grammar has many ways to say no
+                return f"the definition of {kind} cannot be read: {' '.join(str(error).split())[:80]}"
+        return "" if kind in self.types.fielddefs else f"the definition of {kind} is unknown"
+
+    def _remedy(self) -> str:
+        if any(c.encoding == "ros1" for c in self._reader.connections):
+            return "these are messages of ROS 1: convert the original .bag with `rosbags-convert`"
+        return "record with ROS 2"
+
+    def _compare(self, announced: dict[str, int]) -> None:
+        wrong = [
+            f"{name} {announced[name]} instead of {topic.count}"
+            for name, topic in sorted(self.topics.items())
+            if announced.get(name, topic.count) != topic.count
+        ]
+        if wrong:
+            _warn_once(f"{self.path}: metadata.yaml counts wrongly: {some(wrong)}; the files count")
 
     def __enter__(self) -> BagReader:
         return self
@@ -104,8 +139,7 @@ class BagReader:
 
     def close(self) -> None:
         """Release the files."""
-        if self._reader.is_open:
-            self._reader.close()
+        self._reader.close()
 
     def require(self, topics: Collection[str]) -> None:
         """Raise BagError unless every one of ``topics`` was recorded with at least one message."""
@@ -129,17 +163,20 @@ class BagReader:
         """
         if topics is not None:
             self.require(topics)
-        connections = [c for c in self._reader.connections if topics is None or c.topic in topics]
+        wanted = {c for c in self._connections if (topics is None or c.topic in topics) and self._is_main(c)}
+        expected = sum(c.msgcount for c in wanted)
         read = 0
         try:
-            for connection, stamp_ns, cdr in self._reader.messages(connections, start=start_ns):
+            for stamp_ns, topic, cdr in self._reader.messages(wanted.__contains__, start_ns):
                 read += 1
-                yield self.topics[connection.topic], stamp_ns, cdr
-        except Exception as error:
+                yield self.topics[topic], stamp_ns, cdr
+        except (DamagedError, OSError) as error:
             raise BagError(self._explain(error)) from error
-        expected = sum(c.msgcount for c in connections)
-        if start_ns is None and read != expected:
-            raise BagError(self._explain(BagError(f"{read} of {expected} messages found")))
+        if start_ns is None and read == 0 < expected:
+            raise BagError(self._explain(DamagedError(f"none of {expected} messages can be read")))
+
+    def _is_main(self, connection: Connection) -> bool:
+        return connection.msgtype == self.topics[connection.topic].type
 
     def deserialize(self, cdr: bytes, message_type: str) -> Any:
         """The message held by ``cdr``; arrays come as numpy.
@@ -164,8 +201,36 @@ def read_messages(path: str | Path, *topics: str) -> Iterator[tuple[str, int, An
             yield topic.name, stamp_ns, bag.deserialize(cdr, topic.type)
 
 
-def _qos(connection: Connection) -> Qos:
-    extension = connection.ext
-    if isinstance(extension, ConnectionExtRosbag2) and extension.offered_qos_profiles:
-        return extension.offered_qos_profiles[0]
-    return LATCHED if connection.topic == "/tf_static" else RELIABLE
+def _topics(connections: Iterable[Connection]) -> dict[str, Topic]:
+    """By name; of several types under one name that with the most messages."""
+    found: dict[str, list[Connection]] = {}
+    for connection in connections:
+        found.setdefault(connection.topic, []).append(connection)
+    topics = {}
+    for name, group in found.items():
+        counts: Counter[str] = Counter()
+        for connection in group:
+            counts[connection.msgtype] += connection.msgcount
+        kind, count = counts.most_common(1)[0]
+        profiles = [profile for connection in group for profile in offered(connection.qos)]
+        qos = LATCHED if name.rpartition("/")[2] == "tf_static" else strongest(profiles)
+        topics[name] = Topic(name, kind, count, qos)
+    return topics
+
+
+def _grouped(ignored: dict[str, str]) -> str:
+    """Topics by the reason why they are left out, a few of each named."""
+    reasons: dict[str, list[str]] = {}
+    for topic, reason in sorted(ignored.items()):
+        reasons.setdefault(reason, []).append(topic)
+    return ", ".join(f"{some(topics)} ({reason})" for reason, topics in reasons.items())
+
+
+def _types_from_idl(text: str, _: str) -> Any:
+    return get_types_from_idl(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _warn_once(sentence: str) -> None:
+    """A recording is opened several times for one result; what is wrong with it is said once."""
+    _LOG.warning("%s", sentence)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from typing import TypeVar
 
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from flashocc_ros.bags import bounded_yaml
 from flashocc_ros.errors import BagError
 from flashocc_ros.paths import PACKAGE, share_directory
 
 _FOREVER = QosTime(0, 0)
+Policy = TypeVar("Policy", QosHistory, QosReliability, QosDurability)
 
 
 def _profile(depth: int, reliability: QosReliability, durability: QosDurability) -> Qos:
@@ -33,6 +37,42 @@ RELIABLE = _profile(10, QosReliability.RELIABLE, QosDurability.VOLATILE)
 LATCHED = _profile(1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL)
 """Static transforms and class tables: late subscribers still get the last message."""
 SENSOR_DATA = _profile(10, QosReliability.BEST_EFFORT, QosDurability.VOLATILE)
+MAX_DEPTH = 1000
+
+
+def offered(profiles: str) -> list[Qos]:
+    """What the publishers of a topic offered, from YAML as rosbag2 writes it; empty where that cannot be read."""
+    try:
+        entries = [entry for entry in bounded_yaml.load(profiles) or () if isinstance(entry, dict)]
+    except (ValueError, TypeError):
+        return []
+    found = []
+    for entry in entries:
+        depth = entry.get("depth")
+        qos = _profile(
+            depth if isinstance(depth, int) and 0 <= depth <= MAX_DEPTH else RELIABLE.depth,
+            _member(QosReliability, entry.get("reliability")),
+            _member(QosDurability, entry.get("durability")),
+        )
+        found.append(qos._replace(history=_member(QosHistory, entry.get("history"))))
+    return found
+
+
+def strongest(profiles: Sequence[Qos]) -> Qos:
+    """The one that serves every subscriber of a topic: latched or reliable if any publisher was; else `RELIABLE`."""
+    return max(
+        profiles,
+        key=lambda qos: (qos.durability.name == "TRANSIENT_LOCAL", qos.reliability.name == "RELIABLE", qos.depth),
+        default=RELIABLE,
+    )
+
+
+def _member(kind: type[Policy], value: object) -> Policy:
+    """Policies are numbers until ROS 2 Iron and names since."""
+    try:
+        return kind[value.upper()] if isinstance(value, str) else kind(value)
+    except (KeyError, ValueError):
+        return kind["UNKNOWN"]
 
 
 def typestore() -> Typestore:

@@ -5,14 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
+from zlib import crc32
 
 from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2.storage_mcap import McapWriter
 
 from flashocc_ros.bags.types import RELIABLE, typestore
 from flashocc_ros.errors import BagError
 
 _VERSION: Literal[8] = 8  # the newest metadata layout that Humble's `ros2 bag` reads too
+_CRC_OFFSET = 9 + 24  # in a chunk record: behind its head, two times and a size
+
+
+class _CheckedMcapWriter(McapWriter):
+    """Gives each chunk the checksum that rosbags leaves zero, so that damage is found when it is read."""
+
+    def close_chunk(self) -> None:
+        start, crc = self.bio.tell(), crc32(self.chunk.bio.getbuffer())
+        super().close_chunk()
+        end = self.bio.tell()
+        self.bio.seek(start + _CRC_OFFSET)
+        self.bio.write(crc.to_bytes(4, "little"))
+        self.bio.seek(end)
+
+
+class _CheckedWriter(Writer):
+    STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _CheckedMcapWriter}  # noqa: RUF012
 
 
 class BagWriter:
@@ -36,7 +55,7 @@ class BagWriter:
         if self.path.exists():
             raise BagError(f"{self.path} exists already; remove it or choose another name")
         self.types = typestore()
-        self._writer = Writer(self.path, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
+        self._writer = _CheckedWriter(self.path, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
         if compress and storage == "mcap":
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()

@@ -7,18 +7,21 @@ from pathlib import Path
 from flashocc_ros.cli.doctor_findings import Finding
 from flashocc_ros.errors import BagError, CheckpointError, EngineError, InputError
 
-_RECORDINGS = (".mcap", ".db3")
 _NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on")
 
 
 def check(path: Path, base_frame: str = "base_link", tf_prefix: str = "") -> list[Finding]:
     """Findings about ``path``; a damaged file is an error of its kind (CheckpointError, BagError, EngineError)."""
-    if path.suffix in _RECORDINGS or (path / "metadata.yaml").is_file():
+    from flashocc_ros.bags.files import is_recording
+
+    if is_recording(path):
         return check_recording(path, base_frame, tf_prefix)
     if path.is_dir():
         if (path / "meta.json").is_file():
             return check_export(path)
-        raise InputError(f"{path} is neither a recording (metadata.yaml) nor an export (meta.json)")
+        raise InputError(f"{path} is neither a recording (.mcap or .db3 files) nor an export (meta.json)")
+    if not path.is_file():
+        raise InputError(f"{path} is not a regular file; give a checkpoint, a recording or the folder of an export")
     return check_checkpoint(path)
 
 

@@ -48,6 +48,7 @@ def predict(
 
     from flashocc_ros import Predictor
     from flashocc_ros.bags import Frames
+    from flashocc_ros.errors import InputError
     from flashocc_ros.variants import get_variant
 
     frames = Frames.of(base_frame, tf_prefix)
@@ -72,6 +73,10 @@ def predict(
             progress.advance(task)
             if done == limit:
                 break
+    if not done:
+        raise InputError(
+            f"{source} gave no result: it holds no set of pictures that can be used; see the warnings above"
+        )
     stages = ", ".join(f"{stage} {np.median(values):.0f}" for stage, values in timings.items())
     typer.echo(f"{done} sets -> {out}; median ms: {stages}")
 
@@ -109,11 +114,12 @@ def _open(
     source: Path, calibration: Path | None, cameras: str, frames: Frames, bit_depth: int, needs_odometry: bool
 ) -> tuple[Iterable[Any], int | None]:
     """Sets and their number, None when only reading tells."""
+    from flashocc_ros.bags.files import is_recording
     from flashocc_ros.errors import BagError
 
     if not source.exists():
         raise BagError(f"{source} does not exist; give a folder with calibration.yaml and pictures, or a rosbag2")
-    if source.is_dir() and not (source / "metadata.yaml").is_file():
+    if source.is_dir() and not is_recording(source):
         from flashocc_ros.data.folder import ImageFolder
 
         folder = ImageFolder(source, calibration)

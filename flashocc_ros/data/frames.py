@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flashocc_ros.bags.camera_sets import Frames, read_sets
+from flashocc_ros.bags.files import is_recording
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.folder import ImageFolder
 from flashocc_ros.errors import ConfigError
@@ -31,11 +32,12 @@ def read_frames(path: Path, frames: Frames = Frames()) -> Iterator[CameraSet]:  
     if folders:
         for folder in folders:
             yield from ImageFolder(folder)
-    elif path.is_file() or (path / "metadata.yaml").is_file():
+    elif not path.is_dir() or is_recording(path):
         yield from read_sets(path, frames=frames)
     else:
         raise ConfigError(
-            f"{path} is no rosbag2 (no metadata.yaml) and holds no {CALIBRATION_FILE}; pictures need their calibration"
+            f"{path} is no rosbag2 (no .mcap or .db3 file) and holds no {CALIBRATION_FILE}; pictures need their "
+            "calibration"
         )
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from flashocc_ros.bags import read_sets
+from flashocc_ros.bags.files import METADATA
 from flashocc_ros.demo.inputs import GeneratedDrive
 from flashocc_ros.demo.session import run_session
 from flashocc_ros.demo.settings import Network
@@ -65,7 +66,7 @@ def _count_sets(bag: Path) -> int:
 def _recording(bag: Path) -> list[Path]:
     """Everything the recording consists of."""
     folder = bag.resolve()
-    if folder.is_file() and (folder.parent / "metadata.yaml").exists():
+    if folder.is_file() and (folder.parent / METADATA).exists():
         folder = folder.parent
     return [bag, folder, *(folder.iterdir() if folder.is_dir() else ())]
 
