@@ -17,7 +17,7 @@ from rosbags.typesys import get_types_from_idl, get_types_from_msg
 from flashocc_ros.bags.files import find_files, some
 from flashocc_ros.bags.joined import JoinedFiles
 from flashocc_ros.bags.storage import Connection, DamagedError
-from flashocc_ros.bags.types import LATCHED, offered, strongest, typestore
+from flashocc_ros.bags.types import LATCHED, is_static_tf, offered, strongest, typestore
 from flashocc_ros.errors import BagError
 
 _LOG = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ def _topics(connections: Iterable[Connection]) -> dict[str, Topic]:
             counts[connection.msgtype] += connection.msgcount
         kind, count = counts.most_common(1)[0]
         profiles = [profile for connection in group for profile in offered(connection.qos)]
-        qos = LATCHED if name.rpartition("/")[2] == "tf_static" else strongest(profiles)
+        qos = LATCHED if is_static_tf(name) else strongest(profiles)
         topics[name] = Topic(name, kind, count, qos)
     return topics
 

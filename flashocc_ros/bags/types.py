@@ -36,8 +36,15 @@ RELIABLE = _profile(10, QosReliability.RELIABLE, QosDurability.VOLATILE)
 """What a topic without a recorded profile is offered with."""
 LATCHED = _profile(1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL)
 """Static transforms and class tables: late subscribers still get the last message."""
+TF_TYPE = "tf2_msgs/msg/TFMessage"
+CAMERA_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 SENSOR_DATA = _profile(10, QosReliability.BEST_EFFORT, QosDurability.VOLATILE)
 MAX_DEPTH = 1000
+
+
+def is_static_tf(topic: str) -> bool:
+    """Whether a topic is ``/tf_static``, in whatever namespace."""
+    return topic.rpartition("/")[2] == "tf_static"
 
 
 def offered(profiles: str) -> list[Qos]:

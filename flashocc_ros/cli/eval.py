@@ -41,7 +41,7 @@ def evaluate(
     """Measure a network against ground truth; prints the tables of the reference."""
     from rich.progress import Progress
 
-    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.errors import ConfigError, InputError
     from flashocc_ros.evaluation.frames import BagFrames, EvalData, SyntheticFrames
     from flashocc_ros.evaluation.run import PredictorSettings, format_tables
     from flashocc_ros.evaluation.run import evaluate as run
@@ -72,6 +72,8 @@ def evaluate(
             processes,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
+    if not scores.frames:
+        raise InputError("nothing was measured: no frame could be used; see the warnings above")
     result = {"variant": settings.variant, "engine": engine, "precision": precision, **scores.result()}
     typer.echo(format_tables(result))
     if output is not None:

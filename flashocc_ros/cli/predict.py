@@ -74,9 +74,7 @@ def predict(
             if done == limit:
                 break
     if not done:
-        raise InputError(
-            f"{source} gave no result: it holds no set of pictures that can be used; see the warnings above"
-        )
+        raise InputError(f"{source} gave no result: none of its sets can be used; see the warnings above")
     stages = ", ".join(f"{stage} {np.median(values):.0f}" for stage, values in timings.items())
     typer.echo(f"{done} sets -> {out}; median ms: {stages}")
 
@@ -115,11 +113,12 @@ def _open(
 ) -> tuple[Iterable[Any], int | None]:
     """Sets and their number, None when only reading tells."""
     from flashocc_ros.bags.files import is_recording
+    from flashocc_ros.data.frames import CALIBRATION_FILE
     from flashocc_ros.errors import BagError
 
     if not source.exists():
         raise BagError(f"{source} does not exist; give a folder with calibration.yaml and pictures, or a rosbag2")
-    if source.is_dir() and not is_recording(source):
+    if source.is_dir() and ((source / CALIBRATION_FILE).is_file() or not is_recording(source)):
         from flashocc_ros.data.folder import ImageFolder
 
         folder = ImageFolder(source, calibration)

@@ -6,7 +6,6 @@ import importlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import rclpy
@@ -20,9 +19,11 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosbags.interfaces import Qos
 from rosgraph_msgs.msg import Clock
 
-from flashocc_ros.bags import Topic
+from flashocc_ros.bags import LATCHED, Topic
 from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.bags.types import CAMERA_INFO_TYPE
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.replay.outcome import Report
 from flashocc_ros.replay.reports import NodeReports
 from flashocc_ros.replay.schedule import Outgoing
 
@@ -40,33 +41,6 @@ IDLE_REPORTS = 20
 FIRST_REPORT_S = 3.0
 ON_ITS_WAY_S = 2.0
 """A report of the node may overtake the larger answer by this time."""
-
-
-@dataclass
-class Report:
-    """What a replay did.
-
-    Attributes:
-        messages: published messages.
-        late: of these, left more than 20 ms after their time (real-time replay only).
-        sets: camera sets sent in lockstep; ``answered`` of them came back, ``dropped`` ones the node reported to
-            have dropped, ``lost`` ones it reported to have worked on though no answer came, ``unanswered`` ones it said
-            nothing of in time.
-        sent_ns: wall clock (``time.time_ns``) at which each image of the anchor camera left, by its stamp.
-        answer_s: seconds from the last image of each answered set to its answer.
-        left_out: topics that could not be replayed because their message type is not installed.
-    """
-
-    messages: int = 0
-    late: int = 0
-    sets: int = 0
-    answered: int = 0
-    dropped: int = 0
-    lost: int = 0
-    unanswered: int = 0
-    sent_ns: dict[int, int] = field(default_factory=dict)
-    answer_s: list[float] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
 
 
 class Player:
@@ -99,7 +73,7 @@ class Player:
                 _LOG.warning("%s is left out: %s", topic.name, error)
                 continue
             # In lockstep a lost image costs a set; who asks for less than what is offered gets it all the same.
-            profile = to_profile(topic.qos, reliable=answer_topic is not None)
+            profile = to_profile(_replayed_qos(topic), reliable=answer_topic is not None)
             self._publishers[topic.name] = self.node.create_publisher(kind, topic.name, profile)
         self._clock = self.node.create_publisher(Clock, "/clock", 10) if clock else None
         self._answer_topic, self._anchor_topic = answer_topic, anchor_topic
@@ -280,6 +254,11 @@ def message_class(name: str) -> type:
         return getattr(importlib.import_module(f"{package}.msg"), kind)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"message type {name} is not installed; install or build the package {package}") from error
+
+
+def _replayed_qos(topic: Topic) -> Qos:
+    """A calibration that was recorded once is needed by all who come later, whoever may have offered it how."""
+    return LATCHED if topic.type == CAMERA_INFO_TYPE and topic.count == 1 else topic.qos
 
 
 def to_profile(qos: Qos, reliable: bool = False) -> QoSProfile:

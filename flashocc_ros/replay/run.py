@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from flashocc_ros.bags import BagReader, camera_topics
 from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.paths import share_directory
-from flashocc_ros.replay.schedule import CameraSets, Outgoing, find_camera_sets, in_time_order, set_by_set
+from flashocc_ros.replay.outcome import check, summary
+from flashocc_ros.replay.schedule import CameraSets, find_camera_sets, in_time_order, set_by_set
+from flashocc_ros.replay.statics import StaticTransforms
 
 CAMERAS = "cameras"
 
@@ -45,8 +46,9 @@ def run(options: Options) -> None:
     Raises:
         BagError: the recording is unreadable or lacks a wanted topic.
         ConfigError: rclpy or a message package is missing, or nobody subscribed or answered in time.
+        EngineError: nothing was sent, or sets got lost in lockstep.
     """
-    with BagReader(options.bag) as bag:
+    with BagReader(options.bag, raw=True) as bag:
         topics = options.topics or tuple(t.name for t in bag.topics.values() if t.count)
         bag.require(topics)
         start_ns = bag.start_ns + int(options.start_s * 1e9)
@@ -73,6 +75,7 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
     anchor = next((pair.image for pair in camera_topics(bag.topics).values() if pair.image in topics), None)
     replayed = [bag.topics[t] for t in topics]
     player = Player(replayed, options.clock, answer_topic=options.lockstep or None, anchor_topic=anchor)
+    statics = StaticTransforms(bag)
     interrupted = False
     before = {n: signal.signal(n, signal.default_int_handler) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -80,10 +83,11 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
         with _progress_bar(console, bag, start_ns) as progress:
             while True:
                 if sets is None:
-                    player.play_timed(in_time_order(bag, topics, start_ns), options.rate, progress)
+                    ordered = in_time_order(bag, topics, start_ns)
+                    player.play_timed(statics.complete(ordered), options.rate, progress)
                 else:
-                    ordered: Iterator[Outgoing] = set_by_set(bag, topics, start_ns, sets)
-                    player.play_lockstep(ordered, sets.first_ns, progress)
+                    ordered = set_by_set(bag, topics, start_ns, sets)
+                    player.play_lockstep(statics.complete(ordered), sets.first_ns, progress)
                 if not options.loop:
                     break
     except KeyboardInterrupt:
@@ -96,8 +100,10 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
         rclpy.try_shutdown()
     if options.report is not None:
         options.report.write_text(json.dumps(dataclasses.asdict(report), indent=1))
-    console.print(_summary(report, options, interrupted), highlight=False)
-    if interrupted and not options.loop:
+    console.print(summary(report, options.lockstep, interrupted), highlight=False)
+    if not interrupted:
+        check(report, options.lockstep)
+    elif not options.loop:
         raise KeyboardInterrupt
 
 
@@ -143,19 +149,3 @@ def _progress_bar(console: Console, bag: BagReader, start_ns: int) -> Iterator[C
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(bag.path.name, total=length_s)
         yield lambda stamp_ns: bar.update(task, completed=max((stamp_ns - start_ns) * 1e-9, 0.0))
-
-
-def _summary(report, options: Options, interrupted: bool) -> str:  # type: ignore[no-untyped-def]
-    parts = [f"{report.messages} messages replayed" + (", interrupted" if interrupted else "")]
-    if options.lockstep:
-        parts.append(
-            f"{report.sets} camera sets: {report.answered} answered, {report.dropped} dropped, "
-            f"{report.lost} answers lost, {report.unanswered} without answer"
-        )
-        if report.answer_s:
-            parts.append(f"median answer after {statistics.median(report.answer_s) * 1e3:.0f} ms")
-    else:
-        parts.append(f"{report.late} late")
-    if report.left_out:
-        parts.append(f"left out: {', '.join(report.left_out)}")
-    return "; ".join(parts)
