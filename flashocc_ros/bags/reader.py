@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rosbags.interfaces import MessageDefinitionFormat, Qos
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat, Qos
 from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
 from flashocc_ros.bags.files import find_files, some
@@ -70,12 +70,14 @@ class BagReader:
         except (DamagedError, OSError) as error:
             raise BagError(self._explain(error)) from error
         self.types = typestore()
+        self._problems: dict[str, str] = {}
         connections = self._reader.connections
         if not any(c.msgcount for c in connections):
             self.close()
             raise BagError(f"{self.path} is an empty recording: it holds 0 messages; record again")
-        ignored = {c.topic: reason for c in connections if c.msgcount and (reason := self._unreadable(c, raw))}
-        self._connections = [c for c in connections if not self._unreadable(c, raw)]
+        reasons = [self._unreadable(connection, raw) for connection in connections]
+        self._connections = [c for c, reason in zip(connections, reasons, strict=True) if not reason]
+        ignored = {c.topic: r for c, r in zip(connections, reasons, strict=True) if r and c.msgcount}
         self.topics = _topics(self._connections)
         for name, topic in self.topics.items():
             others = {c.msgtype for c in self._connections if c.topic == name and c.msgcount} - {topic.type}
@@ -102,18 +104,25 @@ class BagReader:
         """Why messages of this connection cannot be read; empty if they can."""
         if connection.encoding != "cdr":
             return f"{connection.encoding or 'unnamed'} messages instead of cdr"
-        kind = connection.msgtype
-        if raw or kind in self.types.fielddefs:
+        if raw:
             return ""
+        kind = connection.msgtype
+        if kind not in self._problems:
+            self._problems[kind] = "" if kind in self.types.fielddefs else self._learn(kind, connection.msgdef)
+        return self._problems[kind]
+
+    def _learn(self, kind: str, recorded: MessageDefinition) -> str:
+        """Take over a recorded definition; returns why that cannot be done, empty when it is."""
         parsers = {MessageDefinitionFormat.MSG: get_types_from_msg, MessageDefinitionFormat.IDL: _types_from_idl}
-        parse = parsers.get(connection.msgdef.format)
-        if parse is not None:
-            try:
-                recorded = parse(connection.msgdef.data, kind)
-                self.types.register({k: v for k, v in recorded.items() if k not in self.types.fielddefs})
-            except Exception as error:  # a grammar has many ways to say no
-                return f"the definition of {kind} cannot be read: {' '.join(str(error).split())[:80]}"
-        return "" if kind in self.types.fielddefs else f"the definition of {kind} is unknown"
+        if recorded.format not in parsers or not recorded.data:
+            return f"the definition of {kind} is unknown"
+        try:
+            types = parsers[recorded.format](recorded.data, kind)
+            self.types.register({k: v for k, v in types.items() if k not in self.types.fielddefs})
+            self.types.generate_msgdef(kind, ros_version=2)  # fails where a type that it holds is unknown
+        except Exception as error:  # a grammar has many ways to say no
+            return f"the definition of {kind} cannot be used: {' '.join(str(error).split())[:80]}"
+        return ""
 
     def _remedy(self) -> str:
         if any(c.encoding == "ros1" for c in self._reader.connections):

@@ -183,20 +183,24 @@ def test_missing_and_misnamed_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BagError, match=r"no metadata\.yaml"):
         bags.BagReader(tmp_path / "plain")
     shutil.copytree(write_drive(tmp_path / "drive"), tmp_path / "drive.bag")
-    with pytest.raises(BagError, match="ROS 1"):
-        bags.BagReader(tmp_path / "drive.bag")
+    assert len(list(bags.read_sets(tmp_path / "drive.bag"))) == 6  # the content counts, not the name
     with pytest.raises(BagError, match=r"must not end in \.bag"):
         bags.BagWriter(tmp_path / "other.bag")
     with pytest.raises(BagError, match="exists already"):
         bags.BagWriter(tmp_path / "drive")
 
 
-@pytest.mark.parametrize("kept", [0.05, 0.5, 0.97])
-def test_a_truncated_mcap_is_refused(tmp_path: Path, kept: float) -> None:
+def test_a_truncated_mcap_gives_the_sets_that_it_holds(tmp_path: Path) -> None:
     path = write_drive(tmp_path / "drive") / "drive.mcap"
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * kept)])
-    with pytest.raises(BagError, match="cut off"):
+    path.write_bytes(content[: content.rindex(b"\xff\xd8\xff") + 50])  # within the last picture
+    assert len(list(bags.read_sets(path.parent))) == 5
+
+
+def test_an_mcap_that_holds_no_message_before_it_ends_is_refused(tmp_path: Path) -> None:
+    path = write_drive(tmp_path / "drive") / "drive.mcap"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(BagError, match="0 messages"):
         list(bags.read_sets(path.parent))
 
 
