@@ -1,28 +1,71 @@
-"""Hear also what was published before one came."""
+"""Hear what latched publishers said before one came."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # its name until ROS 2 Iron
-    from rclpy.qos_event import SubscriptionEventCallbacks
+from flashocc_ros.ros.problems import Problems, guarded, nothing
 
 DEPTH = 10
+LOOK_S = 0.2
 
 
-def subscribe_latched(node: Node, kind: type, topic: str, callback: Callable[[Any], None]) -> Subscription:
-    """A subscription for transient-local publishers, which hand it what they published last.
+class _Topic(NamedTuple):
+    kind: type
+    callback: Callable[[Any], None]
+    needed: Callable[[], bool]
 
-    One of this durability never matches a volatile publisher, so it stands beside an ordinary subscription to the same
-    topic, whose callback must take the same message twice. That others offer less is no news and raises no event.
+
+class LatchedTopics:
+    """Subscribes a second time, transient local, to topics whose publishers are that and that still lack a message.
+
+    An ordinary subscription gets nothing that was sent before it came; one that is transient local gets nothing at all
+    from a volatile publisher, which would log a warning about it. So it is made where such a publisher was discovered.
+
+    Args:
+        node: subscribes.
+        problems: hears of a look that failed.
+        clock: of the timer that looks for publishers; a steady one works also while simulated time stands still.
     """
-    qos = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    silent = SubscriptionEventCallbacks(use_default_callbacks=False)
-    return node.create_subscription(kind, topic, callback, qos, event_callbacks=silent)
+
+    def __init__(self, node: Node, problems: Problems, clock: Clock) -> None:
+        self._node = node
+        self.problems = problems
+        self._waiting: dict[str, _Topic] = {}
+        self._subscriptions: list[Subscription] = []
+        self._timer = node.create_timer(LOOK_S, self._look, clock=clock)
+
+    def watch(self, kind: type, topic: str, callback: Callable[[Any], None], needed: Callable[[], bool]) -> None:
+        """Let ``callback`` hear the latched messages of ``topic`` as long as one is ``needed``.
+
+        The callback must take a message twice: the ordinary subscription may bring it, too.
+        """
+        self._waiting[self._node.resolve_topic_name(topic)] = _Topic(kind, callback, needed)
+
+    @guarded("latched publishers could not be looked for", nothing, often=True)
+    def _look(self) -> None:
+        for name, topic in list(self._waiting.items()):
+            if not topic.needed():
+                del self._waiting[name]
+                continue
+            publishers = self._node.get_publishers_info_by_topic(name)
+            if any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers):
+                del self._waiting[name]
+                qos = QoSProfile(
+                    depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+                )
+                self._subscriptions.append(self._node.create_subscription(topic.kind, name, topic.callback, qos))
+        if not self._waiting:
+            self._timer.cancel()
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_timer(self._timer)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
