@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from drive_bag import write_drive
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from flashocc_ros.cli.doctor import app
-from flashocc_ros.errors import CheckpointError, InputError
+from flashocc_ros.errors import BagError, CheckpointError, InputError
 from flashocc_ros.model import build_model
 
 TINY = "synthetic-tiny"
@@ -75,6 +77,28 @@ def test_a_recording_is_described(shared_dir: Path) -> None:
     assert "85 messages" in output
     assert "3 x sensor_msgs/msg/CompressedImage on /CAM_FRONT/image_rect_compressed" in output
     assert "6 cameras, shutters spread over 43 ms" in output
+
+
+def test_a_recording_without_an_index_is_described(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / "drive")
+    (drive / "metadata.yaml").unlink()
+    code, output = _run(drive)
+    assert code == 0
+    assert "2 cameras, shutters spread over 30 ms" in output
+
+
+def test_a_recording_without_a_complete_set_is_an_error(tmp_path: Path) -> None:
+    code, output = _run(write_drive(tmp_path / "drive", sets=3))
+    assert code == 1
+    assert "holds no complete set" in output
+
+
+def test_a_ros_1_recording_and_a_pipe_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.bag").write_bytes(b"#ROSBAG V2.0")
+    os.mkfifo(tmp_path / "pipe")
+    for name, kind, reason in (("a.bag", BagError, "ROS 1"), ("pipe", InputError, "not a regular file")):
+        with pytest.raises(kind, match=reason):
+            CliRunner().invoke(app, [str(tmp_path / name)], catch_exceptions=False)
 
 
 def test_a_folder_that_is_nothing_known_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from drive_bag import spoil_pictures
 from typer.testing import CliRunner
 
 from flashocc_ros.cli.eval import app
 from flashocc_ros.data.synthetic import Drive
 from flashocc_ros.data.synthetic.bag import write_bag
-from flashocc_ros.errors import BagError, ConfigError
+from flashocc_ros.errors import BagError, ConfigError, InputError
 
 
 def _run(*arguments: str) -> str:
@@ -47,6 +48,13 @@ def test_a_recording_with_truth_gives_the_numbers_of_its_drive(tmp_path: Path) -
 def test_bad_options_are_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _run(*arguments)
+
+
+def test_a_recording_whose_pictures_are_all_damaged_measures_nothing(tmp_path: Path) -> None:
+    write_bag(tmp_path / "drive", Drive(1000, 0.6, threads=1), rate_hz=2.0)
+    spoil_pictures(tmp_path / "drive", tmp_path / "spoilt")
+    with pytest.raises(InputError, match="nothing was measured: no frame could be used"):
+        _run("--bag", str(tmp_path / "spoilt"), "--engine", "torch")
 
 
 def test_a_recording_without_truth_says_where_to_get_one(shared_dir: Path) -> None:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from drive_bag import spoil_pictures, write_drive
 
 from flashocc_ros import CameraRig, Predictor
 from flashocc_ros.data.folder import ImageFolder
@@ -92,6 +93,22 @@ def test_a_sequence_is_grouped_and_its_poses_interpolated(sequence: Path) -> Non
     np.testing.assert_allclose(yaw, [0.1, 0.1 + 0.1 * 0.02 / 0.5], atol=1e-9)
     expected = np.random.default_rng(1).integers(0, 256, (198, 352, 3), dtype=np.uint8)[..., ::-1]
     np.testing.assert_array_equal(second.images[0], expected)
+
+
+def test_a_recording_without_one_usable_set_is_a_failure(tmp_path: Path) -> None:
+    spoilt = spoil_pictures(write_drive(tmp_path / "drive"), tmp_path / "spoilt")
+    done = run(spoilt, *TINY, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert f"error: {spoilt} gave no result" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_recording_opens_without_its_index(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / "drive")
+    (drive / "metadata.yaml").unlink()
+    done = run(drive, *TINY, "--out", tmp_path / "out", "--limit", 1)
+    assert done.returncode == 0, done.stderr
+    assert "has no metadata.yaml" in done.stderr
 
 
 def test_a_limit_stops_early(sequence: Path, tmp_path: Path) -> None:

@@ -103,9 +103,13 @@ def test_the_lidar_volume_of_a_real_frame_is_drawn(tmp_path: Path, shared_dir: P
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     drive = write_drive(tmp_path / "drive")
+    empty = tmp_path / "empty"
+    with bags.BagWriter(empty) as writer:
+        writer.add_topic("/occupancy", "flashocc_ros/msg/Occupancy3D")
     (tmp_path / "broken.npz").write_bytes(b"nothing")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     for source, reason in (
+        (empty, "0 messages"),
         (drive, "holds no flashocc_ros/msg/Occupancy3D"),
         (tmp_path / "broken.npz", "cannot be read as NPZ"),
         (tmp_path / "other.npz", "array called semantics"),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from drive_bag import write_drive
 
+from flashocc_ros.bags import RELIABLE, BagReader, BagWriter
 from flashocc_ros.bags.stamps import header_stamp_ns
 
 pytestmark = pytest.mark.ros
@@ -161,8 +162,11 @@ def test_lockstep_survives_a_set_that_is_dropped(tmp_path: Path, domain: int) ->
     arguments = (str(drive), "--lockstep", "answer", "--wait", "80", "--report", str(report))
     with listening(domain, answers=lambda number: number != 2) as listener, replay(*arguments) as process:
         listener.listen_until(lambda: process.poll() is not None)
+        output = process.communicate()[0]
     sent = json.loads(report.read_text())
     assert (sent["sets"], sent["answered"], sent["unanswered"]) == (6, 5, 1)
+    assert process.returncode == 1
+    assert "error: 1 of 6 camera sets were lost" in output
 
 
 def test_lockstep_goes_on_when_an_answer_is_lost_on_its_way(tmp_path: Path, domain: int) -> None:
@@ -178,6 +182,45 @@ def test_lockstep_goes_on_when_an_answer_is_lost_on_its_way(tmp_path: Path, doma
         listener.listen_until(over)
     sent = json.loads(report.read_text())
     assert (sent["sets"], sent["answered"], sent["lost"], sent["unanswered"]) == (6, 5, 1, 0)
+    assert process.returncode == 1
+
+
+def test_late_listeners_get_all_static_transforms_and_the_only_calibration(tmp_path: Path, domain: int) -> None:
+    """One message for each of two broadcasters, and a calibration that was recorded once, before anybody listens."""
+    drive, once = write_drive(tmp_path / "drive"), tmp_path / "once"
+    with BagReader(drive) as reader, BagWriter(once) as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type, RELIABLE)
+        calibrated: set[str] = set()
+        for topic, stamp_ns, cdr in reader.messages():
+            if topic.name not in calibrated:
+                writer.write(topic.name, stamp_ns, cdr)
+            if topic.name in INFOS:
+                calibrated.add(topic.name)
+    with replay(str(once), "--rate", "0.005", "--wait", "0") as process:
+        assert process.stdout is not None
+        assert "playing anyway" in process.stdout.readline()
+        frames: set[str] = set()
+        infos: list[int] = []
+        with listening(domain) as listener:
+            from rclpy.qos import DurabilityPolicy, QoSProfile
+            from rclpy.serialization import deserialize_message
+            from sensor_msgs.msg import CameraInfo
+            from tf2_msgs.msg import TFMessage
+
+            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            listener.node.create_subscription(
+                CameraInfo, INFOS[0], lambda message: infos.append(message.width), latched
+            )
+
+            def complete() -> bool:
+                for topic, cdr in listener.heard:
+                    if topic == "/tf_static":
+                        frames.update(t.child_frame_id for t in deserialize_message(cdr, TFMessage).transforms)
+                return frames == {"CAM_FRONT", "CAM_BACK"} and infos == [32]
+
+            listener.listen_until(complete)
+        process.send_signal(signal.SIGINT)
 
 
 def test_a_loop_starts_again_and_ends_when_interrupted(tmp_path: Path, domain: int) -> None:
