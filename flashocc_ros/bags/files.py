@@ -144,7 +144,7 @@ def _listed(path: Path, found: list[Path], information: dict[str, Any]) -> Recor
     if missing and (usable or found):
         remarks.append(
             f"{path} lacks {len(missing)} of the {len(listed)} files that its {METADATA} lists ({some(missing)}); "
-            "the others are used"
+            "what is there is used"
         )
     if not usable and not found:
         lacking = f"lacks the files that its {METADATA} lists ({some(missing)})" if missing else "holds no files"
