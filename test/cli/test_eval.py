@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from flashocc_ros.cli.eval import app
 from flashocc_ros.data.synthetic import Drive
 from flashocc_ros.data.synthetic.bag import write_bag
-from flashocc_ros.errors import BagError, ConfigError, InputError
+from flashocc_ros.errors import BagError, ConfigError
 
 
 def _run(*arguments: str) -> str:
@@ -53,7 +53,7 @@ def test_bad_options_are_refused(arguments: list[str], message: str) -> None:
 def test_a_recording_whose_pictures_are_all_damaged_measures_nothing(tmp_path: Path) -> None:
     write_bag(tmp_path / "drive", Drive(1000, 0.6, threads=1), rate_hz=2.0)
     spoil_pictures(tmp_path / "drive", tmp_path / "spoilt")
-    with pytest.raises(InputError, match="nothing was measured: no frame could be used"):
+    with pytest.raises(BagError, match="none of its 1 complete sets can be used"):
         _run("--bag", str(tmp_path / "spoilt"), "--engine", "torch")
 
 

@@ -99,7 +99,7 @@ def test_a_recording_without_one_usable_set_is_a_failure(tmp_path: Path) -> None
     spoilt = spoil_pictures(write_drive(tmp_path / "drive"), tmp_path / "spoilt")
     done = run(spoilt, *TINY, "--out", tmp_path / "out")
     assert done.returncode == 1
-    assert f"error: {spoilt} gave no result" in done.stderr
+    assert f"error: {spoilt}: none of its 6 complete sets can be used" in done.stderr
     assert "Traceback" not in done.stderr
 
 
