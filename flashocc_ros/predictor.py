@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
+from flashocc_ros.cameras.rig_check import RigFinding
 from flashocc_ros.engine.select import has_weights, open_backend
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.pipeline.backend import Backend
@@ -72,6 +73,9 @@ class Predictor:
         backend: Backend | None = None,
     ) -> None:
         self.variant = get_variant(variant)
+        for name, path in (("checkpoint", checkpoint), ("cache_dir", cache_dir)):
+            if path is not None and not isinstance(path, str | Path):
+                raise ConfigError(f"{name} is {path!r}, needs a path or None")
         self.trained = backend is not None or has_weights(self.variant, checkpoint)
         if backend is not None and backend.variant != self.variant:
             raise ConfigError(
@@ -99,6 +103,11 @@ class Predictor:
     def memory_events(self) -> dict[str, int]:
         """How often the past was forgotten: gap, backward, calibration, pose_jump, reset."""
         return dict(self._stream.memory.events)
+
+    @property
+    def rig_findings(self) -> tuple[RigFinding, ...]:
+        """What is implausible about the rig and the poses of the last set; each is also logged once."""
+        return self._stream.rig_findings
 
     @property
     def memory_nbytes(self) -> int:

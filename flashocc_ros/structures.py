@@ -6,8 +6,9 @@ Frames: ``base`` is x forward, y left, z up (REP-103); a camera frame is optical
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,81 @@ class VoxelGrid:
 
 OCC3D_GRID = VoxelGrid()
 
+MAX_MOUNTING_M = 1e5
+"""No camera is further from its vehicle; it leaves room for millimetres, which ``cameras.rig_check`` tells."""
+MAX_SKEW = 0.01
+"""Of the focal length. Pixel axes of real sensors are perpendicular within 0.1 degrees, 0.002."""
+RIGID_TOLERANCE = 1e-3
+"""Of entries of a rotation times its transpose, for calibrations printed with four digits."""
+ROUNDING = 1e-6
+"""What arithmetic may leave of a zero."""
+
+
+def float64_array(value: Any, shape: tuple[int, ...], name: str) -> Float64:
+    """A float64 copy of any array-like of numbers.
+
+    Raises:
+        InputError: it holds something else or has another shape.
+    """
+    try:
+        array = np.array(value, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} is no array of numbers of shape {shape}: {' '.join(str(error).split())}") from error
+    if array.shape != shape:
+        raise InputError(f"{name} has shape {array.shape}, needs {shape}")
+    return array
+
+
+def why_not_rigid(pose: Float64, max_distance_m: float) -> str | None:
+    """What keeps a (4, 4) matrix from being a rigid transform of a sane length, and the remedy; None if it is one."""
+    rotation, last_row = pose[:3, :3], pose[3]
+    if not np.isfinite(pose).all():
+        return "is not a rigid transform: it holds a value that is not finite; check where it comes from"
+    if np.abs(last_row - (0, 0, 0, 1)).max() > ROUNDING:
+        return (
+            f"is not a rigid transform: its last row is {_listed(last_row)}, needs [0, 0, 0, 1]; a transposed matrix "
+            "looks so"
+        )
+    error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    if error > RIGID_TOLERANCE:
+        return (
+            f"is not a rigid transform: its rotation times its transpose is off the identity by {error:.3g}, limit "
+            f"{RIGID_TOLERANCE:g}; take scale and shear out of it"
+        )
+    if np.linalg.det(rotation) < 0:
+        return (
+            "is not a rigid transform: it is left-handed, the determinant of its rotation is -1, needs +1; an axis is "
+            "mirrored, check their signs"
+        )
+    distance_m = float(np.linalg.norm(pose[:3, 3]))
+    if distance_m > max_distance_m:
+        return f"is a translation of {distance_m:.3g} m, limit {max_distance_m:g} m; check unit and parent frame"
+    return None
+
+
+def _why_no_intrinsic(matrix: Float64) -> str | None:
+    """What keeps a (3, 3) matrix from being a K, with the remedy; None when it is one."""
+    focal_x, focal_y, skew = matrix[0, 0], matrix[1, 1], matrix[0, 1]
+    if not np.isfinite(matrix).all():
+        return "K holds a value that is not finite; check its CameraInfo"
+    if focal_x <= 0 or focal_y <= 0:
+        return (
+            f"focal lengths {focal_x:g}, {focal_y:g} px must be positive; "
+            "an all-zero K means the camera is not calibrated"
+        )
+    if np.abs(matrix[2] - (0, 0, 1)).max() > ROUNDING:
+        return f"K has the last row {_listed(matrix[2])}, needs [0, 0, 1]; divide K by its last number, or transpose it"
+    if abs(skew) > MAX_SKEW * focal_x or abs(matrix[1, 0]) > ROUNDING * focal_y:
+        return (
+            f"K has {skew:g} and {matrix[1, 0]:g} beside its focal lengths, limit {MAX_SKEW:.0%} of {focal_x:g} px and "
+            "0; pixel axes are perpendicular, so K is mixed up or of an image that is not rectified"
+        )
+    return None
+
+
+def _listed(row: Float64) -> str:
+    return f"[{', '.join(f'{value:g}' for value in row)}]"
+
 
 @dataclass(frozen=True, eq=False)
 class CameraRig:
@@ -49,7 +125,7 @@ class CameraRig:
         base_from_camera: (N, 4, 4) float64, camera optical frame to base frame, metres.
 
     Raises:
-        InputError: a shape does not fit, a number is not finite, a focal length is not positive, a pose is not rigid.
+        InputError: a shape does not fit, a number is not finite, K is none, a pose is not rigid.
     """
 
     names: Sequence[str]
@@ -57,28 +133,17 @@ class CameraRig:
     base_from_camera: Float64
 
     def __post_init__(self) -> None:
-        names = tuple(self.names)
-        count = len(names)
-        if count == 0 or len(set(names)) != count:
-            raise InputError(f"camera names must be distinct and at least one, got {list(names)}")
+        names = _camera_names(self.names)
         object.__setattr__(self, "names", names)
-        for attribute, shape in (("intrinsics", (count, 3, 3)), ("base_from_camera", (count, 4, 4))):
-            value = np.array(getattr(self, attribute), np.float64)
-            if value.shape != shape:
-                raise InputError(f"{attribute} has shape {value.shape}, needs {shape} for {count} cameras")
+        for attribute, shape in (("intrinsics", (3, 3)), ("base_from_camera", (4, 4))):
+            value = float64_array(getattr(self, attribute), (len(names), *shape), attribute)
             value.setflags(write=False)
             object.__setattr__(self, attribute, value)
         for name, intrinsic, pose in zip(names, self.intrinsics, self.base_from_camera, strict=True):
-            if not np.isfinite(intrinsic).all():
-                raise InputError(f"camera {name}: K holds a value that is not finite; check its CameraInfo")
-            if intrinsic[0, 0] <= 0 or intrinsic[1, 1] <= 0:
-                raise InputError(
-                    f"camera {name}: focal lengths {intrinsic[0, 0]:g}, {intrinsic[1, 1]:g} px must be positive; "
-                    "an all-zero K means the camera is not calibrated"
-                )
-            rotation = pose[:3, :3]
-            if not np.isfinite(pose).all() or not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3):
-                raise InputError(f"camera {name}: base_from_camera is not a rigid transform; check its extrinsics")
+            if why := _why_no_intrinsic(intrinsic):
+                raise InputError(f"camera {name}: {why}")
+            if why := why_not_rigid(pose, MAX_MOUNTING_M):
+                raise InputError(f"camera {name}: base_from_camera {why}")
 
     @property
     def num_cameras(self) -> int:
@@ -91,6 +156,18 @@ class CameraRig:
             and np.allclose(self.intrinsics, other.intrinsics, rtol=0, atol=tolerance)
             and np.allclose(self.base_from_camera, other.base_from_camera, rtol=0, atol=tolerance)
         )
+
+
+def _camera_names(names: Any) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InputError(f"camera names are {names!r}, needs a list of one string per camera")
+    listed = tuple(names)
+    wrong = [name for name in listed if not isinstance(name, str) or not name]
+    if wrong:
+        raise InputError(f"{wrong[0]!r} is no name of a camera, needs a string that is not empty")
+    if not listed or len(set(listed)) != len(listed):
+        raise InputError(f"camera names must be distinct and at least one, got {list(listed)}")
+    return listed
 
 
 @dataclass(frozen=True)

@@ -331,3 +331,18 @@ def test_importing_the_predictor_needs_neither_torch_nor_ros() -> None:
     root = Path(__file__).resolve().parents[1]
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"variant": 5}, "variant is 5, needs a name"),
+        ({"variant": ["a"]}, "variant is .*needs a name"),
+        ({"engine": []}, "unknown engine"),
+        ({"checkpoint": 5}, "checkpoint is 5, needs a path"),
+        ({"cache_dir": 5}, "cache_dir is 5, needs a path"),
+    ],
+)
+def test_an_argument_of_another_type_is_one_sentence(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Predictor(**({"variant": TINY} | arguments))

@@ -38,6 +38,23 @@ def test_lists_become_read_only_float64() -> None:
     [
         ({"names": []}, "at least one"),
         ({"names": ["a", "a"]}, "distinct"),
+        ({"names": None}, "names are None, needs a list"),
+        ({"names": "ab"}, "names are 'ab', needs a list"),
+        ({"names": ["a", 2]}, "2 is no name of a camera"),
+        ({"names": ["a", ""]}, "'' is no name of a camera"),
+        ({"intrinsics": [K, [[1, 2], [3]]]}, r"intrinsics is no array of numbers of shape \(2, 3, 3\)"),
+        ({"intrinsics": None}, r"intrinsics has shape \(\), needs"),
+        ({"intrinsics": [K, 2 * K]}, r"camera b: K has the last row \[0, 0, 2\], needs \[0, 0, 1\]; divide"),
+        ({"intrinsics": [K, K.T]}, "camera b: K has the last row .*transpose"),
+        ({"intrinsics": [K, broken(K, (0, 1), 13.0)]}, "camera b: K has 13 and 0 beside its focal lengths, limit 1%"),
+        ({"intrinsics": [K, broken(K, (1, 0), 1.0)]}, "camera b: K has 0 and 1 beside"),
+        ({"base_from_camera": [np.eye(4), np.diag([1, 1, -1, 1])]}, "camera b: .* left-handed, .* is -1, needs"),
+        ({"base_from_camera": [np.eye(4), broken(np.eye(4), (3, 0), 2.0)]}, r"camera b: .* last row is \[2, 0, 0, 1\]"),
+        (
+            {"base_from_camera": [np.eye(4), broken(np.eye(4), (0, 1), 0.1)]},
+            "camera b: .* off the identity by 0.1, limit",
+        ),
+        ({"base_from_camera": [np.eye(4), broken(np.eye(4), (0, 3), 1e9)]}, r"camera b: .* 1e\+09 m, limit 100000 m"),
         ({"intrinsics": [K]}, r"intrinsics has shape \(1, 3, 3\), needs \(2, 3, 3\)"),
         ({"intrinsics": [K, np.zeros((3, 3))]}, "camera b: focal lengths 0, 0 px must be positive"),
         ({"intrinsics": [K, broken(K, (0, 2), np.nan)]}, "camera b: K holds a value that is not finite"),
@@ -53,6 +70,12 @@ def test_an_impossible_calibration_is_one_sentence(changes: dict[str, Any], mess
     with pytest.raises(InputError, match=message) as caught:
         rig(**changes)
     assert isinstance(caught.value, FlashOccError)
+
+
+def test_a_calibration_printed_with_four_digits_is_taken() -> None:
+    c, s = round(np.cos(0.3), 4), round(np.sin(0.3), 4)
+    turned = np.array([[c, -s, 0, 1.7], [s, c, 0, 0], [0, 0, 1, 1.5], [0, 0, 0, 1]])
+    assert rig(intrinsics=[K, broken(K, (0, 1), 1.0)], base_from_camera=[turned, np.eye(4)]).num_cameras == 2
 
 
 def test_same_as_sees_every_number_and_name() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.jpeg import decode_jpeg, jpeg_size
+from flashocc_ros.cameras.rig_check import check_pictures
 from flashocc_ros.errors import InputError
-from flashocc_ros.structures import CameraRig
+from flashocc_ros.structures import CameraRig, float64_array, why_not_rigid
+
+MAX_TRAVEL_M = 1e8
+"""No vehicle is further from the origin of its odometry, also where that is the centre of the earth."""
 
 Float64 = npt.NDArray[np.float64]
 
@@ -33,10 +37,11 @@ class CameraSet:
         stamps_ns: (N,) int64, stamp of each picture; None takes the key stamp for all.
         key_pose: (4, 4) float64, vehicle pose at the key stamp: the frame of the result. None takes camera 0's.
         epoch: a set of another epoch than the one before does not belong to its drive: the past is forgotten.
-        image_sizes: N (height, width).
+        image_sizes: N (height, width) in pixels; not given.
 
     Raises:
         InputError: something in it cannot be processed.
+        ImageError: the header of a JPEG file is damaged.
     """
 
     images: Sequence[Picture]
@@ -46,28 +51,32 @@ class CameraSet:
     stamps_ns: Any = None
     key_pose: Any = None
     epoch: int = 0
+    image_sizes: tuple[tuple[int, int], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.rig, CameraRig):
             raise InputError(f"rig is {type(self.rig).__name__}, needs a CameraRig")
         count = self.rig.num_cameras
         self._check_images()
+        image_sizes = tuple(_image_size(image) for image in self.images)
+        check_pictures(self.rig, image_sizes)
         if (
             isinstance(self.stamp_ns, bool)
             or not isinstance(self.stamp_ns, int | np.integer)
             or not 0 <= self.stamp_ns < 2**63
         ):
             raise InputError(f"stamp_ns is {self.stamp_ns!r}, needs a non-negative integer of nanoseconds")
-        stamps = np.full(count, self.stamp_ns, np.int64) if self.stamps_ns is None else np.asarray(self.stamps_ns)
-        if stamps.shape != (count,) or stamps.dtype.kind not in "iu":
-            raise InputError(f"stamps_ns is {stamps.dtype} {stamps.shape}, needs {count} integers: one per camera")
-        poses = _poses(self.odom_from_base, (count, 4, 4), "odom_from_base")
-        key = poses[0] if self.key_pose is None else _poses(self.key_pose, (4, 4), "key_pose")
+        stamps = np.full(count, self.stamp_ns, np.int64) if self.stamps_ns is None else _stamps(self.stamps_ns, count)
+        poses = float64_array(self.odom_from_base, (count, 4, 4), "odom_from_base")
+        key = poses[0] if self.key_pose is None else float64_array(self.key_pose, (4, 4), "key_pose")
+        _check_poses("odom_from_base", poses, [f" (camera {name})" for name in self.names])
+        _check_poses("key_pose", key[None], [""])
         for name, value in (
             ("stamp_ns", int(self.stamp_ns)),
-            ("stamps_ns", stamps.astype(np.int64)),
+            ("stamps_ns", stamps),
             ("odom_from_base", poses),
             ("key_pose", key),
+            ("image_sizes", image_sizes),
         ):
             object.__setattr__(self, name, value)
 
@@ -83,6 +92,8 @@ class CameraSet:
             if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
                 raise InputError(f"camera {name}: the image is {got}, needs uint8 (H, W, 3) RGB")
+            if image.size == 0:
+                raise InputError(f"camera {name}: an image of {image.shape[1]}x{image.shape[0]} pixels is empty")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,24 +105,27 @@ class CameraSet:
         """The images as arrays; JPEG files are decoded at each call."""
         return [decode_jpeg(image) if isinstance(image, bytes) else image for image in self.images]
 
-    @property
-    def image_sizes(self) -> tuple[tuple[int, int], ...]:
-        """(height, width) of each picture; of a JPEG file from its header."""
-        return tuple(
-            jpeg_size(image) if isinstance(image, bytes) else (image.shape[0], image.shape[1]) for image in self.images
-        )
+
+def _image_size(image: Picture) -> tuple[int, int]:
+    """Of a JPEG file from its header."""
+    return jpeg_size(image) if isinstance(image, bytes) else (image.shape[0], image.shape[1])
 
 
-def _poses(value: Any, shape: tuple[int, ...], name: str) -> Float64:
+def _stamps(value: Any, count: int) -> npt.NDArray[np.int64]:
     try:
-        poses = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} is no array of numbers: {error}") from error
-    if poses.shape != shape:
-        raise InputError(f"{name} has shape {poses.shape}, needs {shape}: one 4x4 pose per image stamp")
-    rotation = poses[..., :3, :3]
+        stamps = np.asarray(value)
+    except ValueError as error:  # ragged
+        raise InputError(f"stamps_ns is {value!r}, needs {count} integers: one per camera") from error
+    if stamps.shape != (count,) or stamps.dtype.kind not in "iu":
+        raise InputError(f"stamps_ns is {stamps.dtype} {stamps.shape}, needs {count} integers: one per camera")
+    if any(not 0 <= int(stamp) < 2**63 for stamp in stamps):
+        raise InputError(f"stamps_ns reach from {stamps.min()} to {stamps.max()} ns, need to be 0 to 2^63 - 1 ns")
+    return stamps.astype(np.int64)
+
+
+def _check_poses(what: str, poses: Float64, whose: Sequence[str]) -> None:
     if not np.isfinite(poses).all():
-        raise InputError(f"{name} holds a value that is not finite; check the odometry")
-    if not np.allclose(rotation @ np.swapaxes(rotation, -1, -2), np.eye(3), atol=1e-3):
-        raise InputError(f"{name} is not a rigid transform: a rotation part is not orthonormal within 1e-3")
-    return poses
+        raise InputError(f"{what} holds a value that is not finite; check the odometry")
+    for pose, owner in zip(poses, whose, strict=True):
+        if why := why_not_rigid(pose, MAX_TRAVEL_M):
+            raise InputError(f"{what} {why}{owner}")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.frames import SOURCE_HW, check_rig, nominal_rig, read_frames
+from flashocc_ros.data.frames import SOURCE_HW, nominal_rig, read_frames
 from flashocc_ros.engine.export.fused import fused_tables
 from flashocc_ros.engine.select import backend_class, find_checkpoint, open_backend
 from flashocc_ros.engine.store.meta import ExportMeta, load_export
@@ -297,8 +297,6 @@ def _recorded(path: Path, count: int) -> list[CameraSet]:
     frames = list(islice(read_frames(path), count))
     if not frames:
         raise ConfigError(f"{path} holds no complete frame; record at least one picture of every camera")
-    for frame in frames:
-        check_rig(frame, path)
     return frames
 
 

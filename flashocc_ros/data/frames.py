@@ -41,31 +41,15 @@ def read_frames(path: Path, frames: Frames = Frames()) -> Iterator[CameraSet]:  
         )
 
 
-def first_frame(path: Path) -> CameraSet:
-    """The first frame of ``read_frames``, its calibration checked against its pictures.
+def first_frame(path: Path, frames: Frames = Frames()) -> CameraSet:  # noqa: B008 - frozen
+    """The first frame of ``read_frames``.
 
     Raises:
-        ConfigError: there is none, or ``check_rig`` says so.
+        ConfigError: there is none.
     """
-    for frame in read_frames(path):
-        check_rig(frame, path)
+    for frame in read_frames(path, frames):
         return frame
     raise ConfigError(f"{path} holds no complete frame; record at least one picture of every camera")
-
-
-def check_rig(frame: CameraSet, path: Path) -> None:
-    """Refuse pictures that are not those of their calibration: scales measured on them would be of another rig.
-
-    Raises:
-        ConfigError: a principal point lies outside its picture.
-    """
-    for name, (height, width), matrix in zip(frame.names, frame.image_sizes, frame.rig.intrinsics, strict=True):
-        x, y = matrix[0, 2], matrix[1, 2]
-        if not (0 < x < width and 0 < y < height):
-            raise ConfigError(
-                f"{path}: the principal point ({x:.0f}, {y:.0f}) of camera {name} lies outside its picture of "
-                f"{width}x{height}: the pictures are of another rig or were scaled; give the K of these pictures"
-            )
 
 
 def check_cameras(frame: CameraSet, path: Path, cameras: int) -> None:

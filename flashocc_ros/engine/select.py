@@ -40,7 +40,7 @@ def backend_class(engine: str) -> type[Backend]:
         ConfigError: an unknown name.
         EngineError: a library that all of its kind need is missing.
     """
-    if engine not in _BACKENDS:
+    if not isinstance(engine, str) or engine not in _BACKENDS:
         raise ConfigError(f"unknown engine {engine!r}; choose {', '.join((AUTO, *ENGINES))}")
     entry = _BACKENDS[engine]
     try:

@@ -1,12 +1,13 @@
 """The state of one stream of camera sets and the way of a set through the network.
 
-Everything that outlives a call stands here: the past frames (`memory.py`), the tracks (`tracking.py`) and the lift
-table of the last geometry. The first two change only after a set went all the way; a set that fails leaves them as they
-were.
+Everything that outlives a call stands here: the past frames (`memory.py`), the tracks (`tracking.py`), the lift table
+of the last geometry and what was said of the rig. The first two change only after a set went all the way; a set
+that fails leaves them as they were.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.labels import OCC_FROM_DETECTION
 from flashocc_ros.pipeline import panoptic
@@ -28,7 +30,9 @@ from flashocc_ros.pipeline.preprocess import image_transform
 from flashocc_ros.pipeline.set_geometry import geometry_of
 from flashocc_ros.pipeline.tracking import Tracker
 from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS, TRACK_MAX_AGE_S
-from flashocc_ros.structures import Instance, Occupancy
+from flashocc_ros.structures import CameraRig, Instance, Occupancy
+
+logger = logging.getLogger(__name__)
 
 Float32 = npt.NDArray[np.float32]
 
@@ -49,6 +53,9 @@ class Stream:
         panoptic_reference_mode: instances as the published code makes them, mistakes included, without tracking.
         panoptic_max_distance_m: distance limits per class name, replacing some of ``panoptic.MAX_DISTANCE_M``.
         track_max_age_s: an object not seen for longer gets a new id.
+
+    Attributes:
+        rig_findings: what is implausible about the rig and the poses of the last set; said once when it shows up.
     """
 
     def __init__(
@@ -74,6 +81,8 @@ class Stream:
         self._reference_mode = panoptic_reference_mode
         self._limits_m = panoptic.max_distances(panoptic_max_distance_m)
         self._epoch = 0
+        self.rig_findings: tuple[RigFinding, ...] = ()
+        self._checked: tuple[CameraRig, tuple[Any, ...], tuple[RigFinding, ...]] | None = None
         self._table: tuple[Geometry, LiftTable] | None = None
 
     def reset(self) -> None:
@@ -94,6 +103,7 @@ class Stream:
         """
         begin = perf_counter()
         timings: dict[str, float] = {}
+        self._check_rig(camera_set)
         seen = (camera_set.stamp_ns, camera_set.rig, camera_set.image_sizes, camera_set.key_pose)
         verdict = self.memory.judge(*seen)
         if camera_set.epoch != self._epoch:
@@ -111,6 +121,17 @@ class Stream:
             self.memory.add(remembered)
         timings["total"] = (perf_counter() - begin) * 1e3
         return Occupancy(head.labels, instances, centers, camera_set.stamp_ns, timings)
+
+    def _check_rig(self, camera_set: CameraSet) -> None:
+        """Look at a rig when it changes and at poses always; warn of what did not hold for the set before."""
+        rig, image_sizes = camera_set.rig, camera_set.image_sizes
+        if self._checked is None or self._checked[1] != image_sizes or not rig.same_as(self._checked[0]):
+            self._checked = rig, image_sizes, check_rig(rig, image_sizes)
+        told = {(finding.cause, finding.cameras) for finding in self.rig_findings}
+        self.rig_findings = (*self._checked[2], *check_poses(rig.names, camera_set.odom_from_base))
+        for finding in self.rig_findings:
+            if (finding.cause, finding.cameras) not in told:
+                logger.warning("implausible rig: %s", finding.text)
 
     def _run(
         self, camera_set: CameraSet, without_past: bool, timings: dict[str, float]

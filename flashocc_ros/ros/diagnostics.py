@@ -79,6 +79,7 @@ class Health:
         problem: what failed and has not succeeded since, empty for nothing.
         network: what runs, by the keys of ``NETWORK``; empty before it is loaded.
         sync: one line on the synchroniser.
+        rig: what is implausible about the cameras as they are mounted, empty otherwise.
         idle_s: time since the last result, or since activation before the first.
         subscribers: matched subscriptions by result topic; without one a result is not computed.
     """
@@ -87,6 +88,7 @@ class Health:
     problem: str
     network: Mapping[str, str]
     sync: str
+    rig: str
     idle_s: float | None
     counters: Mapping[str, int]
     times_ms: Mapping[str, float]
@@ -102,7 +104,7 @@ def to_diagnostics(node_name: str, health: Health, header: Header, warn_s: float
         {"state": health.state}
         | dict.fromkeys(NETWORK, "")
         | dict(health.network)
-        | {"sync": health.sync}
+        | {"sync": health.sync, "rig": health.rig}
         | dict.fromkeys(COUNTERS, 0)
         | dict(health.counters)
         | dict(health.times_ms)
@@ -120,7 +122,7 @@ def _pipeline_level(health: Health, warn_s: float, error_s: float) -> tuple[byte
         return OK, health.state
     level = _age_level(health.idle_s, warn_s, error_s)
     if level == OK:
-        return OK, "publishing"
+        return (WARN, f"publishing, but the rig is implausible: {health.rig}") if health.rig else (OK, "publishing")
     silent = [camera.name for camera in health.cameras if _age_level(camera.age_s, warn_s, error_s) != OK]
     cause = f"no images from {', '.join(silent)}" if silent else "images arrive, see the sets_dropped_* counters"
     return level, f"no result for {health.idle_s:.1f} s: {cause}"

@@ -273,6 +273,7 @@ class FlashOccNode(LifecycleNode):
             problem=str(self.problems),
             network=self._inference.facts() if self._inference else {},
             sync=inputs.describe() if inputs else "",
+            rig="; ".join(f.text for f in self._inference.predictor.rig_findings) if self._inference else "",
             idle_s=time.monotonic() - self._last_result_s if inputs else None,
             counters=counters,
             times_ms=times_ms,

@@ -313,6 +313,8 @@ def get_variant(name: str | Variant) -> Variant:
     """
     if isinstance(name, Variant):
         return name
+    if not isinstance(name, str):
+        raise ConfigError(f"variant is {name!r}, needs a name; see `flashocc variants`.")
     if name in VARIANTS:
         return VARIANTS[name]
     close = difflib.get_close_matches(name, VARIANTS, n=3, cutoff=0.4)

@@ -23,6 +23,7 @@ from flashocc_ros.model import build_model
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.pipeline.backend import Encoded, HeadOutput
 from flashocc_ros.pipeline.preprocess import image_transform, network_input
+from flashocc_ros.structures import CameraRig
 
 TOLERANCE_STD = 1e-4
 
@@ -249,3 +250,15 @@ def test_a_set_that_fails_leaves_the_stream_as_it_was(name: str, fault: str) -> 
     assert deviation_std(backend.logits, logits) < TOLERANCE_STD
     assert [center.id for center in result.centers] == [center.id for center in expected.centers]
     assert {k: v for k, v in predictor.memory_events.items() if v} == {}
+
+
+def test_an_implausible_rig_is_said_once_and_again_when_it_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    predictor, _, _ = open_small("flashocc-r50")
+    good, (shot,) = rig(), drive(1, ALONG_X)
+    inverted = CameraRig(good.names, good.intrinsics, np.linalg.inv(good.base_from_camera))
+    said = []
+    for step, given in enumerate((inverted, inverted, good, inverted)):
+        predictor(shot.images, given, shot.odom_from_base, step * STEP_NS)
+        said.append(sum("implausible rig" in record.message for record in caplog.records))
+        assert [finding.cause for finding in predictor.rig_findings] == ([] if given is good else ["inverse"])
+    assert said == [1, 1, 1, 2]

@@ -22,7 +22,8 @@ def camera(name: str = "front", **values: Any) -> CameraHealth:
 
 
 def report(**values: Any) -> list[DiagnosticStatus]:
-    defaults: dict[str, Any] = dict(state="active", problem="", network={}, sync="", idle_s=0.2, cameras=[camera()])
+    defaults: dict[str, Any] = dict(state="active", problem="", network={}, idle_s=0.2, cameras=[camera()])
+    defaults |= dict.fromkeys(("sync", "rig"), "")
     defaults |= {key: {} for key in ("counters", "times_ms", "subscribers")}
     health = Health(**(defaults | values))
     return list(to_diagnostics("flashocc_node", health, make_header("", 1), 1.0, 5.0).status)
@@ -40,6 +41,17 @@ def test_a_publishing_node_is_ok():
     pipeline, front = report()
     assert (pipeline.name, pipeline.level) == ("flashocc_node: pipeline", OK)
     assert (front.name, front.level) == ("flashocc_node: camera front", OK)
+
+
+def test_an_implausible_rig_is_a_warning_as_long_as_it_holds():
+    pipeline, _ = report(rig="camera front is rolled by 90 degrees")
+    assert pipeline.level == WARN
+    assert "camera front is rolled by 90 degrees" in pipeline.message
+    assert values(pipeline)["rig"] == "camera front is rolled by 90 degrees"
+
+
+def test_a_node_without_results_says_that_first():
+    assert report(rig="camera front is rolled by 90 degrees", idle_s=9.0)[0].level == ERROR
 
 
 @pytest.mark.parametrize(("idle_s", "level"), [(0.9, OK), (1.1, WARN), (5.1, ERROR)])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.frames import SOURCE_HW, check_cameras, check_rig, read_frames
+from flashocc_ros.data.frames import SOURCE_HW, check_cameras, read_frames
 from flashocc_ros.engine.onnx_backend import OnnxBackend
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import LiftTable, lift_table
@@ -58,7 +58,6 @@ def record_feeds(
     backend.observer = keep
     try:
         for frame in islice(read_frames(path), max_frames):
-            check_rig(frame, path)
             if cameras is not None:
                 check_cameras(frame, path, cameras)
             stream(frame)
