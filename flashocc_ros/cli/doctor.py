@@ -14,24 +14,32 @@ from flashocc_ros.errors import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-EPILOG = "Examples: flashocc doctor | flashocc doctor weights.pth | flashocc doctor drive/ | flashocc doctor export/"
+EPILOG = (
+    "Examples: flashocc doctor | flashocc doctor weights.pth | flashocc doctor drive/ --picture rig.png | "
+    "flashocc doctor export/"
+)
 
 
 @app.command(epilog=EPILOG)
 def doctor(
     target: Annotated[
-        Path | None, typer.Argument(help="A checkpoint, a recording or an export; without it, this machine.")
+        Path | None,
+        typer.Argument(help="A checkpoint, a recording, pictures or an export; without it, this machine."),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="PNG of the rig of a recording or a folder; default: out/doctor/<its name>.png."),
     ] = None,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
 ) -> None:
-    """Check the installation, a checkpoint, a bag or an export."""
+    """Check the installation, a checkpoint, a recording and its rig, or an export."""
     if target is None:
         findings = doctor_environment.check()
     elif not target.exists():
         raise InputError(f"there is nothing at {target}; give a checkpoint, a recording or the folder of an export")
     else:
-        findings = doctor_files.check(target, base_frame, tf_prefix)
+        findings = doctor_files.check(target, picture, base_frame, tf_prefix)
     _show(findings)
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)

@@ -1,25 +1,46 @@
-"""What a file or folder is: a checkpoint, a recording or an export."""
+"""What a file or folder is: a checkpoint, a recording, a folder of pictures or an export."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from flashocc_ros.bags.camera_sets import Frames
+from flashocc_ros.bags.files import is_recording
+from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.cli.doctor_findings import Finding
-from flashocc_ros.errors import BagError, CheckpointError, EngineError, InputError
+from flashocc_ros.data.frames import CALIBRATION_FILE, first_frame
+from flashocc_ros.errors import BagError, CheckpointError, ConfigError, EngineError, InputError
+from flashocc_ros.structures import CameraRig
 
 _NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on")
 
 
-def check(path: Path, base_frame: str = "base_link", tf_prefix: str = "") -> list[Finding]:
-    """Findings about ``path``; a damaged file is an error of its kind (CheckpointError, BagError, EngineError)."""
-    from flashocc_ros.bags.files import is_recording
+def check(path: Path, picture: Path | None = None, base_frame: str = "base_link", tf_prefix: str = "") -> list[Finding]:
+    """Findings about ``path``; a damaged file is an error of its kind (CheckpointError, BagError, EngineError).
 
+    Args:
+        path: of any kind named above.
+        picture: where the rig of a recording or a folder is drawn; None is ``out/doctor/<name of path>.png``.
+        base_frame: of a recording: the frame of the vehicle.
+        tf_prefix: of a recording: the namespace of its transforms.
+    """
+    if (path / CALIBRATION_FILE).is_file() or any(path.glob(f"*/{CALIBRATION_FILE}")):
+        return check_sets(path, picture)
     if is_recording(path):
-        return check_recording(path, base_frame, tf_prefix)
+        frames = Frames.of(base_frame, tf_prefix)
+        return [*check_recording(path, frames), *check_sets(path, picture, frames)]
+    if picture is not None:
+        raise InputError(f"--picture draws the rig of a recording or a folder of pictures, and {path} is neither")
     if path.is_dir():
         if (path / "meta.json").is_file():
             return check_export(path)
-        raise InputError(f"{path} is neither a recording (.mcap or .db3 files) nor an export (meta.json)")
+        raise InputError(
+            f"{path} is neither a recording (.mcap or .db3 files), nor pictures ({CALIBRATION_FILE}), "
+            "nor an export (meta.json)"
+        )
     if not path.is_file():
         raise InputError(f"{path} is not a regular file; give a checkpoint, a recording or the folder of an export")
     return check_checkpoint(path)
@@ -55,34 +76,55 @@ def check_checkpoint(path: Path) -> list[Finding]:
     return [*findings, Finding("error", "variant", f"fits none; nearest is {nearest}: {mismatches[nearest]}")]
 
 
-def check_recording(path: Path, base_frame: str = "base_link", tf_prefix: str = "") -> list[Finding]:
-    """Duration, cameras, calibration, poses and the first complete camera set."""
-    from flashocc_ros.bags.camera_sets import Frames, read_sets
+def check_recording(path: Path, frames: Frames) -> list[Finding]:
+    """Duration, cameras and transforms."""
     from flashocc_ros.bags.cameras import camera_topics
     from flashocc_ros.bags.reader import BagReader
 
-    frames = Frames.of(base_frame, tf_prefix)
     with BagReader(path) as bag:
         seconds = (bag.end_ns - bag.start_ns) / 1e9
         findings = [Finding("ok", "recording", f"{bag.message_count} messages in {seconds:.1f} s")]
-        cameras = camera_topics(bag.topics, tf_prefix)
+        cameras = camera_topics(bag.topics, frames.tf_prefix)
         for name, topics in cameras.items():
             images = bag.topics[topics.image]
             findings.append(Finding("info", name, f"{images.count} x {images.type} on {topics.image}"))
-        findings += [
+        return findings + [
             Finding("warn", topic, "not recorded; transforms are needed to place the cameras")
             for topic in frames.topics
             if topic not in bag.topics
         ]
+
+
+def check_sets(path: Path, picture: Path | None, frames: Frames = Frames()) -> list[Finding]:  # noqa: B008 - frozen
+    """The first complete camera set, what is implausible about its rig and poses, and the rig as a picture."""
     try:
-        first = next(read_sets(path, decode=False, frames=frames))
-    except (BagError, InputError) as error:
-        return [*findings, Finding("error", "camera sets", str(error))]
-    spread = (first.stamps_ns.max() - first.stamps_ns.min()) / 1e6
+        first = first_frame(path, frames)
+    except (BagError, ConfigError, InputError) as error:
+        return [Finding("error", "camera sets", str(error))]
+    sizes, rig = first.image_sizes, first.rig
+    text = f"{rig.num_cameras} cameras, shutters spread over {np.ptp(first.stamps_ns) / 1e6:.0f} ms"
+    odd = (*check_rig(rig, sizes), *check_poses(rig.names, first.odom_from_base))
+    found = [Finding(finding.level, "rig", finding.text) for finding in odd]
     return [
-        *findings,
-        Finding("ok", "camera sets", f"{len(first.names)} cameras, shutters spread over {spread:.0f} ms"),
+        Finding("ok", "camera sets", text),
+        *(found or [Finding("ok", "rig", "plausible: axes, heights, distances and names fit")]),
+        _drawn(path, picture, rig, sizes, odd),
     ]
+
+
+def _drawn(
+    path: Path, picture: Path | None, rig: CameraRig, sizes: Sequence[tuple[int, int]], odd: tuple[RigFinding, ...]
+) -> Finding:
+    from flashocc_ros.viz.rig import draw_rig
+    from flashocc_ros.viz.video import write_png
+
+    target = picture or Path("out/doctor") / f"{path.resolve().stem}.png"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_png(target, draw_rig(rig, sizes, odd, path.resolve().name))
+    except (OSError, InputError) as error:
+        return Finding("warn", "picture", f"{error}; give another path with --picture")
+    return Finding("info", "picture", f"the rig from above and from the side: {target}")
 
 
 def check_export(path: Path) -> list[Finding]:

@@ -27,7 +27,7 @@ COMMANDS = {
     "train": "Train a variant.",
     "eval": "Measure mIoU, RayIoU and RayPQ.",
     "render": "Draw pictures and videos from a result bag.",
-    "doctor": "Check the installation, a checkpoint, a bag or an export.",
+    "doctor": "Check the installation, a checkpoint, a recording and its rig, or an export.",
 }
 
 

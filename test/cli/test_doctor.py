@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from drive_bag import write_drive
+import yaml
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from flashocc_ros.cli.doctor import app
 from flashocc_ros.errors import BagError, CheckpointError, InputError
 from flashocc_ros.model import build_model
+from flashocc_ros.viz.video import write_png
 
 TINY = "synthetic-tiny"
 
@@ -71,8 +74,8 @@ def test_a_damaged_checkpoint_is_an_error(tmp_path: Path) -> None:
         CliRunner().invoke(app, [str(tmp_path / "a.pth")], catch_exceptions=False)
 
 
-def test_a_recording_is_described(shared_dir: Path) -> None:
-    code, output = _run(shared_dir / "data/nuscenes_frame_scene0003_rosbag2")
+def test_a_recording_is_described(shared_dir: Path, tmp_path: Path) -> None:
+    code, output = _run(shared_dir / "data/nuscenes_frame_scene0003_rosbag2", "--picture", tmp_path / "rig.png")
     assert code == 0
     assert "85 messages" in output
     assert "3 x sensor_msgs/msg/CompressedImage on /CAM_FRONT/image_rect_compressed" in output
@@ -116,3 +119,49 @@ def test_a_damaged_export_is_an_error(tmp_path: Path) -> None:
 def test_nothing_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing at"):
         CliRunner().invoke(app, [str(tmp_path / "nothing")], catch_exceptions=False)
+
+
+def _folder(path: Path, rotation_xyzw: list[float], size: tuple[int, int] = (90, 160)) -> Path:
+    """One front camera of 160x90 pixels, its picture of ``size`` (height, width)."""
+    pose = {"translation_xyz": [1.7, 0.0, 1.5], "rotation_xyzw": rotation_xyzw}
+    front = {"K": [[126.0, 0, 80], [0, 126, 45], [0, 0, 1]], "T_base_cam": pose, "image": "front.png"}
+    path.mkdir()
+    (path / "calibration.yaml").write_text(yaml.safe_dump({"cameras": {"front": front}}))
+    write_png(path / "front.png", np.zeros((*size, 3), np.uint8))
+    return path
+
+
+def test_a_good_rig_is_plausible_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output = _run(_folder(tmp_path / "drive", [-0.5, 0.5, -0.5, 0.5]))
+    assert code == 0
+    assert "ok      rig          plausible" in output
+    assert "out/doctor/drive.png" in output
+    assert (tmp_path / "out/doctor/drive.png").is_file()
+
+
+def test_a_wrong_rig_is_an_error_with_its_cause(tmp_path: Path) -> None:
+    picture = tmp_path / "pictures/rig.png"
+    code, output = _run(_folder(tmp_path / "drive", [0.0, 0.0, 0.0, 1.0]), "--picture", picture)
+    assert code == 1
+    assert "ERROR   rig" in output
+    assert "body frame (x forward) instead of the optical one" in output
+    assert picture.is_file()
+
+
+def test_pictures_of_another_size_are_an_error(tmp_path: Path) -> None:
+    code, output = _run(_folder(tmp_path / "drive", [-0.5, 0.5, -0.5, 0.5], size=(45, 80)))
+    assert code == 1
+    assert "principal point (80, 45) of camera front lies outside its picture of 80x45" in output
+
+
+def test_a_picture_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+    code, output = _run(_folder(tmp_path / "drive", [-0.5, 0.5, -0.5, 0.5]), "--picture", "/proc/flashocc/rig.png")
+    assert code == 0
+    assert "warning picture" in output
+
+
+def test_a_checkpoint_has_no_rig_to_draw(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"")
+    with pytest.raises(InputError, match="is neither"):
+        CliRunner().invoke(app, [str(tmp_path / "a.pth"), "--picture", "rig.png"], catch_exceptions=False)

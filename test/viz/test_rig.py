@@ -1,0 +1,40 @@
+"""The drawing of a rig: implausible cameras are red, and every rig can be drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flashocc_ros.cameras.rig_check import check_rig
+from flashocc_ros.data.frames import nominal_rig
+from flashocc_ros.structures import CameraRig
+from flashocc_ros.viz.rig import GOOD, WRONG, draw_rig
+
+
+def pixels_of(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
+    return int((np.abs(picture.astype(int) - colour).max(-1) < 12).sum())
+
+
+@pytest.mark.parametrize("count", [1, 6, 12])
+def test_plausible_cameras_are_blue(count: int) -> None:
+    picture = draw_rig(nominal_rig(count), [(900, 1600)] * count)
+    assert picture.dtype == np.uint8
+    assert pixels_of(picture, GOOD) > 500
+    assert pixels_of(picture, WRONG) == 0
+
+
+def test_implausible_cameras_are_red_and_explained() -> None:
+    rig = nominal_rig(6)
+    wrong = CameraRig(rig.names, rig.intrinsics, np.linalg.inv(rig.base_from_camera))
+    sizes = [(900, 1600)] * 6
+    picture = draw_rig(wrong, sizes, check_rig(wrong, sizes))
+    assert pixels_of(picture, WRONG) > 500
+    assert pixels_of(picture, GOOD) == 0
+
+
+@pytest.mark.parametrize("scale", [0.0, 1000.0])
+def test_rigs_of_any_size_can_be_drawn(scale: float) -> None:
+    rig = nominal_rig(3)
+    poses = rig.base_from_camera.copy()
+    poses[:, :3, 3] *= scale
+    assert pixels_of(draw_rig(CameraRig(rig.names, rig.intrinsics, poses), [(900, 1600)] * 3), GOOD) > 500
