@@ -23,6 +23,7 @@ from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import TransformIntake
 from flashocc_ros.ros.approximate import ApproximateSynchronizer
 from flashocc_ros.ros.diagnostics import CameraHealth
+from flashocc_ros.ros.latched import LatchedTopics
 from flashocc_ros.ros.logs import SeldomLogger
 from flashocc_ros.ros.parameters import NodeParameters
 from flashocc_ros.ros.problems import Problems, guarded, nothing
@@ -83,6 +84,8 @@ class CameraInputs:
             self._timer = node.create_timer(POLL_S, self._poll, clock=steady)
             self._timer.cancel()
             undo.callback(node.destroy_timer, self._timer)
+            self._latched = LatchedTopics(node, problems, steady)
+            undo.callback(self._latched.destroy)
             for name in self._names:
                 self._subscribe(name, undo)
             self._undo = undo.pop_all()
@@ -106,6 +109,8 @@ class CameraInputs:
                 kind, topic, partial(callback, camera), qos, event_callbacks=events
             )
             undo.callback(self._node.destroy_subscription, subscription)
+        info = partial(self._on_info, camera)
+        self._latched.watch(CameraInfo, info_topic, info, needed=lambda: camera not in self._road.infos)
 
     @guarded("an event of a subscription could not be read", nothing)
     def _on_incompatible(self, topic: str, event: Any) -> None:

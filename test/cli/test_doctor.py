@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drive_bag import write_drive
 import yaml
+from drive_bag import write_drive
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
