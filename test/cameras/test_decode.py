@@ -10,31 +10,25 @@ import pytest
 import simplejpeg
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
-from flashocc_ros.cameras.sync import ImageSet
-from flashocc_ros.ros.inference import CameraSet, Inference, SetDropped
-from flashocc_ros.ros.parameters import CameraParameters, NodeParameters
-from flashocc_ros.ros.transforms import Poses
+from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
+from flashocc_ros.cameras.poses import Poses
+from flashocc_ros.cameras.road import PosedSet
 
 pytestmark = pytest.mark.ros
 
 HEIGHT, WIDTH = 90, 160
 
 
-@pytest.fixture(scope="module")
-def inference() -> Inference:
-    cameras = CameraParameters(names=("front",), bit_depth=12)
-    parameters = NodeParameters(variant="synthetic-tiny", engine="torch", cameras=cameras)
-    return Inference(parameters, lambda sentence: None)
+def decoded(message: Any, calibration: CameraInfo, keep_jpeg: bool = False) -> CameraSet:
+    poses = Poses(np.eye(4)[None], np.eye(4)[None], np.eye(4))
+    posed = PosedSet(("front",), (message,), (calibration,), poses, 10**18, np.array([10**18]), 0, 0)
+    return SetDecoder(("front",), (False,), 12, keep_jpeg=keep_jpeg, say=lambda sentence: None)(posed)
 
 
 def info(height: int = HEIGHT, width: int = WIDTH, **more: Any) -> CameraInfo:
     k = [120.0, 0.0, WIDTH / 2, 0.0, 120.0, HEIGHT / 2, 0.0, 0.0, 1.0]
     return CameraInfo(height=height, width=width, k=k, **more)
-
-
-def camera_set(message: Any, calibration: CameraInfo) -> CameraSet:
-    images = ImageSet(items=(message,), stamps_ns=(10**18,), key_stamp_ns=10**18)
-    return CameraSet(images, (calibration,), Poses(np.eye(4)[None], np.eye(4)[None], np.eye(4)), 0, 0.0)
 
 
 def compressed(claimed: tuple[int, int] | None = None) -> CompressedImage:
@@ -46,18 +40,19 @@ def compressed(claimed: tuple[int, int] | None = None) -> CompressedImage:
     return CompressedImage(format="jpeg", data=bytes(data))
 
 
-def test_a_masked_camera_is_black_and_as_large_as_its_images(inference: Inference) -> None:
+def test_a_masked_camera_is_black_and_as_large_as_its_images() -> None:
     region = RegionOfInterest(x_offset=20, y_offset=0, width=80, height=60)
-    images, intrinsics = inference._images(camera_set(None, info(roi=region, binning_x=2, binning_y=2)))
+    found = decoded(None, info(roi=region, binning_x=2, binning_y=2))
+    images, intrinsics = found.pictures, found.rig.intrinsics
     assert images[0].shape == (30, 40, 3)
     assert not images[0].any()
     np.testing.assert_allclose(intrinsics[0], [[60, 0, 30], [0, 60, 22.5], [0, 0, 1]])
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 0), (4_000_000_000, 4_000_000_000)])
-def test_a_masked_camera_of_no_or_absurd_size_is_refused(inference: Inference, height: int, width: int) -> None:
+def test_a_masked_camera_of_no_or_absurd_size_is_refused(height: int, width: int) -> None:
     with pytest.raises(SetDropped, match="camera front: its CameraInfo") as caught:
-        inference._images(camera_set(None, info(height, width)))
+        decoded(None, info(height, width))
     assert caught.value.reason == "calibration"
 
 
@@ -72,25 +67,35 @@ def test_a_masked_camera_of_no_or_absurd_size_is_refused(inference: Inference, h
     ],
 )
 def test_a_claimed_size_is_checked_before_decoding(
-    inference: Inference,
-    monkeypatch: pytest.MonkeyPatch,
     decodes_jpeg: bool,
     claimed: tuple[int, int] | None,
     reason: str,
     words: str,
 ) -> None:
-    monkeypatch.setattr(inference.predictor.backend, "decodes_jpeg", decodes_jpeg)
     if not reason:
-        images, _ = inference._images(camera_set(compressed(), info()))
-        assert isinstance(images[0], bytes) == decodes_jpeg
+        found = decoded(compressed(), info(), decodes_jpeg)
+        assert isinstance(found.images[0], bytes) == decodes_jpeg
         return
     with pytest.raises(SetDropped, match=words) as caught:
-        inference._images(camera_set(compressed(claimed), info()))
+        decoded(compressed(claimed), info(), decodes_jpeg)
     assert caught.value.reason == reason
 
 
-def test_the_bit_depth_is_a_parameter(inference: Inference) -> None:
+def test_the_bit_depth_is_a_parameter() -> None:
     pixels = np.full((HEIGHT, WIDTH), 200 << 4, "<u2")
     message = Image(height=HEIGHT, width=WIDTH, encoding="mono16", step=2 * WIDTH, data=pixels.tobytes())
-    images, _ = inference._images(camera_set(message, info()))
-    assert (images[0] == 200).all()
+    assert (decoded(message, info()).pictures[0] == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("topic", "rectified"),
+    [
+        ("/front/image_rect_compressed", True),
+        ("/front/image_rect/compressed", True),
+        ("/front/image_rect_color/compressed", True),
+        ("/front/image_raw", False),
+        ("/front/image/compressed", False),
+    ],
+)
+def test_a_topic_of_rectified_images_is_known_by_its_name(topic: str, rectified: bool) -> None:
+    assert is_rectified_topic(topic) == rectified
