@@ -6,13 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
+from scipy.spatial.transform import Rotation
 
 from flashocc_ros import bags
 
 MS = 1_000_000
 T0_NS = 1_700_000_000_000_000_000
 NAMES = ("CAM_FRONT", "CAM_BACK")
+YAWS_DEG = {
+    "CAM_FRONT": 0,
+    "CAM_FRONT_LEFT": 55,
+    "CAM_LEFT": 90,
+    "CAM_BACK_LEFT": 110,
+    "CAM_BACK": 180,
+    "CAM_BACK_RIGHT": -110,
+    "CAM_FRONT_RIGHT": -55,
+}
 DELAYS_MS = {"CAM_FRONT": 0, "CAM_BACK": 30}
+
+
+def optical(yaw_deg: float) -> tuple[float, ...]:
+    """Quaternion (x, y, z, w) of a level camera: base from optical frame."""
+    forward = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+    return tuple((Rotation.from_euler("z", yaw_deg, degrees=True) * forward).as_quat())
 
 
 def stamp(writer: bags.BagWriter, stamp_ns: int):
@@ -78,7 +94,8 @@ def write_drive(
             if info:
                 writer.add_topic(f"/{name}/camera_info", "sensor_msgs/msg/CameraInfo", bags.SENSOR_DATA)
         for k, name in enumerate(delays_ms if tf_static else ()):
-            writer.write("/tf_static", T0_NS, transform(writer, T0_NS, "base_link", name, (1.0 + k, 0.0, 1.5)))
+            mounted = transform(writer, T0_NS, "base_link", name, (1.0 + k, 0.0, 1.5), optical(YAWS_DEG[name]))
+            writer.write("/tf_static", T0_NS, mounted)
         for index in range(-1, sets + 1):
             when = T0_NS + index * period_ms * MS
             if odometry:

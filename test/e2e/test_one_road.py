@@ -101,7 +101,8 @@ def moving_mounts(rows: list[Row]) -> list[Row]:
             extra = [restamp(each, (when - T0_NS)) for each in mounts]
             pose = extra[0].transform
             extra[0] = replace(
-                extra[0], transform=replace(pose, rotation=replace(pose.rotation, z=np.sin(turn), w=np.cos(turn)))
+                extra[0],
+                transform=replace(pose, rotation=replace(pose.rotation, x=0.0, y=0.0, z=np.sin(turn), w=np.cos(turn))),
             )
             message = replace(message, transforms=[*message.transforms, *extra])
         if topic != "/tf_static":
