@@ -56,6 +56,15 @@ def _camera_name(namespace: str, prefix: str) -> str:
     return above if above and last.startswith("image") else name
 
 
+def colour_cameras(bag: BagReader, prefix: str = "") -> dict[str, CameraTopics]:
+    """The cameras of a recording without those whose first image says that it holds distances; may be empty."""
+    known = camera_topics(bag.topics, prefix)
+    depth = [name for name, pair in known.items() if _is_depth(bag, pair.image)]
+    if depth:
+        _LOG.warning("%s: %s: depth, no colour, so no camera", bag.path, ", ".join(depth))
+    return {name: pair for name, pair in known.items() if name not in depth}
+
+
 def find_cameras(bag: BagReader, wanted: Sequence[str] | None = None, prefix: str = "") -> dict[str, CameraTopics]:
     """The topics of the wanted cameras of a recording, or of all that it holds, in this order.
 
@@ -63,12 +72,7 @@ def find_cameras(bag: BagReader, wanted: Sequence[str] | None = None, prefix: st
         BagError: there is none, one that is wanted is missing, or a topic is empty.
         ConfigError: one is wanted twice.
     """
-    known = camera_topics(bag.topics, prefix)
-    if wanted is None:
-        depth = [name for name, pair in known.items() if _is_depth(bag, pair.image)]
-        if depth:
-            _LOG.warning("%s: %s hold depth, no colour, and are no cameras", bag.path, ", ".join(depth))
-        known = {name: pair for name, pair in known.items() if name not in depth}
+    known = camera_topics(bag.topics, prefix) if wanted is not None else colour_cameras(bag, prefix)
     names = tuple(known) if wanted is None else tuple(wanted)
     if len(set(names)) != len(names):
         raise ConfigError(f"cameras must be distinct names, got {', '.join(names)}")
@@ -84,7 +88,7 @@ def find_cameras(bag: BagReader, wanted: Sequence[str] | None = None, prefix: st
 
 def _is_depth(bag: BagReader, topic: str) -> bool:
     """Whether the first image says that it holds distances."""
-    for kind, _, cdr in bag.messages([topic]):
+    for kind, _, cdr in bag.messages([topic]) if bag.topics[topic].count else ():
         message = bag.deserialize(cdr, kind.type)
         return is_depth(str(getattr(message, "encoding", "") or getattr(message, "format", "")))
     return False

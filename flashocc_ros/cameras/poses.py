@@ -136,21 +136,22 @@ class PoseSource:
             try:
                 poses[index] = self.transforms.lookup(target, source, stamp_ns)
             except OutsideTime:
-                return self._outside(target, source, stamp_ns, late)
+                frame = self.camera_frames[min(index, len(self.camera_frames) - 1)]
+                return self._outside(target, source, stamp_ns, frame, late)
             except Unconnected as error:
                 return Unavailable(f"tf does not connect {source} with {target}: {error}", "unconnected", late)
             except UnknownFrame:
                 return Unavailable(f"tf has no {self._missing(target, source)}", "unknown", late)
         return poses
 
-    def _outside(self, target: str, source: str, stamp_ns: int, late: bool) -> Unavailable:
+    def _outside(self, target: str, source: str, stamp_ns: int, frame: str, late: bool) -> Unavailable:
         """Tells "not yet" from "never": is the stamp after the latest common time of the path?"""
-        asked = f"{source} -> {target} at {stamp_ns / 1e9:.3f}"
+        asked = f"{source} -> {target} at {stamp_ns / 1e9:.3f}, the stamp of an image of {frame}"
         try:
             ahead_s = (stamp_ns - self.transforms.latest_ns(target, source)) / 1e9
         except TransformError:
             return Unavailable(f"tf has not yet brought {asked}", "future", late)  # the path is not complete yet
-        clock = f", {abs(ahead_s):.1f} s from it: another clock?" if abs(ahead_s) > OTHER_CLOCK_S else ""
+        clock = f"; it is {abs(ahead_s):.1f} s from what tf has: another clock?" if abs(ahead_s) > OTHER_CLOCK_S else ""
         if ahead_s > 0:
             return Unavailable(f"tf has not yet brought {asked}{clock}", "future", late)
         return Unavailable(f"tf starts after {asked}{clock}", "past", True)

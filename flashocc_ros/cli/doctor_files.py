@@ -78,13 +78,13 @@ def check_checkpoint(path: Path) -> list[Finding]:
 
 def check_recording(path: Path, frames: Frames) -> list[Finding]:
     """Duration, cameras and transforms."""
-    from flashocc_ros.bags.cameras import camera_topics
+    from flashocc_ros.bags.cameras import colour_cameras
     from flashocc_ros.bags.reader import BagReader
 
     with BagReader(path) as bag:
         seconds = (bag.end_ns - bag.start_ns) / 1e9
         findings = [Finding("ok", "recording", f"{bag.message_count} messages in {seconds:.1f} s")]
-        cameras = camera_topics(bag.topics, frames.tf_prefix)
+        cameras = colour_cameras(bag, frames.tf_prefix)
         for name, topics in cameras.items():
             images = bag.topics[topics.image]
             findings.append(Finding("info", name, f"{images.count} x {images.type} on {topics.image}"))

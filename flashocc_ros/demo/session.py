@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flashocc_ros.bags import BagReader, BagWriter, camera_topics
+from flashocc_ros.bags import BagReader, BagWriter, colour_cameras
 from flashocc_ros.demo.processes import Child
 from flashocc_ros.demo.settings import Network, node_parameters, write_parameters
 from flashocc_ros.errors import ConfigError, EngineError
@@ -99,7 +99,7 @@ def run_session(bag: Path, out: Path, network: Network, rate: float, progress: P
 
 
 def _replay_arguments(bag: BagReader, out: Path, rate: float) -> list[str]:
-    topics = [t for pair in camera_topics(bag.topics).values() for t in pair]
+    topics = [t for pair in colour_cameras(bag).values() for t in pair]
     topics += [t for t in ("/tf", "/tf_static", "/odom") if t in bag.topics and bag.topics[t].count]
     how = ["--rate", str(rate)] if rate > 0 else ["--lockstep", "/occupancy"]
     listened = [t for t in topics if t != "/odom"]
@@ -157,7 +157,7 @@ def node_counts(status: dict[str, str]) -> tuple[int, int, int, int]:
 def copy_inputs(bag: BagReader, writer: BagWriter) -> None:
     """Take cameras, transforms, odometry and ground truth over into the result recording."""
     truths = [t.name for t in bag.topics.values() if t.type == "flashocc_ros/msg/OccupancyTruth" and t.count]
-    topics = [t for pair in camera_topics(bag.topics).values() for t in pair] + truths
+    topics = [t for pair in colour_cameras(bag).values() for t in pair] + truths
     topics += [t for t in ("/tf", "/tf_static", "/odom") if t in bag.topics and bag.topics[t].count]
     for name in topics:
         if name not in writer:

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from flashocc_ros.bags import BagReader, camera_topics
+from flashocc_ros.bags import BagReader, colour_cameras
 from flashocc_ros.bags.camera_sets import odom_frame
+from flashocc_ros.cameras.decode import is_rectified_topic
 from flashocc_ros.errors import BagError
 
 REPORT_PERIOD_S = 0.25
@@ -34,7 +35,7 @@ def node_parameters(bag: BagReader, network: Network, lockstep: bool = False) ->
     Raises:
         BagError: the recording holds no camera, or compressed and raw ones.
     """
-    cameras = camera_topics(bag.topics)
+    cameras = colour_cameras(bag)
     if not cameras:
         raise BagError(f"{bag.path} holds no camera: an image topic and a camera_info in one namespace")
     kinds = {bag.topics[pair.image].type for pair in cameras.values()}
@@ -48,7 +49,7 @@ def node_parameters(bag: BagReader, network: Network, lockstep: bool = False) ->
         "reliability": "reliable"
         if lockstep or all(bag.topics[pair.image].qos.reliability.name != "BEST_EFFORT" for pair in cameras.values())
         else "best_effort",
-        "rectified": all("image_rect" in pair.image for pair in cameras.values()),
+        "rectified": all(is_rectified_topic(pair.image) for pair in cameras.values()),
     }
     for name, pair in zip(names, cameras.values(), strict=True):
         rig[name] = {"image_topic": pair.image, "info_topic": pair.info}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from flashocc_ros.bags import BagReader, camera_topics, read_sets
+from flashocc_ros.bags import BagReader, colour_cameras, read_sets
 from flashocc_ros.bags.results import read_results
 from flashocc_ros.demo.session import Session, node_counts
 from flashocc_ros.demo.settings import Network
@@ -62,7 +62,7 @@ def summarise(
 def count_sets(bag: Path) -> tuple[int, int]:
     """Complete camera sets of a recording, and triggers of its first camera that lack an image of another."""
     with BagReader(bag) as reader:
-        triggers = reader.topics[next(iter(camera_topics(reader.topics).values())).image].count
+        triggers = reader.topics[next(iter(colour_cameras(reader).values())).image].count
     sets = sum(1 for _ in read_sets(bag, decode=False))
     return sets, max(triggers - sets, 0)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flashocc_ros.bags import BagReader, camera_topics
+from flashocc_ros.bags import BagReader, colour_cameras
 from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.paths import share_directory
 from flashocc_ros.replay.outcome import check, summary
@@ -72,7 +72,7 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
     console = Console(stderr=True)
     use_large_shared_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    anchor = next((pair.image for pair in camera_topics(bag.topics).values() if pair.image in topics), None)
+    anchor = next((pair.image for pair in colour_cameras(bag).values() if pair.image in topics), None)
     replayed = [bag.topics[t] for t in topics]
     player = Player(replayed, options.clock, answer_topic=options.lockstep or None, anchor_topic=anchor)
     statics = StaticTransforms(bag)
@@ -120,7 +120,7 @@ def use_large_shared_memory() -> None:
 def _wait(player, bag, topics, sets, options, console) -> None:  # type: ignore[no-untyped-def]
     wanted = [t for t in options.wait_for if t != CAMERAS]
     if CAMERAS in options.wait_for or (sets is not None and not wanted):
-        wanted += [t for pair in camera_topics(bag.topics).values() for t in pair]
+        wanted += [t for pair in colour_cameras(bag).values() for t in pair]
         wanted += ["/tf", "/tf_static"]
     wanted = [t for t in dict.fromkeys(wanted) if t in topics]
     if wanted:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from flashocc_ros.bags import BagReader, camera_topics
+from flashocc_ros.bags import BagReader, colour_cameras
 from flashocc_ros.bags.stamps import header_stamp_ns
 from flashocc_ros.cameras.playback import synchronised, why_no_set
 from flashocc_ros.cameras.sync import AnchorSynchronizer
@@ -80,7 +80,7 @@ def find_camera_sets(bag: BagReader, topics: Collection[str], start_ns: int) -> 
     Raises:
         BagError: no camera is replayed, or no set is complete.
     """
-    cameras = [pair.image for pair in camera_topics(bag.topics).values() if pair.image in topics]
+    cameras = [pair.image for pair in colour_cameras(bag).values() if pair.image in topics]
     if not cameras:
         raise BagError(f"{bag.path}: a lockstep replay needs cameras (an image topic beside a camera_info), found none")
     sync: AnchorSynchronizer[int] = AnchorSynchronizer(cameras)

@@ -103,6 +103,15 @@ def test_what_is_older_than_tf_never_comes(buffer: TransformTree) -> None:
     assert (answer.cause, answer.final) == ("past", True)
 
 
+def test_the_camera_whose_image_is_out_of_the_odometry_is_named(buffer: TransformTree) -> None:
+    answer = unavailable(source(buffer).lookup([STAMPS[0], STAMPS[1] - 3 * S, STAMPS[2]], STAMPS[0]))
+    assert "front_optical" in answer.reason
+    assert "another clock" not in answer.reason
+    answer = unavailable(source(buffer).lookup([STAMPS[0], STAMPS[1], STAMPS[2] + 37 * S], STAMPS[0]))
+    assert "right_optical" in answer.reason
+    assert "36.0 s from what tf has: another clock?" in answer.reason
+
+
 def test_a_single_odometry_message_tells_past_from_future() -> None:
     buffer = TransformTree()
     rig(buffer)
