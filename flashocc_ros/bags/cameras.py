@@ -27,27 +27,44 @@ def camera_topics(topics: Mapping[str, Any], prefix: str = "") -> dict[str, Came
     """Find cameras among recorded topics: an image topic and a ``camera_info`` beside it or above it.
 
     Args:
-        topics: objects with a ``type`` by topic name, as ``BagReader.topics``.
+        topics: objects with ``type`` and ``count`` by topic name, as ``BagReader.topics``.
         prefix: namespace that is no part of the cameras' names, such as that of a robot.
 
     Returns:
         Topics by camera name, the namespace without slash and without a last part that begins with ``image``; nuScenes
-        cameras in their usual order, others sorted. A compressed topic is preferred to a raw one. Depth images are no
-        camera.
+        cameras in their usual order, others sorted. Of several image topics of a camera those count first that hold
+        messages, then ``image...`` right below the camera's namespace, as beside it there may be pictures drawn by
+        others, then compressed ones. Depth images are no camera.
     """
     found: dict[str, CameraTopics] = {}
-    for image_type in IMAGE_TYPES:
-        for name in sorted(t for t, topic in topics.items() if topic.type == image_type):
-            if name.rpartition("/")[2] == "compressedDepth":
-                continue
-            namespace = name
-            while "/" in namespace:
-                namespace = namespace.rpartition("/")[0]
-                if f"{namespace}/camera_info" in topics:
-                    found.setdefault(_camera_name(namespace, prefix), CameraTopics(name, f"{namespace}/camera_info"))
-                    break
+    candidates = []
+    for name in _image_topics(topics):
+        if (info := _info_topic(name, topics)) is not None:
+            below = name.removeprefix(info.removesuffix("camera_info"))
+            rank = (topics[name].count == 0, not below.startswith("image"), IMAGE_TYPES.index(topics[name].type), name)
+            candidates.append((rank, CameraTopics(name, info)))
+    for _, pair in sorted(candidates):
+        found.setdefault(_camera_name(pair.info.rpartition("/")[0], prefix), pair)
     order = {name: rank for rank, name in enumerate(NUSCENES_ORDER)}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+
+
+def _image_topics(topics: Mapping[str, Any]) -> list[str]:
+    return [
+        name
+        for name, topic in topics.items()
+        if topic.type in IMAGE_TYPES and name.rpartition("/")[2] != "compressedDepth"
+    ]
+
+
+def _info_topic(image: str, topics: Mapping[str, Any]) -> str | None:
+    """The nearest ``camera_info`` beside or above an image topic."""
+    namespace = image
+    while "/" in namespace:
+        namespace = namespace.rpartition("/")[0]
+        if f"{namespace}/camera_info" in topics:
+            return f"{namespace}/camera_info"
+    return None
 
 
 def _camera_name(namespace: str, prefix: str) -> str:
@@ -73,6 +90,9 @@ def find_cameras(bag: BagReader, wanted: Sequence[str] | None = None, prefix: st
         ConfigError: one is wanted twice.
     """
     known = camera_topics(bag.topics, prefix) if wanted is not None else colour_cameras(bag, prefix)
+    alone = [name for name in _image_topics(bag.topics) if _info_topic(name, bag.topics) is None]
+    if wanted is None and known and alone:
+        _LOG.warning("%s: no camera_info beside or above %s, so no camera", bag.path, ", ".join(alone))
     names = tuple(known) if wanted is None else tuple(wanted)
     if len(set(names)) != len(names):
         raise ConfigError(f"cameras must be distinct names, got {', '.join(names)}")

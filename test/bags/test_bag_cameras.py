@@ -20,7 +20,7 @@ IMAGE, COMPRESSED, INFO = (f"sensor_msgs/msg/{kind}" for kind in ("Image", "Comp
 
 
 def topics(**types: str) -> dict[str, Any]:
-    return {name: SimpleNamespace(type=kind) for name, kind in types.items()}
+    return {name: SimpleNamespace(type=kind, count=1) for name, kind in types.items()}
 
 
 @pytest.mark.parametrize(
