@@ -89,7 +89,8 @@ def read_sets(
 ) -> Iterator[CameraSet] | Iterator[PosedSet]:
     """The camera sets that the node with its default parameters makes of a recording, in its order.
 
-    Sets that the node would drop are left out; how many and why is logged at the end.
+    Sets that the node would drop are left out; the first of each fault of a camera is logged, and at the end how many
+    there were and why.
 
     Args:
         path: rosbag2 folder or file.
@@ -111,6 +112,7 @@ def read_sets(
         rectified = [is_rectified_topic(pair.image) for pair in topics.values()]
         decoder = SetDecoder(names, rectified, bit_depth) if decode else None
         refused: Counter[str] = Counter()
+        said: set[tuple[str, str | None]] = set()
         usable, last = 0, ""
         for outcome in outcomes(bag, road, topics, frames):
             if isinstance(outcome, Refusal):
@@ -126,7 +128,9 @@ def read_sets(
             except SetDropped as error:
                 refused[error.reason] += 1
                 last = str(error)
-                _LOG.warning("%s: the set at %d ns is left out: %s", path, outcome.stamp_ns, error)
+                if (error.reason, error.camera) not in said:  # a fault of all images would be said as often
+                    said.add((error.reason, error.camera))
+                    _LOG.warning("%s: the set at %d ns is left out: %s", path, outcome.stamp_ns, error)
                 continue
             usable += 1
             yield camera_set
