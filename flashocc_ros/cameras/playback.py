@@ -11,6 +11,10 @@ from flashocc_ros.cameras.sync import AnchorSynchronizer
 Outcome = TypeVar("Outcome")
 
 
+MIN_TRIGGERS = 5
+"""What learning the delays takes: four periods of a steady camera."""
+
+
 class Polled(Protocol[Outcome]):
     """Something that time alone makes finish."""
 
@@ -48,7 +52,15 @@ def why_no_set(sync: AnchorSynchronizer[Item]) -> str:
         return f"{count} images of {', '.join(zero)} have a stamp of zero or below; fix their driver"
     if sync.locked:
         return f"no trigger has an image of every camera ({sync.describe()}); record them all"
+    counts = {name: counters.received for name, counters in sync.counters.items()}
+    scarce = [name for name, count in counts.items() if count < MIN_TRIGGERS]
+    if scarce and len(scarce) < len(counts):
+        few = ", ".join(f"{name} {counts[name]}" for name in scarce)
+        return (
+            f"learning the delays of the cameras takes {MIN_TRIGGERS} images of each, and there are of {few}; "
+            "record more, or leave these cameras out"
+        )
     return (
-        f"at its end the synchroniser was {sync.describe()}, which takes 5 triggers or more; single bursts need no "
-        f"learning where {sync.timeout_ns / 1e9:g} s of silence follow"
+        f"at its end the synchroniser was {sync.describe()}. Learning takes {MIN_TRIGGERS} triggers or more; single "
+        f"bursts need none where {sync.timeout_ns / 1e9:g} s of silence follow"
     )

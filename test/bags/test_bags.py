@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from drive_bag import MS, NAMES, T0_NS, header, write_drive
+from drive_bag import MS, NAMES, T0_NS, header, spoil_pictures, write_drive
 
 from flashocc_ros import bags
 from flashocc_ros.bags.stamps import header_stamp_ns
@@ -114,8 +114,15 @@ def test_a_set_is_of_one_trigger_where_the_nearest_images_are_not(tmp_path: Path
 
 
 def test_a_recording_too_short_to_learn_from_says_so(tmp_path: Path) -> None:
-    with pytest.raises(BagError, match="learning the delays of the cameras, which takes 5 triggers or more"):
+    with pytest.raises(BagError, match=r"learning the delays of the cameras\. Learning takes 5 triggers or more"):
         next(bags.read_sets(write_drive(tmp_path / "drive", sets=3)))
+
+
+def test_a_fault_of_every_image_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spoilt = spoil_pictures(write_drive(tmp_path / "drive"), tmp_path / "spoilt")
+    with pytest.raises(BagError, match="none of its 6 complete sets can be used"):
+        next(bags.read_sets(spoilt))
+    assert len(caplog.messages) == 1
 
 
 def test_a_single_key_frame_is_a_set(tmp_path: Path) -> None:

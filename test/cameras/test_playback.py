@@ -110,6 +110,10 @@ def test_no_more_images_are_held_than_learning_needs() -> None:
             f"12 images of {', '.join(NUSCENES_US)} have a stamp of zero",
         ),
         (drive(8, S // 12)[:0], "nothing yet from CAM_FRONT_LEFT"),
+        (
+            [image for image in drive(8, S // 12) if image[0] != "CAM_BACK" or image[2] < 2],
+            "takes 5 images of each, and there are of CAM_BACK 2; record more, or leave these cameras out",
+        ),
     ],
 )
 def test_nothing_comes_out_for_a_reason(images: Recorded, reason: str) -> None:
