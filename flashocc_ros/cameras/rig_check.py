@@ -45,8 +45,8 @@ class RigFinding:
 
     Attributes:
         level: "error" where a known mistake explains it, "warn" where it is unlikely but might be meant.
-        cause: "inverse", "body_frame", "millimetres", "turned_base", "exchanged", "axis", "roll", "height", "distance",
-            "direction", "twins", "other_picture", "field_of_view", "tilted_poses" or "scattered_poses".
+        cause: "inverse", "body_frame", "opengl", "millimetres", "turned_base", "exchanged", "axis", "roll", "height",
+            "distance", "direction", "twins", "other_picture", "field_of_view", "tilted_poses" or "scattered_poses".
         cameras: the ones concerned.
         text: one sentence with value, limit and remedy.
     """
@@ -119,6 +119,10 @@ def _as_body(pose: Float64) -> Float64:
     return np.asarray(pose @ np.linalg.inv(OPTICAL_FROM_BODY))
 
 
+def _as_opengl(pose: Float64) -> Float64:
+    return np.asarray(pose @ np.diag([1.0, -1, -1, 1]))
+
+
 def _in_metres(pose: Float64) -> Float64:
     offset = pose[:3, 3]
     if np.linalg.norm(offset) < 100 or abs(offset[2]) <= MAX_HEIGHT_M:  # no camera is 0.1 m from base_link, or under it
@@ -136,11 +140,13 @@ def _turned(angle_deg: float) -> Callable[[Float64], Float64]:
 
 
 class _Mistake(NamedTuple):
-    """A way to get a transform wrong: how to undo it, and a sentence that ends with the remedy."""
+    """A way to get a transform wrong: how to undo it, a sentence that ends with the remedy, and a complaint without
+    which something else is more likely."""
 
     cause: str
     undo: Callable[[Float64], Float64]
     text: str
+    sign: str = ""
 
 
 _MISTAKES = (
@@ -154,6 +160,13 @@ _MISTAKES = (
         "inverse",
         _inverted,
         "base_from_camera is most likely inverted, camera_from_base; exchange parent and child of the transform",
+    ),
+    _Mistake(
+        "opengl",
+        _as_opengl,
+        "base_from_camera is most likely that of OpenGL (y up, looking along -z) instead of the optical one (y down, "
+        "looking along z); turn it about the camera's x by 180 degrees",
+        "direction",  # else it is mounted upside down
     ),
     _Mistake("millimetres", _in_metres, "translations are most likely in millimetres; divide them by 1000"),
 )
@@ -202,6 +215,8 @@ def _mounting(views: Sequence[View]) -> list[RigFinding]:
 
 def _explains(mistake: _Mistake, view: View) -> bool:
     """Undoing the mistake changes the pose to a plausible one."""
+    if mistake.sign and mistake.sign not in view.complaints():
+        return False
     pose = mistake.undo(view.pose)
     return pose is not view.pose and not View(view.name, pose).complaints()
 

@@ -106,6 +106,21 @@ def test_inverse_transforms() -> None:
     assert "exchange parent and child" in finding.text
 
 
+def test_cameras_as_opengl_has_them() -> None:
+    def mistake(poses: Poses) -> None:
+        poses[:, :3, 1:3] *= -1
+
+    (finding,) = of_poses(mistake)
+    assert (finding.level, finding.cause, finding.cameras) == ("error", "opengl", GOOD.names)
+
+
+def test_a_camera_upside_down_is_not_taken_for_one_of_opengl() -> None:
+    def mistake(poses: Poses) -> None:
+        poses[:, :3, :2] *= -1
+
+    assert causes(of_poses(mistake)) == [("roll", GOOD.names)]
+
+
 def test_millimetres() -> None:
     def scale(poses: Poses) -> None:
         poses[:, :3, 3] *= 1000
