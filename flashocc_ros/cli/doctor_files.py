@@ -88,11 +88,12 @@ def check_recording(path: Path, frames: Frames) -> list[Finding]:
         for name, topics in cameras.items():
             images = bag.topics[topics.image]
             findings.append(Finding("info", name, f"{images.count} x {images.type} on {topics.image}"))
-        return findings + [
-            Finding("warn", topic, "not recorded; transforms are needed to place the cameras")
-            for topic in frames.topics
-            if topic not in bag.topics
-        ]
+        moving, static = frames.topics
+        if moving not in bag.topics:
+            findings.append(Finding("warn", moving, "not recorded; networks of several frames need odometry there"))
+            if static not in bag.topics:
+                findings.append(Finding("warn", static, "not recorded; it is what places the cameras"))
+        return findings
 
 
 def check_sets(path: Path, picture: Path | None, frames: Frames = Frames()) -> list[Finding]:  # noqa: B008 - frozen
