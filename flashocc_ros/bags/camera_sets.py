@@ -26,6 +26,7 @@ from flashocc_ros.errors import BagError
 _LOG = logging.getLogger(__name__)
 
 BASE_FRAME = "base_link"
+ODOM_FRAME = "odom"  # of REP 105, and the node's default
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Frames:
 
     Attributes:
         base: frame of the vehicle and of the results.
-        odom: fixed frame of the ego motion; None takes the one that ``base`` moves in, empty is none.
+        odom: fixed frame of the ego motion; None takes the one that ``base`` moves in, or ``odom`` where that moves in
+            ``base``; empty is none.
         tf_prefix: namespace of the transform topics, as in ``/robot1/tf``; it is no part of the cameras' names.
     """
 
@@ -164,6 +166,13 @@ def road_of(bag: BagReader, names: Sequence[str], frames: Frames, needs_odometry
     Raises:
         BagError: ``needs_odometry``, and there is none.
     """
+    if not _recorded(bag, *frames.topics) and (others := transform_namespaces(bag)):
+        _LOG.warning(
+            "%s: no transforms on %s, but below %s; name it with --tf-prefix",
+            bag.path,
+            " or ".join(frames.topics),
+            ", ".join(others),
+        )
     odom = odom_frame(bag, frames) if frames.odom is None else frames.odom
     if needs_odometry and not odom:
         raise BagError(
@@ -214,13 +223,23 @@ def _deserialized(bag: BagReader, posed: PosedSet) -> PosedSet:
 
 
 def odom_frame(bag: BagReader, frames: Frames = Frames()) -> str:
-    """The fixed frame that the vehicle moves in, as the recorded transforms say; empty when it does not move."""
+    """The fixed frame that the vehicle moves in, as the recorded transforms say; empty when it does not move.
+
+    Some robots publish their odometry below the vehicle; the frame is the same.
+    """
     moving, static = frames.topics
     intake = TransformIntake(TransformTree(), lambda sentence: None)
     topics = _recorded(bag, moving, static)
     for topic, _, cdr in bag.messages(topics) if topics else ():
         intake.take(bag.deserialize(cdr, topic.type), static=topic.name == static)
-    return intake.moving_parent(frames.base) or ""
+    below = ODOM_FRAME if intake.moves_below(ODOM_FRAME, frames.base) else ""
+    return intake.moving_parent(frames.base) or below
+
+
+def transform_namespaces(bag: BagReader) -> tuple[str, ...]:
+    """Namespaces of transform topics in a recording, without slash, such as ``robot1``; not that of ``/tf``."""
+    names = {t.name.rpartition("/")[0].strip("/") for t in bag.topics.values() if t.type == "tf2_msgs/msg/TFMessage"}
+    return tuple(sorted(names - {""}))
 
 
 def _recorded(bag: BagReader, *topics: str) -> list[str]:

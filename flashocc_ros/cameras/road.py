@@ -21,6 +21,9 @@ from flashocc_ros.cameras.poses import Poses, PoseSource, Unavailable
 from flashocc_ros.cameras.transforms import TransformIntake, frame_name
 from flashocc_ros.ranges import TF_MAX_WAIT_S
 
+MAX_NAMED = 20
+"""Frames in a sentence."""
+
 
 class Synchronizer(Protocol):
     """What groups images into sets; see `AnchorSynchronizer`."""
@@ -199,7 +202,7 @@ class CameraRoad:
             return Refusal("camera_info", f"no CameraInfo of {', '.join(unknown)}", images.key_stamp_ns)
         answer = self._pose_source().lookup(images.stamps_ns, images.key_stamp_ns, waited_ns / 1e9)
         if isinstance(answer, Unavailable):
-            return Refusal("transform", answer.reason, images.key_stamp_ns) if answer.final else None
+            return Refusal("transform", self._explained(answer), images.key_stamp_ns) if answer.final else None
         return PosedSet(
             names,
             images.items,
@@ -210,6 +213,14 @@ class CameraRoad:
             images.epoch,
             waiting.completed_ns,
         )
+
+    def _explained(self, answer: Unavailable) -> str:
+        """What is missing, and what is there instead."""
+        if answer.cause != "unknown":
+            return answer.reason
+        known = self.intake.frames
+        there = ", ".join(known[:MAX_NAMED]) + ", ..." * (len(known) > MAX_NAMED) if known else "none at all"
+        return f"{answer.reason}; frames there: {there}"
 
     def _pose_source(self) -> PoseSource:
         """Looks up the frames that the latest CameraInfos name."""

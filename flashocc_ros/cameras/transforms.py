@@ -28,6 +28,8 @@ CACHE_S = 10.0
 MAX_DEPTH = 1000
 MAX_BACKWARD_NS = round(SYNC_MAX_BACKWARD_S.default * 1e9)
 """Stamps of a transform that go back further than this are of a recording that started over."""
+STATIC_TOLERANCE = 1e-4
+"""Of the numbers of a matrix: 0.1 mm, and what rounding leaves of a rotation."""
 UNIT_TOLERANCE = 0.01  # of the squared norm of a quaternion
 
 
@@ -112,6 +114,12 @@ class TransformIntake:
         self._parents: dict[str, str] = {}
         self._moving: set[str] = set()
         self._newest_ns: dict[str, int] = {}
+        self._static: dict[str, StampedTransform] = {}
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """All that transforms were taken of, sorted."""
+        return tuple(sorted({*self._parents, *self._parents.values()}))
 
     def take(self, message: Any, static: bool) -> None:
         """A ``tf2_msgs/TFMessage`` of ``/tf_static`` (static) or ``/tf``."""
@@ -121,7 +129,9 @@ class TransformIntake:
         for transform in usable:
             self._notice_loop(transform)
             self._parents[transform.child] = transform.parent
-            if not static:
+            if static:
+                self._notice_change(transform)
+            else:
                 self._moving.add(transform.child)
                 self._newest_ns[transform.child] = max(transform.stamp_ns, self._newest_ns.get(transform.child, 0))
             self.buffer.insert(transform, static)
@@ -137,6 +147,11 @@ class TransformIntake:
             if child in self._moving:
                 return self._parents[child]
         return None
+
+    def moves_below(self, frame: str, ancestor: str) -> bool:
+        """Whether ``frame`` moves in ``ancestor``, as the odometry of some robots does in the vehicle."""
+        path = self._up(frame)
+        return ancestor in path and any(child in self._moving for child in path[: path.index(ancestor)])
 
     def _up(self, frame: str) -> list[str]:
         """``frame`` and its ancestors; ends where a loop closes."""
@@ -190,6 +205,18 @@ class TransformIntake:
                 f"tf: {transform.parent} -> {transform.child} closes a loop, so nothing can be looked up through these "
                 "frames; two publishers disagree which one is the parent"
             )
+
+    def _notice_change(self, transform: StampedTransform) -> None:
+        before = self._static.setdefault(transform.child, transform)
+        self._static[transform.child] = transform
+        if before.parent == transform.parent and np.allclose(
+            matrix(before.pose), matrix(transform.pose), rtol=0, atol=STATIC_TOLERANCE
+        ):
+            return
+        self._tell(
+            f"tf: the static transform {transform.parent} -> {transform.child} differs from the {before.parent} -> "
+            f"{before.child} before, and counts from now on; unless it was calibrated anew, two publishers disagree"
+        )
 
     def _tell(self, sentence: str) -> None:
         if sentence not in self._said and len(self._said) < 100:

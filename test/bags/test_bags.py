@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from drive_bag import MS, NAMES, T0_NS, header, spoil_pictures, write_drive
+from drive_bag import MS, NAMES, T0_NS, header, spoil_pictures, transform, write_drive
 
 from flashocc_ros import bags
+from flashocc_ros.bags.camera_sets import Frames
 from flashocc_ros.bags.stamps import header_stamp_ns
 from flashocc_ros.errors import BagError
 
@@ -142,6 +143,37 @@ def shift_tf(source: Path, out: Path, late_ns: int, until_ns: int = 2**62) -> Pa
     return out
 
 
+def rewrite_tf(source: Path, out: Path, namespace: str = "", downwards: bool = False) -> Path:
+    """The drive with its transforms in a namespace, or its odometry as a transform from the vehicle down to odom."""
+    with bags.BagReader(source) as reader, bags.BagWriter(out) as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(namespace * topic.name.startswith("/tf") + topic.name, topic.type, topic.qos)
+        for topic, stamp_ns, cdr in reader.messages():
+            if topic.name == "/tf" and downwards:
+                message = reader.deserialize(cdr, topic.type)
+                position = message.transforms[0].transform.translation
+                cdr = bytes(
+                    writer.types.serialize_cdr(
+                        transform(writer, stamp_ns, "base_link", "odom", (-position.x, 0.0, 0.0)), topic.type
+                    )
+                )
+            writer.write(namespace * topic.name.startswith("/tf") + topic.name, stamp_ns, cdr)
+    return out
+
+
+def test_odometry_published_from_the_vehicle_downwards_is_used(tmp_path: Path) -> None:
+    middle = list(bags.read_sets(rewrite_tf(write_drive(tmp_path / "drive"), tmp_path / "down", downwards=True)))[1]
+    assert middle.odom_from_base[:, 0, 3] == pytest.approx([1.0, 1.3])
+
+
+def test_transforms_in_a_namespace_are_pointed_at(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spaced = rewrite_tf(write_drive(tmp_path / "drive"), tmp_path / "spaced", namespace="/robot1")
+    with pytest.raises(BagError, match="tf has no frame 'CAM_FRONT'; frames there: none at all"):
+        next(bags.read_sets(spaced))
+    assert "but below robot1; name it with --tf-prefix" in caplog.text
+    assert len(list(bags.read_sets(spaced, frames=Frames(tf_prefix="robot1")))) == 6
+
+
 def test_transforms_recorded_within_the_wait_after_the_images_serve_them(tmp_path: Path) -> None:
     middle = list(bags.read_sets(shift_tf(write_drive(tmp_path / "drive"), tmp_path / "late", 150 * MS)))[1]
     assert middle.odom_from_base[:, 0, 3] == pytest.approx([1.0, 1.3])
@@ -223,7 +255,7 @@ def test_damage_in_the_middle_is_said(tmp_path: Path) -> None:
 def test_what_a_recording_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(BagError, match=r"no camera CAM_LEFT; cameras there: CAM_FRONT, CAM_BACK"):
         next(bags.read_sets(write_drive(tmp_path / "a"), cameras=["CAM_LEFT"]))
-    with pytest.raises(BagError, match=r"tf has no frame 'CAM_FRONT'"):
+    with pytest.raises(BagError, match=r"tf has no frame 'CAM_FRONT'; frames there: base_link, odom$"):
         next(bags.read_sets(write_drive(tmp_path / "b", tf_static=False)))
     with pytest.raises(BagError, match="no camera at all"):
         next(bags.read_sets(write_drive(tmp_path / "c", info=False)))

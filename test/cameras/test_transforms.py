@@ -191,6 +191,27 @@ def test_the_frame_that_a_vehicle_moves_in(fed: Fed) -> None:
     assert fed.intake.moving_parent("imu") is None
 
 
+def test_odometry_below_the_vehicle_is_found() -> None:
+    robot = Fed()
+    robot.move("body", "odom", 0.0)
+    robot.mount("body", "camera", (0.0, 0.0, 1.0))
+    assert robot.intake.moving_parent("body") is None
+    assert robot.intake.moves_below("odom", "body")
+    assert not robot.intake.moves_below("camera", "body")
+    assert not robot.intake.moves_below("body", "odom")
+
+
+def test_static_transforms_that_differ_are_said_once_and_the_last_one_counts(fed: Fed) -> None:
+    for _ in range(3):
+        fed.mount("base_link", "lidar", (0.0, 0.0, 2.0))
+    assert fed.said == []
+    fed.mount("base_link", "lidar", (0.0, 0.0, 1.9))
+    fed.mount("base_link", "lidar", (0.0, 0.0, 1.9))
+    assert len(fed.said) == 1
+    assert "base_link -> lidar differs" in fed.said[0]
+    assert fed.look("base_link", "lidar", 11)[2, 3] == 1.9
+
+
 def test_a_recording_that_starts_again_takes_its_transforms_with_it(fed: Fed) -> None:
     fed.move("odom", "base_link", 2.0)
     assert fed.intake.jumps == 1
