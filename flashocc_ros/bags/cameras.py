@@ -16,6 +16,10 @@ IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
 NUSCENES_ORDER = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
 
 
+UNNAMED = "camera"
+"""Name of the camera of a driver without namespace, ``/image_raw`` beside ``/camera_info``."""
+
+
 class CameraTopics(NamedTuple):
     """The two topics of one camera."""
 
@@ -31,10 +35,10 @@ def camera_topics(topics: Mapping[str, Any], prefix: str = "") -> dict[str, Came
         prefix: namespace that is no part of the cameras' names, such as that of a robot.
 
     Returns:
-        Topics by camera name, the namespace without slash and without a last part that begins with ``image``; nuScenes
-        cameras in their usual order, others sorted. Of several image topics of a camera those count first that hold
-        messages, then ``image...`` right below the camera's namespace, as beside it there may be pictures drawn by
-        others, then compressed ones. Depth images are no camera.
+        Topics by camera name, the namespace without slash and without a last part that begins with ``image``, `UNNAMED`
+        where that leaves nothing; nuScenes cameras in their usual order, others sorted. Of several image topics of a
+        camera those count first that hold messages, then ``image...`` right below the camera's namespace, as beside it
+        there may be pictures drawn by others, then compressed ones. Depth images are no camera.
     """
     found: dict[str, CameraTopics] = {}
     candidates = []
@@ -70,7 +74,7 @@ def _info_topic(image: str, topics: Mapping[str, Any]) -> str | None:
 def _camera_name(namespace: str, prefix: str) -> str:
     name = namespace.strip("/").removeprefix(f"{prefix.strip('/')}/")
     above, _, last = name.rpartition("/")
-    return above if above and last.startswith("image") else name
+    return (above if above and last.startswith("image") else name) or UNNAMED
 
 
 def colour_cameras(bag: BagReader, prefix: str = "") -> dict[str, CameraTopics]:

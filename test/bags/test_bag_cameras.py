@@ -30,7 +30,7 @@ def topics(**types: str) -> dict[str, Any]:
         ("/front/image_rect/compressed", "/front/camera_info", "front"),
         ("/front/image_rect/compressed", "/front/image_rect/camera_info", "front"),
         ("/robot/front/color/image_raw", "/robot/front/color/camera_info", "robot/front/color"),
-        ("/image_raw", "/camera_info", ""),
+        ("/image_raw", "/camera_info", "camera"),
     ],
 )
 def test_a_camera_is_an_image_with_a_calibration_beside_or_above_it(image: str, info: str, name: str) -> None:
