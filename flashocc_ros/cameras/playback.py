@@ -52,13 +52,13 @@ def why_no_set(sync: AnchorSynchronizer[Item]) -> str:
         return f"{count} images of {', '.join(zero)} have a stamp of zero or below; fix their driver"
     if sync.locked:
         return f"no trigger has an image of every camera ({sync.describe()}); record them all"
-    counts = {name: counters.received for name, counters in sync.counters.items()}
+    counts = {name: counters.received - counters.duplicate for name, counters in sync.counters.items()}
     scarce = [name for name, count in counts.items() if count < MIN_TRIGGERS]
     if scarce and len(scarce) < len(counts):
         few = ", ".join(f"{name} {counts[name]}" for name in scarce)
         return (
-            f"learning the delays of the cameras takes {MIN_TRIGGERS} images of each, and there are of {few}; "
-            "record more, or leave these cameras out"
+            f"learning the delays of the cameras takes {MIN_TRIGGERS} images of each with stamps of their own, and "
+            f"there are of {few}; record more, check their stamps, or leave these cameras out"
         )
     return (
         f"at its end the synchroniser was {sync.describe()}. Learning takes {MIN_TRIGGERS} triggers or more; single "

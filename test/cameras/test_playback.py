@@ -112,7 +112,11 @@ def test_no_more_images_are_held_than_learning_needs() -> None:
         (drive(8, S // 12)[:0], "nothing yet from CAM_FRONT_LEFT"),
         (
             [image for image in drive(8, S // 12) if image[0] != "CAM_BACK" or image[2] < 2],
-            "takes 5 images of each, and there are of CAM_BACK 2; record more, or leave these cameras out",
+            "takes 5 images of each with stamps of their own, and there are of CAM_BACK 2; record more",
+        ),
+        (
+            [(name, 100 * S if name == "CAM_BACK" else stamp, *rest) for name, stamp, *rest in drive(8, S // 12)],
+            "there are of CAM_BACK 1; record more, check their stamps",
         ),
     ],
 )
