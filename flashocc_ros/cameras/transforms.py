@@ -115,6 +115,7 @@ class TransformIntake:
         self._moving: set[str] = set()
         self._newest_ns: dict[str, int] = {}
         self._static: dict[str, StampedTransform] = {}
+        self._two_parents: set[str] = set()
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -128,6 +129,7 @@ class TransformIntake:
             self._notice_jump(usable)
         for transform in usable:
             self._notice_loop(transform)
+            self._notice_parent(transform)
             self._parents[transform.child] = transform.parent
             if static:
                 self._notice_change(transform)
@@ -206,17 +208,25 @@ class TransformIntake:
                 "frames; two publishers disagree which one is the parent"
             )
 
+    def _notice_parent(self, transform: StampedTransform) -> None:
+        before = self._parents.get(transform.child, transform.parent)
+        if before == transform.parent or transform.child in self._two_parents:
+            return
+        self._two_parents.add(transform.child)
+        self._tell(
+            f"tf: {transform.child} is below {before} and then below {transform.parent}; a frame has one parent, so "
+            "poses jump between both or are not found; let one publisher place it"
+        )
+
     def _notice_change(self, transform: StampedTransform) -> None:
         before = self._static.setdefault(transform.child, transform)
         self._static[transform.child] = transform
-        if before.parent == transform.parent and np.allclose(
-            matrix(before.pose), matrix(transform.pose), rtol=0, atol=STATIC_TOLERANCE
-        ):
-            return
-        self._tell(
-            f"tf: the static transform {transform.parent} -> {transform.child} differs from the {before.parent} -> "
-            f"{before.child} before, and counts from now on; unless it was calibrated anew, two publishers disagree"
-        )
+        moved = not np.allclose(matrix(before.pose), matrix(transform.pose), rtol=0, atol=STATIC_TOLERANCE)
+        if moved and before.parent == transform.parent:
+            self._tell(
+                f"tf: the static transform {transform.parent} -> {transform.child} differs from the one before, and "
+                "counts from now on; unless it was calibrated anew, two publishers disagree"
+            )
 
     def _tell(self, sentence: str) -> None:
         if sentence not in self._said and len(self._said) < 100:

@@ -201,6 +201,14 @@ def test_odometry_below_the_vehicle_is_found() -> None:
     assert not robot.intake.moves_below("body", "odom")
 
 
+def test_a_vehicle_with_two_parents_is_said_once(fed: Fed) -> None:
+    for stamp in (12.1, 12.2):
+        fed.move("map", "base_link", stamp)
+        fed.move("odom", "base_link", stamp + 0.05)
+    assert len(fed.said) == 1
+    assert "base_link is below odom and then below map" in fed.said[0]
+
+
 def test_static_transforms_that_differ_are_said_once_and_the_last_one_counts(fed: Fed) -> None:
     for _ in range(3):
         fed.mount("base_link", "lidar", (0.0, 0.0, 2.0))
