@@ -204,7 +204,10 @@ def _read_calibration(path: Path) -> dict[str, _Camera]:
     try:
         loaded = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise ConfigError(f"calibration {path} cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"calibration {path} cannot be read: {error.strerror}; a folder of pictures holds their calibration, a "
+            "recording .mcap or .db3 files"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"calibration {path} is no YAML: {' '.join(str(error).split())}") from error
     try:

@@ -154,6 +154,11 @@ def test_a_damaged_picture_is_named(one_set: Path) -> None:
         list(ImageFolder(one_set))
 
 
+def test_a_folder_of_neither_pictures_nor_a_recording_is_told_what_belongs_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds their calibration, a recording \.mcap or \.db3 files"):
+        ImageFolder(tmp_path)
+
+
 def test_files_that_are_not_named_by_stamp_are_refused(sequence: Path) -> None:
     write_picture(sequence / "left" / "first.png", 0)
     with pytest.raises(InputError, match=r"first\.png is not named by its stamp"):
