@@ -272,17 +272,25 @@ def _named(names: Sequence[str], of: int = 0) -> str:
 # ---------------------------------------------------------------- twins and lenses
 def _twins(rig: CameraRig, views: Sequence[View], image_sizes: Sizes) -> list[RigFinding]:
     focal = [matrix[0, 0] / width for matrix, (_, width) in zip(rig.intrinsics, image_sizes, strict=True)]
-    findings = []
+    groups: list[dict[str, tuple[float, float]]] = []  # by camera, how far apart from one before it in the group
     for (a, focal_a), (b, focal_b) in combinations(zip(views, focal, strict=True), 2):
         apart_m = float(np.linalg.norm(a.pose[:3, 3] - b.pose[:3, 3]))
         chord = float(np.linalg.norm(a.pose[:3, 2] - b.pose[:3, 2]))
         angle_deg = math.degrees(2 * math.asin(min(chord / 2, 1)))
         if apart_m < TWIN_M and angle_deg < TWIN_DEG and abs(math.log(focal_a / focal_b)) < TWIN_FOCAL:
-            text = (
-                f"cameras {a.name} and {b.name} look the same way from the same place ({apart_m * 1000:.0f} mm and "
-                f"{angle_deg:.1f} degrees apart); check that neither has the transform of the other"
-            )
-            findings.append(RigFinding("warn", "twins", (a.name, b.name), text))
+            group = next((known for known in groups if a.name in known), None)
+            if group is None:
+                groups.append(group := {a.name: (0.0, 0.0)})
+            group.setdefault(b.name, (apart_m, angle_deg))
+    findings = []
+    for group in groups:
+        apart_m, angle_deg = (max(values) for values in zip(*group.values(), strict=True))
+        *names, last = group
+        text = (
+            f"cameras {', '.join(names)} and {last} look the same way from the same place ({apart_m * 1000:.0f} mm and "
+            f"{angle_deg:.1f} degrees apart); check that none has the transform of another"
+        )
+        findings.append(RigFinding("warn", "twins", tuple(group), text))
     return findings
 
 

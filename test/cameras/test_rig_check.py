@@ -181,6 +181,12 @@ def test_twins() -> None:
     assert causes([finding]) == [("twins", ("a", "b"))]
 
 
+def test_cameras_that_all_have_one_transform_are_one_finding() -> None:
+    (finding,) = found(rig_of(*((name, 0, 0, (1.5, 0, 1.4)) for name in "abcd")))
+    assert causes([finding]) == [("twins", ("a", "b", "c", "d"))]
+    assert "cameras a, b, c and d look the same way" in finding.text
+
+
 def test_a_calibration_of_another_picture_size() -> None:
     rig = rig_of(("front", 0, 0, (1.5, 0, 1.4)))
     findings = check_rig(rig, [(1800, 3200)])
