@@ -184,7 +184,7 @@ def road_of(bag: BagReader, names: Sequence[str], frames: Frames, needs_odometry
         _LOG.warning("%s: %s", bag.path, sentence)
 
     return CameraRoad(
-        AnchorSynchronizer(names),
+        AnchorSynchronizer(names, say=say),
         TransformIntake(TransformTree(), say),
         base_frame=frames.base,
         fixed_frame=odom,

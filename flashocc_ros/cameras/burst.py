@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 TIGHT_NS = 50_000_000  # a burst this tight is one trigger even if the anchor is not the first to fire
+LONGEST_NS = 125_000_000  # a sweep at 8 Hz; a longer burst could as well be of two triggers
 
 
 def isolated_burst(
     stamps_ns: Mapping[str, Sequence[int]], anchor: str, delays_ns: Mapping[str, float]
-) -> dict[str, int] | None:
-    """One stamp per camera around the newest anchor stamp, when no other waiting stamp is near.
+) -> dict[str, int]:
+    """One stamp per camera around the newest anchor stamp, when no other waiting stamp is near; empty without.
 
     Only for streams that have fallen silent: while images keep coming, the next one could be the better match. A burst
-    counts as one trigger when it begins with the anchor or is at most 50 ms long, and when all other stamps are at
-    least twice its length and 100 ms away.
+    counts as one trigger when it begins with the anchor or is at most 50 ms long, is never longer than 125 ms, and when
+    all other stamps are at least twice its length and 100 ms away. Cameras without a stamp in it are left out. All
+    compared in whole nanoseconds: a float of today's stamps is only good to 256 ns.
 
     Args:
         stamps_ns: waiting stamps of each camera that has any.
@@ -22,19 +24,21 @@ def isolated_burst(
         delays_ns: delays to the anchor where known; taken off before comparing.
     """
     if anchor not in stamps_ns:
-        return None
+        return {}
     key = stamps_ns[anchor][-1]
     chosen: dict[str, int] = {}
-    triggers: list[float] = []
-    rest: list[float] = []
+    triggers: list[int] = []
+    rest: list[int] = []
     for name, stamps in stamps_ns.items():
-        delay = delays_ns.get(name, 0.0)
+        delay = round(delays_ns.get(name, 0.0))
         nearest = min(range(len(stamps)), key=[abs(stamp - delay - key) for stamp in stamps].__getitem__)
-        chosen[name] = stamps[nearest]
-        triggers.append(stamps[nearest] - delay)
-        rest += [stamp - delay for index, stamp in enumerate(stamps) if index != nearest]
+        inside = abs(stamps[nearest] - delay - key) <= LONGEST_NS
+        if inside:
+            chosen[name] = stamps[nearest]
+            triggers.append(stamps[nearest] - delay)
+        rest += [stamp - delay for index, stamp in enumerate(stamps) if index != nearest or not inside]
     start, end = min(triggers), max(triggers)
-    if start < key and end - start > TIGHT_NS:
-        return None
+    if end - start > LONGEST_NS or (start < key and end - start > TIGHT_NS):
+        return {}
     apart = 2 * max(end - start, TIGHT_NS)
-    return None if any(start - apart < trigger < end + apart for trigger in rest) else chosen
+    return {} if any(start - apart < trigger < end + apart for trigger in rest) else chosen

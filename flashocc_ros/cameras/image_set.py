@@ -41,7 +41,7 @@ class CameraCounters:
     """What became of the images of one camera; ``received`` is the sum of the others and those still waiting.
 
     ``late`` came after its set was finished; ``dropped`` never found a complete set or was crowded out of the queue;
-    ``rejected`` had a stamp of zero or below; ``duplicate`` repeated a stamp.
+    ``rejected`` had a stamp of zero or below or was of a second publisher; ``duplicate`` repeated a stamp.
     """
 
     received: int = 0

@@ -196,7 +196,7 @@ class OffsetLearner:
             if name in self.configured_ns:
                 continue
             if len(stamps) < MIN_SAMPLES:
-                if need_all or (stamps and stamps[-1] > self._stamps[self.anchor][-1] - 5 * period):
+                if need_all or (stamps and stamps[-1] - self._stamps[self.anchor][-1] > -5 * period):
                     return False
                 continue
             phase, jitter, count = phase_of(stamps, self._stamps[self.anchor], cycle[name])

@@ -46,10 +46,8 @@ def synchronised(
 
 def why_no_set(sync: AnchorSynchronizer[Item]) -> str:
     """What to say when nothing came out: the state of the synchroniser and what it needs."""
-    zero = [name for name, counters in sync.counters.items() if counters.rejected]
-    if zero:
-        count = sum(sync.counters[name].rejected for name in zero)
-        return f"{count} images of {', '.join(zero)} have a stamp of zero or below; fix their driver"
+    if sync.problem:
+        return sync.problem
     if sync.locked:
         return f"no trigger has an image of every camera ({sync.describe()}); record them all"
     counts = {name: counters.received - counters.duplicate for name, counters in sync.counters.items()}

@@ -18,12 +18,14 @@ from __future__ import annotations
 import bisect
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Literal
 
 from flashocc_ros.cameras.burst import isolated_burst
 from flashocc_ros.cameras.image_set import CameraCounters, ImageQueue, ImageSet, Item, PendingSet, SetCounters
 from flashocc_ros.cameras.offsets import OffsetLearner
+from flashocc_ros.cameras.publishers import Publishers
+from flashocc_ros.cameras.stamp_check import StampCheck
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.ranges import SYNC_MAX_BACKWARD_S, SYNC_QUEUE_SIZE, SYNC_TIMEOUT_S
 
@@ -47,6 +49,8 @@ class AnchorSynchronizer(Generic[Item]):
         offsets_s: known delays to the anchor in seconds; cameras not named are learned.
         queue_size: images per camera that may wait.
         max_backward_s: a camera whose stamps go back this far started over (a looped recording): all is forgotten.
+            One that goes back and forth has two publishers: the images of one are rejected.
+        say: called with what a user should know, once each.
 
     Raises:
         ConfigError: an argument that cannot be used.
@@ -62,6 +66,7 @@ class AnchorSynchronizer(Generic[Item]):
         offsets_s: Mapping[str, float] | None = None,
         queue_size: int = int(SYNC_QUEUE_SIZE.default),
         max_backward_s: float = SYNC_MAX_BACKWARD_S.default,
+        say: Callable[[str], object] | None = None,
     ) -> None:
         self.cameras = tuple(cameras)
         if not self.cameras or len(set(self.cameras)) != len(self.cameras):
@@ -84,11 +89,13 @@ class AnchorSynchronizer(Generic[Item]):
         self.missing = missing
         self.timeout_ns = round(timeout_s * NS_PER_S)
         self.queue_size = int(queue_size)
-        self.max_backward_ns = round(max_backward_s * NS_PER_S)
         self.counters = {name: CameraCounters() for name in self.cameras}
         self.sets = SetCounters()
         self.epoch = 0
+        self._least = max(1, min(2, len(self.cameras) - 1))  # images in a masked set
         self._learner = OffsetLearner(self.cameras, self.anchor, configured)
+        self._publishers = Publishers(round(max_backward_s * NS_PER_S), say)
+        self._stamp_check = StampCheck(self.cameras, self.anchor)
         self._queues: dict[str, ImageQueue[Item]] = {name: ImageQueue() for name in self.cameras}
         self._pending: list[PendingSet[Item]] = []
         self._closed: deque[int] = deque(maxlen=CLOSED_KEPT)
@@ -118,16 +125,29 @@ class AnchorSynchronizer(Generic[Item]):
         """Number of images of a camera that are neither used nor given up yet."""
         return len(self._queues[camera].stamps) + sum(camera in pending.images for pending in self._pending)
 
+    @property
+    def problem(self) -> str:
+        """What keeps images from being used, with names, numbers and remedy; empty when nothing does."""
+        problems = [self._publishers.problem]
+        if len(self.cameras) > 1:
+            problems.append(self._stamp_check.rate_problem)
+        if len(self.offsets_s) < len(self.cameras):
+            problems.append(self._stamp_check.clock_problem)
+        return "; ".join(filter(None, problems))
+
     def describe(self) -> str:
         """One line for diagnostics."""
         if len(self.cameras) == 1:
-            return "one camera, nothing to synchronise"
-        if self.period_s is None:
+            state = "one camera, nothing to synchronise"
+        elif self.period_s is None:
+            state = "learning the delays of the cameras"
             silent = [name for name, counters in self.counters.items() if counters.received == 0]
-            what = f"nothing yet from {', '.join(silent)}" if silent else self._learner.problem
-            return f"learning the delays of the cameras; {what}" if what else "learning the delays of the cameras"
-        offsets = ", ".join(f"{name} {seconds * 1e3:+.1f} ms" for name, seconds in self.offsets_s.items())
-        return f"period {self.period_s * 1e3:.1f} ms; offsets {offsets}"
+            what = f"nothing yet from {', '.join(silent)}" if silent else "" if self.problem else self._learner.problem
+            state += f"; {what}" if what else ""
+        else:
+            offsets = ", ".join(f"{name} {seconds * 1e3:+.1f} ms" for name, seconds in self.offsets_s.items())
+            state = f"period {self.period_s * 1e3:.1f} ms; offsets {offsets}"
+        return f"{state}; {self.problem}" if self.problem else state
 
     # ---------------------------------------------------------------- input
     def add(self, camera: str, stamp_ns: int, item: Item, now_ns: int) -> list[ImageSet[Item]]:
@@ -137,16 +157,23 @@ class AnchorSynchronizer(Generic[Item]):
             camera: one of ``cameras``.
             stamp_ns: its header stamp.
             item: anything, handed back in the set.
-            now_ns: a steady clock, only used for waiting.
+            now_ns: a steady clock, used for waiting and to tell clocks and publishers apart.
         """
         counters, queue = self.counters[camera], self._queues[camera]
         counters.received += 1
         if stamp_ns <= 0:
+            self._stamp_check.take(camera, stamp_ns, now_ns)
             counters.rejected += 1
             return []
-        if queue.newest_ns and stamp_ns <= queue.newest_ns - self.max_backward_ns:
-            self.reset()
-        if stamp_ns in queue.seen:
+        others_ns = [other.newest_ns for other in self._queues.values() if other is not queue and other.newest_ns]
+        verdict = self._publishers.judge(camera, stamp_ns, now_ns, queue.newest_ns, others_ns)
+        if verdict == "second":
+            counters.rejected += 1
+            return []
+        if verdict == "restart":
+            self._restart()
+        self._stamp_check.take(camera, stamp_ns, now_ns)
+        if stamp_ns in queue.seen or stamp_ns in queue.items:
             counters.duplicate += 1
             return []
         finished = self.poll(now_ns)
@@ -184,7 +211,7 @@ class AnchorSynchronizer(Generic[Item]):
             return finished
         while self._pending and self._pending[0].deadline_ns <= now_ns:
             pending = self._pending.pop(0)
-            if self.missing == "mask" and len(pending.images) > 1:
+            if self.missing == "mask" and len(pending.images) >= self._least:
                 finished.append(self._emit(pending))
             else:
                 self._close(pending)
@@ -200,7 +227,11 @@ class AnchorSynchronizer(Generic[Item]):
         return self._pending[0].deadline_ns if self._pending else None
 
     def reset(self) -> None:
-        """Forgets images, stamps and learned offsets; counters go on."""
+        """Forgets images, stamps, publishers and learned offsets; counters go on."""
+        self._restart()
+        self._publishers.clear()
+
+    def _restart(self) -> None:
         for pending in self._pending:
             for name in pending.images:
                 self.counters[name].dropped += 1
@@ -214,17 +245,23 @@ class AnchorSynchronizer(Generic[Item]):
         self._started_ns = None
         self._failures = 0
         self._learner.reset()
+        self._stamp_check.clear()
         self.sets.resets += 1
         self.epoch += 1
 
     # ---------------------------------------------------------------- matching
-    def _gate_ns(self, camera: str) -> float:
-        return GATE * self._learner.cycle_ns[camera]
+    # In whole nanoseconds: a float of today's stamps is only good to 256 ns.
+    def _gate_ns(self, camera: str) -> int:
+        return round(GATE * self._learner.cycle_ns[camera])
+
+    def _offset_ns(self, camera: str) -> int | None:
+        offset = self._learner.offsets_ns.get(camera)
+        return None if offset is None else round(offset)
 
     def _place(self, camera: str, stamp_ns: int, item: Item, now_ns: int) -> None:
         """Puts an image into the one set it belongs to, or into the queue."""
         counters = self.counters[camera]
-        offset = self._learner.offsets_ns.get(camera)
+        offset = self._offset_ns(camera)
         if not self._learner.locked or offset is None:
             self._wait(camera, stamp_ns, item)
         elif camera == self.anchor:
@@ -257,16 +294,16 @@ class AnchorSynchronizer(Generic[Item]):
 
     def _open(self, key_ns: int, item: Item, now_ns: int) -> None:
         """Opens the set of an anchor image and fills it from the queues."""
-        learner = self._learner
         for other in self._pending:
             for name, (stamp_ns, _) in list(other.images.items()):
-                if name != self.anchor and abs(stamp_ns - learner.offsets_ns[name] - key_ns) <= self._gate_ns(name):
+                learned_ns = self._offset_ns(name) or 0
+                if name != self.anchor and abs(stamp_ns - learned_ns - key_ns) <= self._gate_ns(name):
                     del other.images[name]  # it could as well belong to the new anchor
                     self.counters[name].dropped += 1
         others = [p.key_ns for p in self._pending] + list(self._closed)
         opened: PendingSet[Item] = PendingSet(key_ns, now_ns + self.timeout_ns, {self.anchor: (key_ns, item)})
         for name, queue in self._queues.items():
-            offset = learner.offsets_ns.get(name)
+            offset = self._offset_ns(name)
             if offset is None or name == self.anchor or not queue.stamps:
                 continue
             gate, expected = self._gate_ns(name), key_ns + offset
@@ -300,7 +337,7 @@ class AnchorSynchronizer(Generic[Item]):
             return []
         newest_ns = self._pending[-1].key_ns
         needed = [name for name in self.cameras if self.missing == "drop" or self._alive(name, newest_ns)]
-        done = [len(p.images) > 1 and all(name in p.images for name in needed) for p in self._pending]
+        done = [len(p.images) >= self._least and all(name in p.images for name in needed) for p in self._pending]
         if not any(done):
             return []
         count = len(done) - done[::-1].index(True)
@@ -322,8 +359,8 @@ class AnchorSynchronizer(Generic[Item]):
         missing = tuple(name for name in self.cameras if name not in pending.images)
         stamps, items = [], []
         for name in self.cameras:
-            offset = learner.offsets_ns.get(name, 0.0)
-            stamp_ns, item = pending.images.get(name, (round(key + offset), None))
+            offset = self._offset_ns(name) or 0
+            stamp_ns, item = pending.images.get(name, (key + offset, None))
             stamps.append(stamp_ns)
             items.append(item)
             if name in pending.images:
@@ -349,8 +386,8 @@ class AnchorSynchronizer(Generic[Item]):
         queues = self._queues
         needed = len(self.cameras) if self.missing == "drop" else 2
         waiting = {name: queue.stamps for name, queue in queues.items() if queue.stamps}
-        chosen = isolated_burst(waiting, self.anchor, self._learner.configured_ns) if len(waiting) >= needed else None
-        if chosen is None:
+        chosen = isolated_burst(waiting, self.anchor, self._learner.configured_ns)
+        if len(chosen) < needed:
             return None
         key = chosen[self.anchor]
         images = {name: queues[name].pop(queues[name].stamps.index(stamp_ns)) for name, stamp_ns in chosen.items()}
@@ -366,10 +403,10 @@ class AnchorSynchronizer(Generic[Item]):
 
         Told by stamps, not by the clock: a replay that waits for each answer pauses all cameras for long.
         """
-        period_ns, offset = self._learner.period_ns, self._learner.offsets_ns.get(camera)
+        period_ns, offset = self._learner.period_ns, self._offset_ns(camera)
         if period_ns is None or offset is None:
             return False
-        return self._queues[camera].newest_ns >= key_ns + offset - STALLED_PERIODS * period_ns
+        return self._queues[camera].newest_ns >= key_ns + offset - round(STALLED_PERIODS * period_ns)
 
     def _silence_ns(self) -> float:
         """A camera silent for longer may come back with another phase."""

@@ -23,7 +23,7 @@ COUNTERS = {
     "sets_dropped_calibration": "K, extrinsics or image size cannot be used",
     "sets_dropped_inference": "the engine failed",
     "sets_dropped_reset": "was waiting when the past was forgotten",
-    "images_rejected": "images with a stamp of zero",
+    "images_rejected": "images with a stamp of zero or of a second publisher",
     "resets_service": "calls of ~/reset",
     "resets_clock": "jumps of the ROS clock back in time",
     "resets_stamps": "image stamps that went back: a bag loop",

@@ -68,7 +68,7 @@ class CameraInputs:
         self._counted = 0
         self._intake = TransformIntake(make_buffer(), say)
         self._road = CameraRoad(
-            make_synchronizer(parameters),
+            make_synchronizer(parameters, say),
             self._intake,
             base_frame=parameters.base_frame,
             fixed_frame=parameters.odom_frame,
@@ -229,7 +229,9 @@ class CameraInputs:
         ]
 
 
-def make_synchronizer(parameters: NodeParameters) -> AnchorSynchronizer[Any] | ApproximateSynchronizer[Any]:
+def make_synchronizer(
+    parameters: NodeParameters, say: Callable[[str], object] | None = None
+) -> AnchorSynchronizer[Any] | ApproximateSynchronizer[Any]:
     """The synchroniser that ``sync.policy`` asks for."""
     sync, names = parameters.sync, parameters.cameras.names
     if sync.policy == "approximate_time":
@@ -248,4 +250,5 @@ def make_synchronizer(parameters: NodeParameters) -> AnchorSynchronizer[Any] | A
         offsets_s=dict(zip(names, sync.offsets_s, strict=True)) if sync.offsets_s else None,
         queue_size=sync.queue_size,
         max_backward_s=sync.max_backward_s,
+        say=say,
     )
