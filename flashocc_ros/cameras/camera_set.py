@@ -37,6 +37,7 @@ class CameraSet:
         stamps_ns: (N,) int64, stamp of each picture; None takes the key stamp for all.
         key_pose: (4, 4) float64, vehicle pose at the key stamp: the frame of the result. None takes camera 0's.
         epoch: a set of another epoch than the one before does not belong to its drive: the past is forgotten.
+        pose_epoch: differs from that of the set before where the vehicle's pose jumped: the past is forgotten.
         image_sizes: N (height, width) in pixels; not given.
 
     Raises:
@@ -51,6 +52,7 @@ class CameraSet:
     stamps_ns: Any = None
     key_pose: Any = None
     epoch: int = 0
+    pose_epoch: int = 0
     image_sizes: tuple[tuple[int, int], ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -74,6 +74,7 @@ class SetDecoder:
                 posed.stamps_ns,
                 posed.poses.key_pose,
                 posed.epoch,
+                posed.pose_epoch,
             )
         except InputError as error:
             raise SetDropped("calibration", str(error)) from error

@@ -58,6 +58,7 @@ class PosedSet:
         stamps_ns: (N,) int64, stamp of each image.
         epoch: changes when the past no longer belongs to this set.
         completed_ns: when the last image came, on the clock of the road.
+        pose_epoch: changes where the vehicle's pose jumped.
     """
 
     names: tuple[str, ...]
@@ -68,6 +69,7 @@ class PosedSet:
     stamps_ns: npt.NDArray[np.int64]
     epoch: int
     completed_ns: int
+    pose_epoch: int = 0
 
     @property
     def spread_ns(self) -> int:
@@ -132,6 +134,8 @@ class CameraRoad:
         self._say = say or logging.getLogger(__name__).warning
         self._waiting: deque[_Waiting] = deque()
         self._poses: PoseSource | None = None
+        # The cameras' own frames may be known only later; they hang from the base, so its path tells of a restart.
+        intake.watched = (self._base_frame, *map(frame_name, filter(None, self._frames.values())))
 
     # ---------------------------------------------------------------- input
     def add_image(self, camera: str, stamp_ns: int, message: Any, now_ns: int) -> list[PosedSet | Refusal]:
@@ -212,6 +216,7 @@ class CameraRoad:
             np.array(images.stamps_ns, np.int64),
             images.epoch,
             waiting.completed_ns,
+            0 if answer.static else self._pose_epoch((*images.stamps_ns, images.key_stamp_ns)),
         )
 
     def _explained(self, answer: Unavailable) -> str:
@@ -221,6 +226,10 @@ class CameraRoad:
         known = self.intake.frames
         there = ", ".join(known[:MAX_NAMED]) + ", ..." * (len(known) > MAX_NAMED) if known else "none at all"
         return f"{answer.reason}; frames there: {there}"
+
+    def _pose_epoch(self, stamps_ns: Sequence[int]) -> int:
+        path = self.intake.path(self._fixed_frame, self._base_frame)
+        return self.intake.pose_jumps.passed(path, min(stamps_ns), max(stamps_ns))
 
     def _pose_source(self) -> PoseSource:
         """Looks up the frames that the latest CameraInfos name."""

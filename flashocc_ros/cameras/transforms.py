@@ -18,9 +18,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.cameras.relocalisation import PoseJumps
 from flashocc_ros.errors import FlashOccError
 from flashocc_ros.geometry.rigid import IDENTITY, Pose, compose, interpolate, inverse, matrix, normalized
-from flashocc_ros.ranges import SYNC_MAX_BACKWARD_S
+from flashocc_ros.ranges import MEMORY_MAX_SPEED_MPS, SYNC_MAX_BACKWARD_S
 
 Float64 = npt.NDArray[np.float64]
 
@@ -99,16 +100,24 @@ class TransformIntake:
     Args:
         buffer: takes the transforms.
         say: called once per finding a user should know.
+        max_speed_mps: a frame that moves faster between two samples jumped.
 
     Attributes:
-        watched: the frames that lookups ask for.
+        watched: the frames that lookups ask for, as far as known.
         jumps: how often the buffer was cleared because stamps went back.
+        pose_jumps: where frames jumped.
     """
 
-    def __init__(self, buffer: Transforms, say: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self,
+        buffer: Transforms,
+        say: Callable[[str], object] | None = None,
+        max_speed_mps: float = MEMORY_MAX_SPEED_MPS.default,
+    ) -> None:
         self.buffer = buffer
         self.watched: Collection[str] = ()
         self.jumps = 0
+        self.pose_jumps = PoseJumps(max_speed_mps)
         self._say = say or logging.getLogger(__name__).warning
         self._said: set[str] = set()
         self._parents: dict[str, str] = {}
@@ -136,11 +145,13 @@ class TransformIntake:
             else:
                 self._moving.add(transform.child)
                 self._newest_ns[transform.child] = max(transform.stamp_ns, self._newest_ns.get(transform.child, 0))
+                self.pose_jumps.take(transform.parent, transform.child, transform.stamp_ns, transform.pose[0])
             self.buffer.insert(transform, static)
 
     def clear(self) -> None:
         """Forget all transforms but the static ones."""
         self._newest_ns.clear()
+        self.pose_jumps.clear()
         self.buffer.clear()
 
     def moving_parent(self, frame: str) -> str | None:
@@ -154,6 +165,10 @@ class TransformIntake:
         """Whether ``frame`` moves in ``ancestor``, as the odometry of some robots does in the vehicle."""
         path = self._up(frame)
         return ancestor in path and any(child in self._moving for child in path[: path.index(ancestor)])
+
+    def path(self, target: str, source: str) -> set[str]:
+        """The frames whose transforms lie between two frames."""
+        return set(self._up(target)) ^ set(self._up(source))
 
     def _up(self, frame: str) -> list[str]:
         """``frame`` and its ancestors; ends where a loop closes."""
@@ -184,12 +199,12 @@ class TransformIntake:
         return None
 
     def _notice_jump(self, transforms: list[StampedTransform]) -> None:
-        watched = {name for frame in self.watched for name in self._up(frame)} if self.watched else None
+        watched = {name for frame in self.watched for name in self._up(frame)}
         for transform in transforms:
             back_ns = self._newest_ns.get(transform.child, 0) - transform.stamp_ns
             if back_ns <= MAX_BACKWARD_NS:
                 continue
-            if watched is not None and transform.child not in watched:
+            if transform.child not in watched:
                 self._newest_ns[transform.child] = transform.stamp_ns
                 continue
             self.jumps += 1

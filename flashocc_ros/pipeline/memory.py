@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.cameras.relocalisation import farthest_m
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS
@@ -25,8 +26,6 @@ logger = logging.getLogger(__name__)
 EVENTS = ("gap", "backward", "calibration", "pose_jump", "reset")
 """Reasons to forget."""
 
-SLACK_M = 1.0
-"""A key pose may always move this far; odometry corrects itself in small steps."""
 STAMP_TOLERANCE = 0.1
 """Camera stamps jitter: a frame this fraction of the spacing early is still taken."""
 
@@ -136,7 +135,7 @@ class TemporalMemory:
             return Verdict("gap", f"{step_s:.3f} s without images, limit {self.max_gap_s} s")
         if not rig.same_as(last_rig) or image_sizes != last_sizes:
             return Verdict("calibration", "the calibration or the image size changed")
-        if moved_m > SLACK_M + self.max_speed_mps * step_s:
+        if moved_m > farthest_m(step_s, self.max_speed_mps):
             limit = f"limit {self.max_speed_mps} m/s"
             return Verdict("pose_jump", f"the pose moved {moved_m:.1f} m in {step_s:.3f} s, {limit}")
         return None

@@ -81,6 +81,7 @@ class Stream:
         self._reference_mode = panoptic_reference_mode
         self._limits_m = panoptic.max_distances(panoptic_max_distance_m)
         self._epoch = 0
+        self._pose_epoch: int | None = None
         self.rig_findings: tuple[RigFinding, ...] = ()
         self._checked: tuple[CameraRig, tuple[Any, ...], tuple[RigFinding, ...]] | None = None
         self._table: tuple[Geometry, LiftTable] | None = None
@@ -106,6 +107,8 @@ class Stream:
         self._check_rig(camera_set)
         seen = (camera_set.stamp_ns, camera_set.rig, camera_set.image_sizes, camera_set.key_pose)
         verdict = self.memory.judge(*seen)
+        if verdict is None and self._pose_epoch not in (None, camera_set.pose_epoch):
+            verdict = Verdict("pose_jump", "the pose jumped between two samples of odometry")
         if camera_set.epoch != self._epoch:
             verdict = Verdict("reset", "the set is of another epoch")
         head, remembered = self._run(camera_set, verdict is not None, timings)
@@ -116,7 +119,7 @@ class Stream:
             instances, centers = self._instances(head, camera_set, tracker)
         self._tracker = tracker
         self.memory.accept(*seen, verdict)
-        self._epoch = camera_set.epoch
+        self._epoch, self._pose_epoch = camera_set.epoch, camera_set.pose_epoch
         if remembered is not None:
             self.memory.add(remembered)
         timings["total"] = (perf_counter() - begin) * 1e3

@@ -66,7 +66,7 @@ class CameraInputs:
         self._arrived_s: dict[str, float] = {}
         self._reset_s = float("-inf")
         self._counted = 0
-        self._intake = TransformIntake(make_buffer(), say)
+        self._intake = TransformIntake(make_buffer(), say, parameters.memory.max_speed_mps)
         self._road = CameraRoad(
             make_synchronizer(parameters, say),
             self._intake,

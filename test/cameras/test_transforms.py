@@ -221,6 +221,7 @@ def test_static_transforms_that_differ_are_said_once_and_the_last_one_counts(fed
 
 
 def test_a_recording_that_starts_again_takes_its_transforms_with_it(fed: Fed) -> None:
+    fed.intake.watched = ("camera", "base_link")
     fed.move("odom", "base_link", 2.0)
     assert fed.intake.jumps == 1
     with pytest.raises(OutsideTime):

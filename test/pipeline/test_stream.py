@@ -16,6 +16,7 @@ from numba.core.errors import TypingError
 from small_stream import STEP_NS, Shot, drive, rig, small
 
 from flashocc_ros import Occupancy, Predictor
+from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.errors import EngineError, ImageError
 from flashocc_ros.geometry import Geometry, LiftTable
@@ -155,6 +156,18 @@ def test_a_stream_starts_afresh_after_it_was_interrupted(name: str, how: str) ->
         first = 0 if index < 2 else 2
         assert deviation_std(backend.logits, all_at_once(model, shots, index, first)) < TOLERANCE_STD
     assert {k: v for k, v in predictor.memory_events.items() if v} == {how: 1}
+
+
+@pytest.mark.parametrize("name", ["panoptic-flashocc-r50-depth4d-longterm8f", "flashocc-r50-4d-stereo"])
+def test_a_stream_starts_afresh_where_the_pose_jumped_between_two_samples_of_odometry(name: str) -> None:
+    predictor, backend, model = open_small(name)
+    shots = drive(5, (1.0, 0.2, 4.0))
+    for index, (shot, pose_epoch) in enumerate(zip(shots, (4, 4, 6, 6, 6), strict=True)):
+        stamp_ns = index * STEP_NS
+        predictor.predict(CameraSet(shot.images, rig(), shot.odom_from_base, stamp_ns, pose_epoch=pose_epoch))
+        first = 0 if index < 2 else 2
+        assert deviation_std(backend.logits, all_at_once(model, shots, index, first)) < TOLERANCE_STD
+    assert {k: v for k, v in predictor.memory_events.items() if v} == {"pose_jump": 1}
 
 
 def test_the_past_matters() -> None:

@@ -51,6 +51,7 @@ def test_moving_and_latched_transforms_arrive_and_a_jump_back_starts_over(node: 
     moving = node.create_publisher(TFMessage, "/tf", 10)
     buffer, heard = make_buffer(), list[int]()
     intake, logger = TransformIntake(buffer), node.get_logger()
+    intake.watched = ("base_link",)
     problems = Problems(logger, SeldomLogger(logger), node.context.ok)
     listener = TfListener(intake, node, problems, lambda: heard.append(1))
     executor = SingleThreadedExecutor(context=node.context)
