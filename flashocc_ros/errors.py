@@ -31,5 +31,9 @@ class BagError(FlashOccError):
     """A recording that is missing, empty, damaged or lacks the needed topics."""
 
 
+class OutputError(FlashOccError):
+    """A result that cannot be written to disk."""
+
+
 class TrainingError(FlashOccError, RuntimeError):
     """A training run that cannot go on."""

@@ -12,7 +12,7 @@ from flashocc_ros.bags.files import is_recording
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.cli.doctor_findings import Finding
 from flashocc_ros.data.frames import CALIBRATION_FILE, first_frame
-from flashocc_ros.errors import BagError, CheckpointError, ConfigError, EngineError, InputError
+from flashocc_ros.errors import BagError, CheckpointError, ConfigError, EngineError, InputError, OutputError
 from flashocc_ros.structures import CameraRig
 
 _NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on")
@@ -121,9 +121,8 @@ def _drawn(
 
     target = picture or Path("out/doctor") / f"{path.resolve().stem}.png"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         write_png(target, draw_rig(rig, sizes, odd, path.resolve().name))
-    except (OSError, InputError) as error:
+    except OutputError as error:
         return Finding("warn", "picture", f"{error}; give another path with --picture")
     return Finding("info", "picture", f"the rig from above and from the side: {target}")
 

@@ -46,7 +46,10 @@ def evaluate(
     from flashocc_ros.evaluation.run import PredictorSettings, format_tables
     from flashocc_ros.evaluation.run import evaluate as run
     from flashocc_ros.variants import get_variant
+    from flashocc_ros.whole_file import check_writable, write_whole
 
+    if output is not None:
+        check_writable(output)
     if mask not in ("camera", "lidar", "none"):
         raise ConfigError(f"--mask {mask} must be camera, lidar or none")
     if sum(choice is not None for choice in (seeds, bag or None, nuscenes)) > 1:
@@ -77,7 +80,7 @@ def evaluate(
     result = {"variant": settings.variant, "engine": engine, "precision": precision, **scores.result()}
     typer.echo(format_tables(result))
     if output is not None:
-        output.write_text(json.dumps(result, indent=2) + "\n")
+        write_whole(output, json.dumps(result, indent=2) + "\n")
 
 
 def _seed_range(text: str) -> tuple[int, ...]:

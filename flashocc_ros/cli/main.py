@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import sys
@@ -29,6 +30,10 @@ COMMANDS = {
     "render": "Draw pictures and videos from a result bag.",
     "doctor": "Check the installation, a checkpoint, a recording and its rig, or an export.",
 }
+
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Where writing fails whoever writes: libraries raise them too."""
 
 
 class LazyGroup(TyperGroup):
@@ -83,6 +88,12 @@ def main() -> None:
         app()
     except FlashOccError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = f"write {error.filename}" if error.filename else "write"
+        typer.echo(f"error: cannot {where} ({error.strerror}); free some space or choose another place", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

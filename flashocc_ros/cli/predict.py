@@ -50,13 +50,14 @@ def predict(
     from flashocc_ros.bags import Frames
     from flashocc_ros.errors import InputError
     from flashocc_ros.variants import get_variant
+    from flashocc_ros.whole_file import make_folder
 
+    make_folder(out)
     frames = Frames.of(base_frame, tf_prefix)
     sets, count = _open(source, calibration, cameras, frames, bit_depth, get_variant(variant).temporal)
     predictor = Predictor(variant, checkpoint, engine, precision, cache_dir=cache_dir)
     console = Console(stderr=True)
     console.print(predictor.description, highlight=False)
-    out.mkdir(parents=True, exist_ok=True)
     timings: dict[str, list[float]] = {}
     done = 0
     columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -80,13 +81,15 @@ def predict(
 
 
 def save(path: Path, result: Occupancy) -> None:
-    """Write a result as compressed npz.
+    """Write a result as compressed npz, whole or not at all.
 
     Arrays: ``semantics`` (200, 200, 16) uint8; ``stamp_ns``; ``resolution_m``; ``origin_m`` (3,); with instances also
     ``instances`` (200, 200, 16) int32 and, one row per instance, ``instance_id``, ``instance_class``,
     ``instance_score``, ``instance_center_m`` (K, 3), ``instance_extent_m`` (K, 3), ``instance_voxels``.
     """
     import numpy as np
+
+    from flashocc_ros.whole_file import whole_file
 
     arrays: dict[str, Any] = {
         "semantics": result.semantics,
@@ -105,7 +108,8 @@ def save(path: Path, result: Occupancy) -> None:
             "instance_extent_m": np.array([c.extent_m for c in centers], np.float32).reshape(-1, 3),
             "instance_voxels": np.array([c.voxel_count for c in centers], np.int64),
         }
-    np.savez_compressed(path, **arrays)
+    with whole_file(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
 
 
 def _open(

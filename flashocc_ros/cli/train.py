@@ -34,8 +34,9 @@ def train(
     settings = load_config(config, overrides or [])
     from flashocc_ros.training.checkpoint import LAST, WEIGHTS
 
-    if not resume and (out / LAST).exists():
-        raise ConfigError(f"{out} already holds a run; continue it with --resume or choose another --out")
+    for name, remedy in ((LAST, "continue it with --resume or"), (WEIGHTS, "move it or")):
+        if not resume and (out / name).exists():
+            raise ConfigError(f"{out} already holds a run ({name}); {remedy} choose another --out")
     import torch
 
     from flashocc_ros.training.loop import train as run

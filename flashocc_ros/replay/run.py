@@ -20,6 +20,7 @@ from flashocc_ros.paths import share_directory
 from flashocc_ros.replay.outcome import check, summary
 from flashocc_ros.replay.schedule import CameraSets, find_camera_sets, in_time_order, set_by_set
 from flashocc_ros.replay.statics import StaticTransforms
+from flashocc_ros.whole_file import check_writable, write_whole
 
 CAMERAS = "cameras"
 
@@ -47,7 +48,10 @@ def run(options: Options) -> None:
         BagError: the recording is unreadable or lacks a wanted topic.
         ConfigError: rclpy or a message package is missing, or nobody subscribed or answered in time.
         EngineError: nothing was sent, or sets got lost in lockstep.
+        OutputError: the report cannot be written.
     """
+    if options.report is not None:
+        check_writable(options.report)
     with BagReader(options.bag, raw=True) as bag:
         topics = options.topics or tuple(t.name for t in bag.topics.values() if t.count)
         bag.require(topics)
@@ -99,7 +103,7 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
         player.close(flush=sets is None and not interrupted)  # whoever answered has received
         rclpy.try_shutdown()
     if options.report is not None:
-        options.report.write_text(json.dumps(dataclasses.asdict(report), indent=1))
+        write_whole(options.report, json.dumps(dataclasses.asdict(report), indent=1))
     console.print(summary(report, options.lockstep, interrupted), highlight=False)
     if not interrupted:
         check(report, options.lockstep)

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from flashocc_ros.errors import CheckpointError, TrainingError
+from flashocc_ros.errors import CheckpointError, OutputError, TrainingError
 from flashocc_ros.model.weights_file import check_archive
 from flashocc_ros.training.schedule import WeightAverage
+from flashocc_ros.whole_file import whole_file, write_whole
 
 LAST, WEIGHTS = "last.pt", "weights.safetensors"
 # Running statistics may lie outside the range of half precision, and take little room.
@@ -37,7 +38,6 @@ def save_state(
     Raises:
         TrainingError: it cannot be written; the checkpoint before stays.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     state = {
         "iteration": iteration,
         "model": model.state_dict(),
@@ -46,20 +46,18 @@ def save_state(
         "scaler": {} if scaler is None else scaler.state_dict(),
     }
     path = folder / LAST
-    temporary = folder / f"{LAST}.writing"
     try:
-        torch.save(state, temporary)
-    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError of the zip writer
-        temporary.unlink(missing_ok=True)
-        reason = str(error).splitlines()[0]
+        with whole_file(path) as temporary:
+            torch.save(state, temporary)
+        if keep:
+            numbered = folder / f"iteration_{iteration:07d}.pt"
+            numbered.unlink(missing_ok=True)
+            os.link(path, numbered)
+            for old in sorted(folder.glob("iteration_*.pt"))[:-keep]:
+                old.unlink()
+    except (OutputError, OSError, RuntimeError) as error:  # a full disk is a RuntimeError of the zip writer
+        reason = str(error.__cause__ or error).splitlines()[0]
         raise TrainingError(f"cannot write {path} ({reason}); free some space and continue with --resume") from error
-    os.replace(temporary, path)
-    if keep:
-        numbered = folder / f"iteration_{iteration:07d}.pt"
-        numbered.unlink(missing_ok=True)
-        os.link(path, numbered)
-        for old in sorted(folder.glob("iteration_*.pt"))[:-keep]:
-            old.unlink()
     return path
 
 
@@ -126,8 +124,5 @@ def export_weights(path: Path, values: dict[str, Tensor], metadata: dict[str, st
         ).contiguous()
         for key, value in values.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.writing")
     # The writer of safetensors makes files that only their owner can read; ours get the mode of any other file.
-    temporary.write_bytes(save(tensors, metadata))
-    os.replace(temporary, path)
+    write_whole(path, save(tensors, metadata))

@@ -14,6 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.resume import CONFIG
 from flashocc_ros.training.start import Start
+from flashocc_ros.whole_file import unwritable, write_whole
+
+LOG = "log.jsonl"
 
 
 class Report:
@@ -39,12 +42,9 @@ class Report:
 
     def __enter__(self) -> Report:
         if self._enabled:
-            self._out.mkdir(parents=True, exist_ok=True)
             # Other processes may be reading it.
-            temporary = self._out / f"{CONFIG}.writing"
-            temporary.write_text(self._config.model_dump_json(indent=2) + "\n")
-            temporary.replace(self._out / CONFIG)
-            self._file = (self._out / "log.jsonl").open("a")
+            write_whole(self._out / CONFIG, self._config.model_dump_json(indent=2) + "\n")
+            self._file = (self._out / LOG).open("a")
             self._board = _tensorboard(self._out)
         if self._bar is not None:
             self._bar.start()
@@ -74,8 +74,11 @@ class Report:
         means = {name: value / self._count for name, value in self._sums.items()}
         self._sums, self._count = {}, 0
         line = {"iteration": iteration, "time": round(time.time(), 1), **{k: round(v, 6) for k, v in means.items()}}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(self._out / LOG, error) from error
         if self._board is not None:
             for name, value in means.items():
                 self._board.add_scalar(name, value, iteration)
@@ -88,8 +91,7 @@ class Report:
 
 def report_start(out: Path, init: Path, start: Start) -> None:
     """Say on stderr what was taken from ``init``, and list in ``out/init.txt`` what was not."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "init.txt").write_text(start.listing())
+    write_whole(out / "init.txt", start.listing())
     print(f"starting from {init}: {start.summary()}", file=sys.stderr, flush=True)
 
 

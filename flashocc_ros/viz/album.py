@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from flashocc_ros.bags.results import ResultFrame, network_facts, read_results, rig_at_key
 from flashocc_ros.viz.render import WIDTH, Figure, render_figure
 from flashocc_ros.viz.video import VideoWriter, write_png
+from flashocc_ros.whole_file import make_folder
 
 VIDEO_WIDTH = 1280
 
@@ -45,8 +47,23 @@ def write_album(
     Raises:
         BagError: the recording cannot be drawn.
         InputError: the video format is not known.
+        OutputError: a picture or the video cannot be written; an older one of that name stays.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
+    with ExitStack() as stack:
+        return _write_album(stack, bag, out, video, rate_hz, width, limit, progress)
+
+
+def _write_album(
+    stack: ExitStack,
+    bag: str | Path,
+    out: Path,
+    video: Path | None,
+    rate_hz: float | None,
+    width: int,
+    limit: int | None,
+    progress: Callable[[int], None],
+) -> Album:
     network = network_facts(bag)
     stamps: list[int] = []
     pictures: list[Path] = []
@@ -61,7 +78,9 @@ def write_album(
         stamps.append(result.stamp_ns)
         if video is not None:
             if writer is None and (rate_hz is not None or len(stamps) == 2):
-                writer = VideoWriter(video, rate_hz or recorded_rate_hz(stamps), min(VIDEO_WIDTH, width))
+                writer = stack.enter_context(
+                    VideoWriter(video, rate_hz or recorded_rate_hz(stamps), min(VIDEO_WIDTH, width))
+                )
                 if waiting is not None:
                     writer.add(waiting)
             if writer is None:
@@ -70,10 +89,8 @@ def write_album(
                 writer.add(picture)
         progress(number + 1)
     if writer is None and waiting is not None and video is not None:
-        writer = VideoWriter(video, 1.0, min(VIDEO_WIDTH, width))
+        writer = stack.enter_context(VideoWriter(video, 1.0, min(VIDEO_WIDTH, width)))
         writer.add(waiting)
-    if writer is not None:
-        writer.close()
     return Album(tuple(pictures), video if writer is not None else None)
 
 

@@ -45,7 +45,6 @@ def draw_arrays(source: Path, out: Path, width: int) -> Path:
         title=source.stem,
         grid=grid,
     )
-    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{source.stem}.png"
     write_png(path, render_figure(figure, width))
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from flashocc_ros.errors import InputError
+from flashocc_ros.errors import InputError, OutputError
+from flashocc_ros.whole_file import whole_file, write_whole
 
 UInt8 = npt.NDArray[np.uint8]
 
 
 class VideoWriter:
     """A video that grows frame by frame: H.264 for ``.mp4``, Pillow for ``.gif``. Use as a context manager.
+
+    Its file appears when the context is left without an error and a frame was added; until then an older one stays.
 
     Args:
         path: file to write; its suffix chooses the format.
@@ -27,6 +31,7 @@ class VideoWriter:
 
     Raises:
         InputError: an unknown suffix, or imageio-ffmpeg is missing for an MP4.
+        OutputError: while adding or leaving: the file cannot be written.
     """
 
     def __init__(self, path: str | Path, rate_hz: float, width: int | None = None) -> None:
@@ -39,11 +44,14 @@ class VideoWriter:
         self._size: tuple[int, int] | None = None
         self._gif: list[Image.Image] = []
         self._stream: Any = None
+        self._file = ExitStack()
+        self._temporary = self.path
 
     def add(self, frame: UInt8) -> None:
         """Append a frame, (H, W, 3) uint8 RGB; those of another shape are fitted into that of the first."""
         if self._size is None:
             width = frame.shape[1] if self.width is None else self.width
+            self._temporary = self._file.enter_context(whole_file(self.path))
             self._size = (width // 2 * 2, round(frame.shape[0] * width / frame.shape[1]) // 2 * 2)
         if frame.shape[1::-1] != self._size:
             frame = _fit(frame, self._size)
@@ -52,13 +60,16 @@ class VideoWriter:
             return
         if self._stream is None:
             self._stream = self._open_mp4(self._size)
-        self._stream.send(np.ascontiguousarray(frame))
+        try:
+            self._stream.send(np.ascontiguousarray(frame))
+        except OSError as error:  # a page with its command line; the reason stands above, said by ffmpeg
+            raise self._stopped() from error
 
     def _open_mp4(self, size: tuple[int, int]) -> Any:
         import imageio_ffmpeg
 
         stream = imageio_ffmpeg.write_frames(
-            str(self.path),
+            str(self._temporary),
             size,
             fps=self.rate_hz,
             codec="libx264",
@@ -71,16 +82,18 @@ class VideoWriter:
         stream.send(None)
         return stream
 
-    def close(self) -> None:
-        """Finish the file; nothing is written when no frame was added."""
+    def _finish(self) -> None:
         if self._stream is not None:
             self._stream.close()
-            self._stream = None
+            if not _is_whole_mp4(self._temporary):
+                raise self._stopped()
         if self._gif:
             first, *rest = self._gif
             duration_ms = max(20, round(1000 / self.rate_hz))
-            first.save(self.path, save_all=True, append_images=rest, duration=duration_ms, loop=0, optimize=False)
-            self._gif.clear()
+            first.save(self._temporary, save_all=True, append_images=rest, duration=duration_ms, loop=0, optimize=False)
+
+    def _stopped(self) -> OutputError:
+        return OutputError(f"cannot write {self.path} (ffmpeg stopped); free some space or choose another place")
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -88,7 +101,12 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with self._file:
+            if error is not None:
+                if self._stream is not None:
+                    self._stream.close()
+                raise error  # so that what is half written goes
+            self._finish()
 
 
 def _fit(frame: UInt8, size: tuple[int, int]) -> UInt8:
@@ -111,11 +129,28 @@ def can_write_mp4() -> bool:
         return False
 
 
+def _is_whole_mp4(path: Path) -> bool:
+    """Whether the boxes, of which one is the index, fill the file: ffmpeg's exit status is not handed on."""
+    kinds, end = set(), 0
+    with path.open("rb") as file:
+        while len(head := file.read(8)) == 8:
+            kinds.add(head[4:])
+            size = int.from_bytes(head[:4], "big")
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big")
+            if size < 8:
+                return False
+            end += size
+            file.seek(end)
+    return b"moov" in kinds and end == path.stat().st_size
+
+
 def write_png(path: str | Path, picture: UInt8) -> None:
     """Write (H, W, 3) uint8 RGB as PNG.
 
     Raises:
-        InputError: the file cannot be written.
+        OutputError: the file cannot be written; what was there stays.
     """
-    if not cv2.imwrite(str(path), picture[..., ::-1]):
-        raise InputError(f"{path} cannot be written; check the folder and free space")
+    encoded, png = cv2.imencode(".png", picture[..., ::-1])
+    assert encoded
+    write_whole(Path(path), png.tobytes())

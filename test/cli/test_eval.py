@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from flashocc_ros.cli.eval import app
 from flashocc_ros.data.synthetic import Drive
 from flashocc_ros.data.synthetic.bag import write_bag
-from flashocc_ros.errors import BagError, ConfigError
+from flashocc_ros.errors import BagError, ConfigError, OutputError
 
 
 def _run(*arguments: str) -> str:
@@ -34,6 +34,11 @@ def test_a_recording_with_truth_gives_the_numbers_of_its_drive(tmp_path: Path) -
     write_bag(tmp_path / "drive", Drive(1000, 0.6, threads=1), rate_hz=2.0)
     text = _run("--bag", str(tmp_path / "drive"), "--engine", "torch")
     assert "===> mIoU of 1 samples" in text
+
+
+def test_numbers_that_cannot_be_written_are_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="it is a folder"):
+        _run("--bag", str(tmp_path / "no recording"), "--json", str(tmp_path))
 
 
 @pytest.mark.parametrize(

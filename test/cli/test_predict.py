@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,13 @@ import numpy as np
 import pytest
 import yaml
 from drive_bag import spoil_pictures, write_drive
+from full_disk import largest_file
 
 from flashocc_ros import CameraRig, Predictor
+from flashocc_ros.cli.predict import save
 from flashocc_ros.data.folder import ImageFolder
-from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.errors import ConfigError, InputError, OutputError
+from flashocc_ros.structures import Occupancy
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--variant", "synthetic-tiny", "--engine", "torch")
@@ -80,6 +84,22 @@ def test_a_folder_gives_one_file_and_picture_per_set(one_set: Path, tmp_path: Pa
     picture = cv2.imread(str(tmp_path / "out" / f"{FIRST_NS}.png"))
     assert picture is not None
     assert picture.std() > 10
+
+
+def test_a_full_disk_keeps_the_older_result(tmp_path: Path) -> None:
+    path = tmp_path / "1.npz"
+    path.write_text("old")
+    labels = np.random.default_rng(0).integers(0, 18, (200, 200, 16), dtype=np.uint8)
+    with largest_file(10_000), pytest.raises(OutputError, match=r"cannot write .*1\.npz .*free some space"):
+        save(path, Occupancy(labels, None, (), 1))
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["1.npz"]
+
+
+def test_an_out_that_is_a_file_is_refused(one_set: Path) -> None:
+    done = run(one_set, *TINY, "--out", one_set / "left.png")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: cannot write {one_set / 'left.png'} (File exists)")
 
 
 def test_a_sequence_is_grouped_and_its_poses_interpolated(sequence: Path) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from full_disk import largest_file
+
 from flashocc_ros.bags import read_sets
 
 
@@ -31,4 +33,12 @@ def test_bad_input_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "error: duration -3 s" in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "drive").exists()
+
+
+def test_a_full_disk_leaves_no_half_drive(tmp_path: Path) -> None:
+    with largest_file(20_000):
+        done = flashocc("--seconds", "0.5", "--rate", "2", "--width", "160", "--out", str(tmp_path / "drive"))
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write (File too large); free some space or choose another place\n"
     assert not (tmp_path / "drive").exists()

@@ -49,6 +49,12 @@ def test_a_run_leaves_weights_log_and_checkpoint(cache: Path, tmp_path: Path) ->
     assert json.loads((out / "config.json").read_text())["schedule"]["iterations"] == 3
 
 
+def test_weights_of_an_earlier_run_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_text("weeks of work")
+    with pytest.raises(ConfigError, match=r"already holds a run \(weights.safetensors\); move it"):
+        _run([str(CONFIG), "--out", str(tmp_path), "--quiet"])
+
+
 def test_held_out_drives_are_refused(tmp_path: Path) -> None:
     write_cache(tmp_path / "val", SyntheticDataset([1000], frames_per_seed=1))
     with pytest.raises(InputError, match="held out"):

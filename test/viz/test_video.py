@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from full_disk import largest_file
 from PIL import Image
 
-from flashocc_ros.errors import InputError
+from flashocc_ros.errors import InputError, OutputError
 from flashocc_ros.viz.video import VideoWriter, can_write_mp4, write_png
 
 FRAMES = [np.full((90, 160, 3), (60 * k, 255 - 60 * k, 90), np.uint8) for k in range(4)]
@@ -51,8 +53,59 @@ def test_a_frame_of_another_shape_is_fitted(tmp_path: Path) -> None:
 def test_unknown_formats_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.mp4 or \.gif"):
         VideoWriter(tmp_path / "a.avi", 5)
-    with pytest.raises(InputError, match="cannot be written"):
-        write_png(tmp_path / "nowhere" / "a.png", FRAMES[0])
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*a\.png"):
+        write_png(tmp_path / "file" / "a.png", FRAMES[0])
+
+
+def noise(count: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, 240, 320, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_full_disk_keeps_the_older_video(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".mp4" and not can_write_mp4():
+        pytest.skip("imageio-ffmpeg is not installed")
+    path = tmp_path / f"a{suffix}"
+    path.write_text("old")
+
+    def draw() -> None:
+        with VideoWriter(path, rate_hz=4) as video:
+            for frame in noise(8):
+                video.add(frame)
+
+    with largest_file(100_000), pytest.raises(OutputError, match=r"cannot write .*; free some space") as refusal:
+        draw()
+    assert "\n" not in str(refusal.value)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_an_interrupted_video_keeps_the_older_one(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".mp4" and not can_write_mp4():
+        pytest.skip("imageio-ffmpeg is not installed")
+    path = tmp_path / f"a{suffix}"
+    path.write_text("old")
+
+    def draw() -> None:
+        with VideoWriter(path, rate_hz=4) as video:
+            video.add(FRAMES[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        draw()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_png_that_cannot_be_written_keeps_the_older_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_text("old")
+    with largest_file(1000), pytest.raises(OutputError, match="free some space"):
+        write_png(path, noise(1)[0])
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.png"]
 
 
 def test_png_keeps_every_pixel(tmp_path: Path) -> None:
