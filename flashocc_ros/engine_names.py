@@ -23,4 +23,4 @@ def one_of(names: Sequence[str]) -> str:
 
 
 ENGINE_HELP = f"{one_of((AUTO, *ENGINES))}."
-PRECISION_HELP = f"{one_of(PRECISIONS)}."
+PRECISION_HELP = f"{one_of((AUTO, *PRECISIONS))}; auto is that of an export, else fp32."

@@ -36,7 +36,7 @@ class Predictor:
         checkpoint: weights file (.pth or .safetensors), or the folder of an export. None takes the weights shipped for
             the synthetic variants; other variants then run with untrained weights and ``trained`` is False.
         engine: "auto", "tensorrt", "openvino", "onnxruntime" or "torch".
-        precision: "fp32", "fp16" or "int8".
+        precision: "auto" (that of an export, else fp32), "fp32", "fp16" or "int8".
         cache_dir: folder for built engines; None is the user's cache.
         memory_interval_s: spacing of the past frames a temporal variant is given.
         max_gap_s: a longer pause between two calls makes it forget the past.
@@ -61,7 +61,7 @@ class Predictor:
         variant: str | Variant,
         checkpoint: str | Path | None = None,
         engine: str = "auto",
-        precision: str = "fp32",
+        precision: str = "auto",
         *,
         cache_dir: str | Path | None = None,
         memory_interval_s: float = MEMORY_INTERVAL_S.default,

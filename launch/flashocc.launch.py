@@ -61,7 +61,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "precision",
                 default_value=FROM_FILE,
-                choices=[FROM_FILE, *PRECISIONS],
+                choices=[FROM_FILE, AUTO, *PRECISIONS],
                 description="Arithmetic of the engine; empty: as in the params file.",
             ),
             DeclareLaunchArgument(

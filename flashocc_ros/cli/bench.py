@@ -20,7 +20,7 @@ def bench(
         Path | None, typer.Option(help="Weights; default: the shipped ones, else untrained (as fast).")
     ] = None,
     engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
     baseline: Annotated[
         str, typer.Option(help="reference: also run the published way (Pillow, eager network) and print ratios.")
     ] = "none",

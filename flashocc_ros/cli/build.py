@@ -19,7 +19,7 @@ def build(
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
     ] = None,
     engine: Annotated[str, typer.Option(help=f"{one_of((AUTO, *EXPORT_ENGINES))}.")] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
     cameras: Annotated[int, typer.Option(min=1, max=64, help="Number of cameras of the vehicle.")] = 6,
     calibration: Annotated[
         Path | None, typer.Option(help="Recording or frame folders of this vehicle: needed once for int8.")

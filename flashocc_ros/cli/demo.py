@@ -27,7 +27,7 @@ def demo(
         str, typer.Option(help="Weights or the folder of an export; default: the shipped ones, if any.")
     ] = "",
     engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
     rate: Annotated[
         float, typer.Option(min=0.0, max=100.0, help="Speed of the replay; 1 is real time, 0 waits for every answer.")
     ] = 0.0,
@@ -40,6 +40,7 @@ def demo(
     from flashocc_ros.demo.inputs import GeneratedDrive
     from flashocc_ros.demo.run import Options, run
     from flashocc_ros.demo.settings import Network
+    from flashocc_ros.engine.select import resolved_precision
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.variants import VARIANTS
 
@@ -50,5 +51,5 @@ def demo(
         raise ConfigError(
             f"--checkpoint {checkpoint} does not exist; give a .pth or .safetensors file, or the folder of an export"
         )
-    network = Network(variant, checkpoint, engine, precision)
+    network = Network(variant, checkpoint, engine, resolved_precision(checkpoint, precision))
     run(Options(bag, network, rate, out, GeneratedDrive(seed, seconds), pictures))

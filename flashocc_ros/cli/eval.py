@@ -25,7 +25,7 @@ def evaluate(
         Path | None, typer.Option(help="Weights, or the folder of an export; default: shipped.")
     ] = None,
     engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
     seeds: Annotated[str | None, typer.Option(help="Synthetic drives FIRST:STOP; 1000 and up are held out.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Key frames per synthetic drive.")] = 8,
     bag: Annotated[list[Path] | None, typer.Option(help="Recording with ground truth; may be repeated.")] = None,
@@ -41,6 +41,7 @@ def evaluate(
     """Measure a network against ground truth; prints the tables of the reference."""
     from rich.progress import Progress
 
+    from flashocc_ros.engine.select import resolved_precision
     from flashocc_ros.errors import ConfigError, InputError
     from flashocc_ros.evaluation.frames import BagFrames, EvalData, SyntheticFrames
     from flashocc_ros.evaluation.run import PredictorSettings, format_tables
@@ -65,6 +66,7 @@ def evaluate(
         data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix))
     else:
         data = SyntheticFrames(_seed_range(seeds or "1000:1005"), frames)
+    precision = resolved_precision(checkpoint, precision)
     settings = PredictorSettings(get_variant(variant).name, str(checkpoint) if checkpoint else None, engine, precision)
     with Progress(transient=True) as bar:
         task = bar.add_task("evaluating", total=None)

@@ -28,7 +28,7 @@ def predict(
     variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "flashocc-r50-M0",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights (.pth or .safetensors).")] = None,
     engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "fp32",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
     out: Annotated[Path, typer.Option(help="Folder for <stamp_ns>.npz and <stamp_ns>.png.")] = Path("out/predict"),
     png: Annotated[bool, typer.Option("--png", help="Also draw each result.")] = False,
     calibration: Annotated[Path | None, typer.Option(help="Instead of calibration.yaml in the folder.")] = None,

@@ -14,7 +14,7 @@ def fill_cache(
     variant: str | Variant,
     checkpoint: Path | None = None,
     engine: str = AUTO,
-    precision: str = "fp32",
+    precision: str = AUTO,
     cameras: int = 6,
     calibration: Path | None = None,
     cache_dir: Path | None = None,

@@ -82,11 +82,26 @@ def has_weights(variant: str | Variant, checkpoint: str | Path | None) -> bool:
     return find_checkpoint(variant, checkpoint) is not None
 
 
+def resolved_precision(checkpoint: str | Path | None, precision: str) -> str:
+    """``precision``, and for "auto" that of the export in the folder ``checkpoint``, else fp32.
+
+    Raises:
+        ConfigError: unknown precision.
+        EngineError: the export cannot be read.
+    """
+    if precision not in (AUTO, *PRECISIONS):
+        raise ConfigError(f"unknown precision {precision!r}; choose {', '.join((AUTO, *PRECISIONS))}")
+    if precision != AUTO:
+        return precision
+    export = find_export(checkpoint)
+    return "fp32" if export is None else load_export(export, check_files=False).precision
+
+
 def open_backend(
     variant: str | Variant,
     checkpoint: str | Path | None = None,
     engine: str = AUTO,
-    precision: str = "fp32",
+    precision: str = AUTO,
     cache_dir: str | Path | None = None,
 ) -> Backend:
     """Load a network on an engine.
@@ -96,7 +111,7 @@ def open_backend(
         checkpoint: weights, or the folder of an export of ``precision``, whose graphs are then run as they are; None
             takes the shipped weights, or untrained ones where none are shipped.
         engine: one of ``ENGINES``, or "auto": the first of them that runs here and supports ``precision``.
-        precision: one of ``PRECISIONS``.
+        precision: one of ``PRECISIONS``, or "auto": that of an export, else fp32.
         cache_dir: where built engines are kept; None is the user's cache.
 
     Raises:
@@ -105,8 +120,7 @@ def open_backend(
         EngineError: the asked engine cannot run here, or none can.
     """
     row = get_variant(variant)
-    if precision not in PRECISIONS:
-        raise ConfigError(f"unknown precision {precision!r}; choose {', '.join(PRECISIONS)}")
+    precision = resolved_precision(checkpoint, precision)
     path = find_export(checkpoint) or find_checkpoint(row, checkpoint)
     folder = None if cache_dir is None else Path(cache_dir).expanduser()
     if engine != AUTO:

@@ -247,7 +247,9 @@ class NodeParameters:
         "else untrained.",
     )
     engine: str = option(AUTO, "Inference engine.", choices=(AUTO, *ENGINES))
-    precision: str = option("fp32", "Arithmetic of the engine.", choices=PRECISIONS)
+    precision: str = option(
+        AUTO, "Arithmetic of the engine; auto: that of an export, else fp32.", choices=(AUTO, *PRECISIONS)
+    )
     cache_dir: str = option("", "Folder for built engines; empty: ~/.cache/flashocc_ros.")
     autostart: bool = option(True, "Configure and activate at start.", read_only=True)
     base_frame: str = option("base_link", "Frame of the results: x forward, y left, z up.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_an_asked_engine_that_is_missing_is_refused(monkeypatch: pytest.MonkeyPa
     ("options", "error", "message"),
     [
         ({"engine": "tpu"}, ConfigError, "unknown engine 'tpu'; choose auto, tensorrt"),
-        ({"precision": "fp8"}, ConfigError, "unknown precision 'fp8'; choose fp32"),
+        ({"precision": "fp8"}, ConfigError, "unknown precision 'fp8'; choose auto, fp32"),
         ({"engine": "torch", "precision": "int8"}, EngineError, "engine torch has no precision 'int8'; it has fp32"),
         ({"checkpoint": "/nowhere/x.pth"}, CheckpointError, r"/nowhere/x\.pth does not exist"),
     ],
@@ -93,6 +94,25 @@ def test_the_folder_of_an_export_is_run_as_it_is() -> None:
     assert backend.from_export
     assert backend.folder == folder
     assert select.has_weights(TINY, folder)
+
+
+def test_an_export_is_run_in_its_own_precision(tmp_path: Path) -> None:
+    folder = weights.export_dir(TINY)
+    assert folder is not None
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    meta = tmp_path / "meta.json"
+    meta.write_text(meta.read_text().replace('"precision": "fp32"', '"precision": "int8"'))
+    assert select.open_backend(TINY, tmp_path, "onnxruntime").precision == "int8"  # type: ignore[attr-defined]
+    assert select.resolved_precision(tmp_path, "auto") == "int8"
+    with pytest.raises(
+        EngineError, match="is an export in int8, asked for fp32; .* or leave the precision to the export"
+    ):
+        select.open_backend(TINY, tmp_path, "onnxruntime", "fp32")
+
+
+def test_weights_are_run_in_fp32_unless_told_otherwise() -> None:
+    assert select.resolved_precision(None, "auto") == "fp32"
+    assert select.resolved_precision(weights.path(TINY), "fp16") == "fp16"
 
 
 def test_an_export_is_refused_where_it_does_not_fit() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.frames import first_frame, nominal_rig
 from flashocc_ros.engine.export.calibration import frame_table, standing_table
+from flashocc_ros.engine.export.together import written_together
 from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.engine.store.meta import (
     DYNAMIC_CAMERAS,
@@ -69,7 +70,7 @@ def export(
     Args:
         variant: name or row.
         checkpoint: weights; None exports untrained ones.
-        out_dir: made when missing; files of the same names are replaced.
+        out_dir: made when missing; files of the same names are replaced once all are written.
         precision: fp32, fp16 (mixed) or int8 (Q/DQ).
         fused: also write ``fused.onnx``, pictures to labels without a plugin, sized for ``rig``.
         calibration: bag or folder of frames; int8 needs it, and a fused graph takes its rig from it.
@@ -102,9 +103,9 @@ def export(
 
             model.load_state_dict(load_checkpoint(checkpoint, row))
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        table = None if not fused else _fused_table(row, rig, frame)
-        return _write(model, row, checkpoint, out_dir, precision, table, calibration)
+        with written_together(out_dir) as folder:
+            table = None if not fused else _fused_table(row, rig, frame)
+            return _write(model, row, checkpoint, folder, precision, table, calibration)
     except OSError as error:
         raise EngineError(
             f"cannot write the export to {out_dir}: {error.strerror or error}; free some space or choose another --out "
@@ -212,7 +213,7 @@ def write_onnx(
         drop_outputs(graph, {LOGITS})
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
-    logger.info("wrote %s: %d nodes, %.1f MB", path, len(graph.graph.node), path.stat().st_size / 1e6)
+    logger.info("wrote %s: %d nodes, %.1f MB", path.name, len(graph.graph.node), path.stat().st_size / 1e6)
 
 
 def _fused_table(variant: Variant, rig: CameraRig | None, frame: CameraSet | None) -> tuple[LiftTable, float]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, field_validator
 
 from flashocc_ros.engine.store.cache import file_sha256
+from flashocc_ros.engine.store.external_data import external_files
 from flashocc_ros.engine.store.signatures import signatures
 from flashocc_ros.engine_names import Precision
 from flashocc_ros.errors import EngineError
@@ -18,6 +19,8 @@ META_FILE = "meta.json"
 FORMAT_VERSION = 1
 DYNAMIC_CAMERAS = "cameras"
 ANY_CAMERAS = -1
+MAX_META_BYTES = 10_000_000
+"""A thousand times what an export writes."""
 
 LOGITS = "class_logits"
 """Tensor inside every head graph: (1, 16 * 18, 200, 200), channel = z * 18 + class, or (1, 18, 16, 200, 200)."""
@@ -43,6 +46,13 @@ class GraphMeta(_Strict):
     inputs: tuple[TensorMeta, ...]
     outputs: tuple[TensorMeta, ...]
 
+    @field_validator("file")
+    @classmethod
+    def _in_the_folder(cls, value: str) -> str:
+        if value in ("", ".", "..") or any(character in value for character in "/\\\0"):
+            raise ValueError(f"{value!r} must be the bare name of a file beside {META_FILE}")
+        return value
+
 
 class GridMeta(_Strict):
     """The voxel grid in the base frame, metres."""
@@ -65,11 +75,11 @@ class DepthMeta(_Strict):
 class TreeMeta(_Strict):
     """Fixed sizes inside a fused graph, see ``poolers.tree16.TreeSizes``, and its number of cameras."""
 
-    rows: int
-    tall_cells: int
-    rows_per_cell: int
-    row_points: int
-    cameras: int
+    rows: PositiveInt
+    tall_cells: PositiveInt
+    rows_per_cell: PositiveInt
+    row_points: PositiveInt
+    cameras: PositiveInt
 
 
 class LayerMeta(_Strict):
@@ -136,13 +146,22 @@ def load_export(
         check_files: compare every file with its hash; False where the cache has just done so.
 
     Raises:
-        EngineError: no export there, another format, variant or precision, or a file that is not the one described.
+        EngineError: no export there, another format, variant or precision, or a file that is not the one described or
+            takes weights from another one, of which nothing is known.
     """
     path = folder / META_FILE
     if not path.is_file():
         raise EngineError(f"{folder} holds no {META_FILE}; write an export there with `flashocc export VARIANT --out`")
     try:
-        meta = ExportMeta.model_validate_json(path.read_text())
+        if path.stat().st_size > MAX_META_BYTES:
+            raise EngineError(
+                f"{path} has {path.stat().st_size / 1e6:.0f} MB, more than an export writes; export again"
+            )
+        meta = ExportMeta.model_validate_json(path.read_text(), strict=True)
+    except OSError as error:
+        raise EngineError(
+            f"{path} cannot be read ({error.strerror or error}); copy it again or export again"
+        ) from error
     except (ValidationError, UnicodeDecodeError) as error:
         reason = error.errors()[0] if isinstance(error, ValidationError) else str(error)
         where = ".".join(map(str, reason["loc"])) + ": " + reason["msg"] if isinstance(reason, dict) else reason
@@ -155,7 +174,8 @@ def load_export(
         _check_variant(path, meta, variant)
     if precision is not None and meta.precision != precision:
         raise EngineError(
-            f"{path} is an export in {meta.precision}, asked for {precision}; export with --precision {precision}"
+            f"{path} is an export in {meta.precision}, asked for {precision}; export with --precision {precision}, "
+            "or leave the precision to the export"
         )
     if check_files:
         for graph in meta.graphs.values():
@@ -189,6 +209,9 @@ def _check_variant(path: Path, meta: ExportMeta, variant: Variant) -> None:
         }
         if inputs != shapes:
             raise EngineError(f"{path} says {graph} takes {inputs}, {variant.name} gives {shapes}; export again")
+        other = {tensor.dtype for tensor in found.inputs} - {"float32"}
+        if other:
+            raise EngineError(f"{path} says {graph} takes {other.pop()}, {variant.name} gives float32; export again")
         outputs = tuple(tensor.name for tensor in found.outputs)
         if outputs != signature.outputs:
             raise EngineError(
@@ -202,6 +225,12 @@ def _check_file(path: Path, sha256: str) -> None:
     if file_sha256(path) != sha256:
         raise EngineError(
             f"{path} is not the file {META_FILE} describes (its SHA-256 differs); copy it again or export again"
+        )
+    elsewhere = external_files(path)
+    if elsewhere:
+        raise EngineError(
+            f"{path} takes weights from {elsewhere[0]!r}, of which {META_FILE} knows nothing; save the graph as one file "
+            "or export again"
         )
 
 

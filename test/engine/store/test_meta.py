@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from flashocc_ros.engine.store.cache import file_sha256
@@ -127,6 +128,59 @@ def test_a_missing_graph_is_refused(folder: Path) -> None:
 def test_a_meta_that_disagrees_is_refused(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     edit(folder, change)
     with pytest.raises(EngineError, match="export again"):
+        load_export(folder)
+
+
+@pytest.mark.parametrize("name", ["../bev_head.onnx", "/etc/passwd", "..", "", "a/b.onnx", "a\\b.onnx", "a\0b"])
+def test_a_graph_elsewhere_is_refused(folder: Path, name: str) -> None:
+    edit(folder, lambda content: content["graphs"]["bev_head"].update(file=name))
+    with pytest.raises(EngineError, match=r"graphs\.bev_head\.file: .* bare name of a file") as refusal:
+        load_export(folder)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.update(lift_z_bins="1"),
+        lambda c: c["depth"].update(sid="no"),
+        lambda c: c.update(input_size=[256]),
+        lambda c: c.update(graphs=[]),
+        lambda c: c.update(tree={"rows": -1, "tall_cells": 1, "rows_per_cell": 1, "row_points": 1, "cameras": 6}),
+    ],
+    ids=["text-for-a-number", "text-for-a-truth", "one-size", "list-of-graphs", "negative-rows"],
+)
+def test_wrong_types_and_sizes_are_one_sentence(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    edit(folder, change)
+    with pytest.raises(EngineError, match="export again") as refusal:
+        load_export(folder)
+    assert "\n" not in str(refusal.value)
+
+
+def test_inputs_of_another_type_are_refused(folder: Path) -> None:
+    edit(folder, lambda content: content["graphs"]["bev_head"]["inputs"][0].update(dtype="float64"))
+    with pytest.raises(EngineError, match="says bev_head takes float64, .* gives float32; export again"):
+        load_export(folder, VARIANT)
+
+
+def test_a_huge_meta_is_refused_before_it_is_read(folder: Path) -> None:
+    with (folder / "meta.json").open("r+b") as file:
+        file.truncate(2_000_000_000)
+    with pytest.raises(EngineError, match="has 2000 MB, more than an export writes"):
+        load_export(folder)
+
+
+def test_weights_in_another_file_are_refused(folder: Path) -> None:
+    """Nothing would notice that they were replaced."""
+    onnx = pytest.importorskip("onnx")
+    tensor = onnx.numpy_helper.from_array(np.zeros(1000, np.float32), "w")
+    node = onnx.helper.make_node("Identity", ["w"], ["y"])
+    output = onnx.helper.make_tensor_value_info("y", 1, [1000])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [output], [tensor]))
+    onnx.save(model, folder / "bev_head.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    sha256 = file_sha256(folder / "bev_head.onnx")
+    edit(folder, lambda content: content["graphs"]["bev_head"].update(sha256=sha256))
+    with pytest.raises(EngineError, match=r"takes weights from 'weights\.bin', of which meta\.json knows nothing"):
         load_export(folder)
 
 
