@@ -14,7 +14,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog="Example: flashocc build flashocc-r50-M0 --checkpoint m0.pth --precision int8 --calibration my_bag")
 def build(
-    variant: Annotated[str, typer.Argument(help="Name out of `flashocc variants`.")],
+    variant: Annotated[
+        str | None, typer.Argument(help="Name out of `flashocc variants`; may be left out with --prune.")
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
     ] = None,
@@ -25,6 +27,13 @@ def build(
         Path | None, typer.Option(help="Recording or frame folders of this vehicle: needed once for int8.")
     ] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Default: ~/.cache/flashocc_ros.")] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove from the cache what was not used for long, or is too much.")
+    ] = False,
+    keep_days: Annotated[float, typer.Option(min=0.0, help="With --prune: keep what was used in this time.")] = 90.0,
+    keep_gb: Annotated[
+        float, typer.Option(min=0.0, help="With --prune: then the longest unused goes until the rest is this small.")
+    ] = 20.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
 ) -> None:
     """Build engines ahead of time; a second run finds them and does nothing."""
@@ -33,7 +42,20 @@ def build(
     from rich.console import Console
 
     from flashocc_ros.engine.build import fill_cache
+    from flashocc_ros.errors import ConfigError
 
+    if variant is None and not prune:
+        raise ConfigError("name a variant out of `flashocc variants` to build, or give --prune")
+    if prune:
+        from flashocc_ros.engine.store.prune import prune as prune_cache
+
+        pruned = prune_cache(cache_dir, keep_days, keep_gb)
+        typer.echo(
+            f"removed {len(pruned.removed)} of the cache's entries, {pruned.freed_bytes / 1e9:.2f} GB; "
+            f"{pruned.kept_bytes / 1e9:.2f} GB stay"
+        )
+    if variant is None:
+        return
     started = monotonic()
     with Console(stderr=True, quiet=quiet).status(f"building {variant}"):
         description = fill_cache(variant, checkpoint, engine, precision, cameras, calibration, cache_dir)

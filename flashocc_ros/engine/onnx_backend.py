@@ -45,6 +45,13 @@ def reason(error: Exception) -> str:
     return lines[-1].rstrip(".") if lines else type(error).__name__
 
 
+def out_of_memory(error: Exception | str) -> bool:
+    """Whether an engine's C++ raised, or said, that it got no memory: that tells nothing about the file it loaded."""
+    text = str(error).lower().replace("_", " ")
+    said = ("bad alloc", "out of memory", "outofmemory", "cannot allocate", "failed to allocate", "not enough memory")
+    return isinstance(error, MemoryError) or any(phrase in text for phrase in said)
+
+
 class OnnxBackend(Backend):
     """A backend that runs the graphs of an export.
 

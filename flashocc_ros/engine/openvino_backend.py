@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.engine.labels_kernel import labels_from_columns
-from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence, reason
+from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence, out_of_memory, reason
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import LOGITS, GraphMeta, int8_needs_calibration
@@ -173,7 +173,12 @@ class OpenVinoBackend(OnnxBackend):
         entry = cached(self.cache_dir, key, build)
         try:
             return self._imported(entry, streams)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
+            if out_of_memory(error):
+                raise EngineError(
+                    f"OpenVINO got no memory to load {entry} ({reason(error)}); close other programs or choose a "
+                    "smaller variant"
+                ) from error
             logger.warning("engine cache: OpenVINO does not take %s (%s); building it again", entry, reason(error))
         entry = cached(self.cache_dir, key, build, replace=True)
         with one_sentence("OpenVINO cannot load what it built", "reinstall openvino"):

@@ -105,7 +105,7 @@ def test_an_export_is_run_in_its_own_precision(tmp_path: Path) -> None:
     assert select.open_backend(TINY, tmp_path, "onnxruntime").precision == "int8"  # type: ignore[attr-defined]
     assert select.resolved_precision(tmp_path, "auto") == "int8"
     with pytest.raises(
-        EngineError, match="is an export in int8, asked for fp32; .* or leave the precision to the export"
+        EngineError, match=r"is an export in int8, asked for fp32; .* or leave the precision to the export"
     ):
         select.open_backend(TINY, tmp_path, "onnxruntime", "fp32")
 

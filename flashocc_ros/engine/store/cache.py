@@ -2,11 +2,14 @@
 
 An entry is a folder named after a digest of its key; ``entry.json`` inside repeats the key and the SHA-256 of every
 file. It is filled under a lock in a temporary folder beside it and appears by one rename, so a reader needs no lock and
-a killed writer leaves only a temporary folder that the next writer removes.
+a killed writer leaves only a temporary folder that the next writer removes. The time of ``entry.json`` is that of the
+last use, for ``prune``.
 """
 
 from __future__ import annotations
 
+import errno
+import functools
 import hashlib
 import json
 import logging
@@ -14,6 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +27,13 @@ from flashocc_ros.errors import EngineError
 
 logger = logging.getLogger(__name__)
 
-_ENTRY = "entry.json"
+ENTRY = "entry.json"
+
+LOCK_WAIT_S = 1800.0
+"""How long the building process is waited for: the largest engines take minutes, so one that takes longer is stuck."""
+
+_SHORT_OF = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""Errors of a process that cannot read now, which tell nothing about the entry."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +78,18 @@ def file_sha256(path: Path) -> str:
 def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, replace: bool = False) -> Path:
     """Folder of the entry for ``key``; ``build(folder)`` fills it when it is absent, damaged or foreign.
 
-    With ``replace`` a sound entry is built again too. Only one process builds an entry at a time, others wait for it.
-    What is built and why is logged.
+    With ``replace`` a sound entry is built again too, and stays until the new one is complete. Only one process builds
+    an entry at a time, others wait for it. What is built and why is logged.
 
     Raises:
-        EngineError: the cache folder cannot be written, the disk is full, or ``build`` says so.
+        EngineError: the cache folder cannot be written, the disk is full, this process is short of memory, another one
+            holds the lock for longer than ``LOCK_WAIT_S``, or ``build`` says so.
     """
     root = default_root() if root is None else Path(root)
     entry = root / key.folder_name
+    _warn_of_others(root)
     if not replace and _problem(entry, key) is None:
+        _mark_used(entry)
         return entry
     lock = _lock(root, entry)
     try:
@@ -86,13 +99,11 @@ def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, r
             return entry
         if problem is None:
             logger.info("engine cache: replacing %s", entry)
-            shutil.rmtree(entry)
-        elif entry.exists():
+        elif os.path.lexists(entry):
             logger.warning("engine cache: %s %s; building it again", entry, problem)
-            shutil.rmtree(entry)
         else:
             logger.info("engine cache: building %s", entry)
-        _build(entry, key, build)
+        _build(entry, key, build, keep=problem is None)
     finally:
         lock.release()
     return entry
@@ -100,22 +111,49 @@ def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, r
 
 def found(root: Path | None, key: CacheKey) -> Path | None:
     """Folder of the entry for ``key`` when it is there and sound; a damaged or foreign one is said."""
-    entry = (default_root() if root is None else Path(root)) / key.folder_name
+    root = default_root() if root is None else Path(root)
+    entry = root / key.folder_name
+    _warn_of_others(root)
     problem = _problem(entry, key)
-    if problem is not None and entry.exists():
+    if problem is None:
+        _mark_used(entry)
+        return entry
+    if os.path.lexists(entry):
         logger.warning("engine cache: %s %s; it is not used", entry, problem)
-    return entry if problem is None else None
+    return None
+
+
+def lock_of(entry: Path) -> FileLock:
+    """Held by the process that builds or removes ``entry``."""
+    return FileLock(entry.parent / f".{entry.name}.lock")
+
+
+def left_overs(entry: Path) -> list[Path]:
+    """What processes that were killed, or the one that holds the lock, left of ``entry`` beside it."""
+    return sorted(entry.parent.glob(f".{entry.name}.*.tmp"))
+
+
+def remove(path: Path) -> None:
+    """Whatever is there; of a link only the link.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _lock(root: Path, entry: Path) -> FileLock:
-    lock = FileLock(root / f".{entry.name}.lock")
+    lock = lock_of(entry)
     try:
         root.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             logger.info("engine cache: waiting for another process that builds %s", entry)
-            lock.acquire()
+            _wait(lock, entry)
     except OSError as error:
         raise EngineError(
             f"cannot write to the engine cache {root} ({error.strerror or error}); make it writable or set cache_dir "
@@ -124,13 +162,28 @@ def _lock(root: Path, entry: Path) -> FileLock:
     return lock
 
 
-def _build(entry: Path, key: CacheKey, build: Callable[[Path], None]) -> None:
-    for left_over in entry.parent.glob(f".{entry.name}.*.tmp"):
-        logger.warning("engine cache: removing %s, left by a process that was killed", left_over)
-        shutil.rmtree(left_over, ignore_errors=True)
+def _wait(lock: FileLock, entry: Path) -> None:
+    try:
+        lock.acquire(timeout=LOCK_WAIT_S)
+    except Timeout as error:
+        builders = ", ".join(path.name.split(".")[-2] for path in left_overs(entry))
+        who = f"process {builders}" if builders else "another process"
+        raise EngineError(
+            f"{who} has held {lock.lock_file} for {LOCK_WAIT_S / 60:.0f} min, longer than any build takes; end it, or "
+            "set cache_dir or FLASHOCC_CACHE to another folder"
+        ) from error
+
+
+def _build(entry: Path, key: CacheKey, build: Callable[[Path], None], *, keep: bool) -> None:
+    """``keep`` what stands there until the new entry is complete."""
     folder = entry.parent / f".{entry.name}.{os.getpid()}.tmp"
     started = time.monotonic()
     try:
+        for left_over in left_overs(entry):
+            logger.warning("engine cache: removing %s, left by a process that was killed", left_over)
+            remove(left_over)
+        if not keep:
+            remove(entry)
         folder.mkdir()
         build(folder)
         files = {
@@ -138,7 +191,9 @@ def _build(entry: Path, key: CacheKey, build: Callable[[Path], None]) -> None:
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-        _write_durably(folder / _ENTRY, json.dumps({"key": key.as_dict(), "files": files}, indent=1))
+        _write_durably(folder / ENTRY, json.dumps({"key": key.as_dict(), "files": files}, indent=1))
+        if keep:
+            entry.rename(folder.with_suffix(".old.tmp"))
         folder.rename(entry)
     except OSError as error:
         free_mb = shutil.disk_usage(entry.parent).free / 1e6
@@ -148,6 +203,7 @@ def _build(entry: Path, key: CacheKey, build: Callable[[Path], None]) -> None:
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.with_suffix(".old.tmp"), ignore_errors=True)
     logger.info("engine cache: built %s in %.1f s", entry, time.monotonic() - started)
 
 
@@ -158,12 +214,37 @@ def _write_durably(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _problem(entry: Path, key: CacheKey) -> str | None:
-    """Why the entry cannot be used, None when it can."""
-    if not entry.is_dir():
-        return "does not exist"
+def _mark_used(entry: Path) -> None:
+    with suppress(OSError):  # somebody else's cache, which they prune
+        os.utime(entry / ENTRY)
+
+
+@functools.cache
+def _warn_of_others(root: Path) -> None:
+    """Once: what lies there is executed."""
     try:
-        content = json.loads((entry / _ENTRY).read_text())
+        status = root.stat()
+    except OSError:
+        return  # made on the first build, then ours alone
+    others = status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid != os.getgid())
+    if others or status.st_uid not in (0, os.getuid()):
+        logger.warning(
+            "engine cache: others can write to %s, and what they put there is run; `chmod go-w` it, or set cache_dir "
+            "or FLASHOCC_CACHE to a folder of your own",
+            root,
+        )
+
+
+def _problem(entry: Path, key: CacheKey) -> str | None:
+    """Why the entry cannot be used, None when it can.
+
+    Raises:
+        EngineError: that cannot be found out now.
+    """
+    if not entry.is_dir():
+        return "is no folder" if os.path.lexists(entry) else "does not exist"
+    try:
+        content = json.loads((entry / ENTRY).read_text())
         recorded, files = content["key"], content["files"]
         if recorded != key.as_dict():
             return "was built for something else"
@@ -171,6 +252,11 @@ def _problem(entry: Path, key: CacheKey) -> str | None:
             path = entry / name
             if not path.is_file() or path.stat().st_size != facts["bytes"] or file_sha256(path) != facts["sha256"]:
                 return f"is damaged: {name} is not the file that was written"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"is damaged: {_ENTRY} cannot be read ({error})"
+    except (OSError, MemoryError) as error:
+        if isinstance(error, MemoryError) or error.errno in _SHORT_OF:
+            what = "out of memory" if isinstance(error, MemoryError) else error.strerror
+            raise EngineError(f"cannot read {entry} now ({what}); close other programs and try again") from error
+        return f"is damaged: {ENTRY} cannot be read ({error})"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"is damaged: {ENTRY} cannot be read ({error})"
     return None

@@ -229,8 +229,8 @@ def _check_file(path: Path, sha256: str) -> None:
     elsewhere = external_files(path)
     if elsewhere:
         raise EngineError(
-            f"{path} takes weights from {elsewhere[0]!r}, of which {META_FILE} knows nothing; save the graph as one file "
-            "or export again"
+            f"{path} takes weights from {elsewhere[0]!r}, of which {META_FILE} knows nothing; save the graph as one "
+            "file or export again"
         )
 
 

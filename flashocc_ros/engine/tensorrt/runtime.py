@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flashocc_ros.engine.onnx_backend import out_of_memory
 from flashocc_ros.engine.tensorrt.build import created, make_logger
 from flashocc_ros.errors import EngineError
 
@@ -52,8 +53,13 @@ class TensorRtEngine:
         self._runtime = created(trt, "Runtime", self._log)
         self._engine = self._runtime.deserialize_cuda_engine(serialized)
         if self._engine is None:
+            said = self._said()
+            if out_of_memory(said):
+                raise EngineError(
+                    f"TensorRT cannot load the engine (it said: {said}); free GPU memory or choose a smaller variant"
+                )
             raise ForeignEngineError(
-                f"TensorRT {trt.__version__} cannot load the engine (it said: {self._said()}); it was built for "
+                f"TensorRT {trt.__version__} cannot load the engine (it said: {said}); it was built for "
                 "another TensorRT version or GPU: run `flashocc build` on this machine"
             )
         self._context = self._engine.create_execution_context()

@@ -10,10 +10,12 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flashocc_ros.engine.store import cache
 from flashocc_ros.engine.store.cache import CacheKey, cached, default_root, found
 from flashocc_ros.errors import EngineError
 
@@ -192,6 +194,88 @@ def test_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None
         assert not [p for p in disk.iterdir() if not p.name.endswith(".lock")]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    "put", [lambda p, other: p.write_text("x"), lambda p, other: p.symlink_to("nowhere"), Path.symlink_to],
+    ids=["file", "dangling-link", "link-to-a-foreign-folder"],
+)  # fmt: skip
+def test_what_is_no_folder_is_replaced_and_nothing_behind_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, put: Callable[[Path, Path], object]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "precious").touch()
+    put(tmp_path / KEY.folder_name, other)
+    assert found(tmp_path, KEY) is None
+    entry = cached(tmp_path, KEY, write_engine)
+    assert (entry / "engine.bin").read_bytes() == b"engine"
+    assert not entry.is_symlink()
+    assert (other / "precious").exists()
+    assert "building it again" in caplog.text
+
+
+def test_a_sound_entry_stays_when_its_successor_fails(tmp_path: Path) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+
+    def fail(folder: Path) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        cached(tmp_path, KEY, fail, replace=True)
+    assert cached(tmp_path, KEY, never) == entry
+
+
+def test_a_successor_takes_the_place_of_the_entry(tmp_path: Path) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+    cached(tmp_path, KEY, lambda folder: (folder / "engine.bin").write_bytes(b"better") and None, replace=True)
+    assert (cached(tmp_path, KEY, never) / "engine.bin").read_bytes() == b"better"
+    assert [p for p in tmp_path.iterdir() if p.suffix != ".lock"] == [entry]
+
+
+def test_a_process_short_of_open_files_does_not_call_an_entry_damaged(tmp_path: Path) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(EngineError, match=r"cannot read .* now \(Too many open files\)"):
+            cached(tmp_path, KEY, never)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert cached(tmp_path, KEY, never) == entry
+
+
+def test_a_stuck_process_is_named_and_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path), str(Path(__file__).parent)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "writing\n"
+    monkeypatch.setattr(cache, "LOCK_WAIT_S", 0.2)
+    try:
+        with pytest.raises(EngineError, match=rf"process {writer.pid} has held .*\.lock for .*; end it"):
+            cached(tmp_path, KEY, never)
+    finally:
+        writer.kill()
+        writer.wait(30)
+
+
+def test_use_is_marked_for_pruning(tmp_path: Path) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+    for use in (lambda: cached(tmp_path, KEY, never), lambda: found(tmp_path, KEY)):
+        os.utime(entry / "entry.json", (0, 0))
+        use()
+        assert (entry / "entry.json").stat().st_mtime > 0
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o777, 1), (0o755, 0)])
+def test_a_folder_that_others_can_write_to_is_warned_about_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warnings: int
+) -> None:
+    tmp_path.chmod(mode)
+    for _ in range(2):
+        cached(tmp_path, KEY, write_engine)
+    assert caplog.text.count("others can write to") == warnings
 
 
 def test_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:

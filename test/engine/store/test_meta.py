@@ -159,7 +159,7 @@ def test_wrong_types_and_sizes_are_one_sentence(folder: Path, change: Callable[[
 
 def test_inputs_of_another_type_are_refused(folder: Path) -> None:
     edit(folder, lambda content: content["graphs"]["bev_head"]["inputs"][0].update(dtype="float64"))
-    with pytest.raises(EngineError, match="says bev_head takes float64, .* gives float32; export again"):
+    with pytest.raises(EngineError, match=r"says bev_head takes float64, .* gives float32; export again"):
         load_export(folder, VARIANT)
 
 
