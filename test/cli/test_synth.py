@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from full_disk import largest_file
 
 from flashocc_ros.bags import read_sets
@@ -36,9 +37,13 @@ def test_bad_input_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
     assert not (tmp_path / "drive").exists()
 
 
-def test_a_full_disk_leaves_no_half_drive(tmp_path: Path) -> None:
-    with largest_file(20_000):
+@pytest.mark.parametrize("room_bytes", [4, 20_000], ids=["from-the-start", "later"])
+def test_a_full_disk_leaves_no_half_drive(tmp_path: Path, room_bytes: int) -> None:
+    with largest_file(room_bytes):
         done = flashocc("--seconds", "0.5", "--rate", "2", "--width", "160", "--out", str(tmp_path / "drive"))
     assert done.returncode == 1
-    assert done.stderr == "error: cannot write (File too large); free some space or choose another place\n"
+    assert (
+        done.stderr
+        == f"error: cannot write {tmp_path / 'drive'} (File too large); free some space or choose another place\n"
+    )
     assert not (tmp_path / "drive").exists()

@@ -135,6 +135,25 @@ def test_table_of_another_rig_is_one_sentence(cache: Path) -> None:
         backend.pool(Encoded(depth, context), standing_table(variant, nominal_rig(3)))
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("Exception from core.cpp:165:\nstd::bad_alloc\n")])
+def test_a_process_short_of_memory_keeps_the_built_engines(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    opened("openvino", "synthetic-tiny", cache).prepare(2)
+    before = {path: path.stat().st_ino for path in cache.glob("openvino-*/engine.blob")}
+    assert before
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    backend = opened("openvino", "synthetic-tiny", cache)
+    monkeypatch.setattr(backend, "_imported", refuse)
+    with pytest.raises(EngineError, match=r"OpenVINO got no memory to load .*; close other programs") as refusal:
+        backend.prepare(2)
+    assert "\n" not in str(refusal.value)
+    assert {path: path.stat().st_ino for path in cache.glob("openvino-*/engine.blob")} == before
+
+
 def test_int8_that_was_never_built_names_the_command(cache: Path) -> None:
     backend = opened("openvino", "synthetic-tiny", cache, "int8")
     with pytest.raises(EngineError, match="flashocc build synthetic-tiny --precision int8 --calibration BAG"):

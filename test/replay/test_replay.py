@@ -11,10 +11,15 @@ from typer.testing import CliRunner
 
 from flashocc_ros.bags import LATCHED, SENSOR_DATA, BagReader
 from flashocc_ros.cli.replay import app
-from flashocc_ros.errors import BagError
+from flashocc_ros.errors import BagError, OutputError
 from flashocc_ros.replay.schedule import LOOKAHEAD_NS, find_camera_sets, in_time_order, set_by_set
 
 IMAGES = ("/CAM_FRONT/image/compressed", "/CAM_BACK/image/compressed")
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_replay(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="it is a folder"):
+        CliRunner().invoke(app, [str(tmp_path / "none"), "--report", str(tmp_path)], catch_exceptions=False)
 
 
 def test_time_order_is_the_recorded_one(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION, FIRST_INSTANCE_ID
 from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.whole_file import unwritable
 
 TRUTH_TOPIC = "/ground_truth/occupancy"
 ODOM_FRAME, BASE_FRAME = "odom", "base_link"
@@ -47,6 +48,7 @@ def write_bag(
     Raises:
         ConfigError: the rate is out of range, or the drive is too short for one set.
         BagError: the folder exists.
+        OutputError: it cannot be written, as on a full disk.
     """
     if not 0.5 <= rate_hz <= 30:
         raise ConfigError(f"rate {rate_hz:g} Hz must lie within 0.5 and 30 Hz")
@@ -55,7 +57,7 @@ def write_bag(
         raise ConfigError(f"{drive.duration_s:g} s at {rate_hz:g} Hz hold no camera set; make the drive longer")
     every = truth_every or max(1, round(rate_hz * drive.interval_s))
     cameras = drive.rig.cameras
-    with _whole_or_none(BagWriter(path, compress=True)) as bag:
+    with _whole_or_none(Path(path)) as bag:
         bag.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", LATCHED)
         bag.add_topic("/tf", "tf2_msgs/msg/TFMessage", RELIABLE)
         bag.add_topic("/odom", "nav_msgs/msg/Odometry", RELIABLE)
@@ -83,13 +85,16 @@ def write_bag(
 
 
 @contextmanager
-def _whole_or_none(bag: BagWriter) -> Iterator[BagWriter]:
-    # The writer made the folder itself, so all that is in it is ours.
+def _whole_or_none(path: Path) -> Iterator[BagWriter]:
+    existed = path.exists()  # then the writer refuses; else all that is in the folder is ours
     try:
-        with bag:
+        with BagWriter(path, compress=True) as bag:
             yield bag
-    except BaseException:
-        shutil.rmtree(bag.path)
+    except BaseException as error:
+        if not existed:
+            shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
         raise
 
 
