@@ -91,7 +91,7 @@ def why_not_rigid(pose: Float64, max_distance_m: float) -> str | None:
     return None
 
 
-def _why_no_intrinsic(matrix: Float64) -> str | None:
+def why_no_intrinsic(matrix: Float64) -> str | None:
     """What keeps a (3, 3) matrix from being a K, with the remedy; None when it is one."""
     focal_x, focal_y, skew = matrix[0, 0], matrix[1, 1], matrix[0, 1]
     if not np.isfinite(matrix).all():
@@ -140,7 +140,7 @@ class CameraRig:
             value.setflags(write=False)
             object.__setattr__(self, attribute, value)
         for name, intrinsic, pose in zip(names, self.intrinsics, self.base_from_camera, strict=True):
-            if why := _why_no_intrinsic(intrinsic):
+            if why := why_no_intrinsic(intrinsic):
                 raise InputError(f"camera {name}: {why}")
             if why := why_not_rigid(pose, MAX_MOUNTING_M):
                 raise InputError(f"camera {name}: base_from_camera {why}")

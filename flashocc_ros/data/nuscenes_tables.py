@@ -6,23 +6,27 @@ when they are read. The tables are documented JSON, so they are read directly.
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from flashocc_ros.data.nuscenes_rows import Row, Tables, numbers
 from flashocc_ros.errors import InputError
 from flashocc_ros.labels import DETECTION_NAMES
+from flashocc_ros.structures import why_no_intrinsic
 
 Float64 = npt.NDArray[np.float64]
 
 CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
 LIDAR = "LIDAR_TOP"
 _MAX_VELOCITY_GAP_S = 1.5
+_QUATERNION_TOLERANCE = 0.01
 
 _DETECTION_OF_CATEGORY = {
     "movable_object.barrier": "barrier",
@@ -92,126 +96,186 @@ class Info:
 def scenes_of_split(split: str | tuple[str, ...] | list[str], present: set[str]) -> set[str]:
     """Scenes of a split (train, val, mini_train, mini_val, all, or names) that are ``present``.
 
+    Scenes that are not of nuScenes, whatever they are called, belong to the training splits.
+
     Raises:
-        InputError: nothing is left.
+        InputError: nothing is left, or a name is not present.
     """
     if isinstance(split, str) and split in ("train", "val", "mini_train", "mini_val", "all"):
         held = _MINI_VAL if split.startswith("mini") else _VAL
         validation = split.endswith("val")
-        chosen = {s for s in present if split == "all" or (int(s.rpartition("-")[2]) in held) == validation}
+        chosen = {s for s in present if split == "all" or (_number(s) in held) == validation}
     else:
-        chosen = present & ({split} if isinstance(split, str) else set(split))
+        names = {split} if isinstance(split, str) else set(split)
+        unknown = sorted(names - present)
+        if unknown:
+            raise InputError(
+                f"split {', '.join(unknown)} has no scene among the {len(present)} of this data set; give train, val, "
+                "mini_train, mini_val, all or names of scenes"
+            )
+        chosen = names
     if not chosen:
-        raise InputError(f"split {split!r} has no scene among the {len(present)} of this data set")
+        raise InputError(
+            f"split {split!r} has no scene among the {len(present)} of this data set; give another split, or the "
+            "names of scenes"
+        )
     return chosen
 
 
-def pose(record: dict[str, Any]) -> Float64:
-    """(4, 4) from a record with ``translation`` and ``rotation`` (w, x, y, z)."""
-    w, x, y, z = record["rotation"]
+def _number(scene: str) -> int | None:
+    """Of a scene of nuScenes; None for one of another data set."""
+    found = re.fullmatch(r"scene-([0-9]{4})", scene)
+    return int(found[1]) if found else None
+
+
+def pose(row: Row) -> Float64:
+    """(4, 4) from a row with ``translation`` and ``rotation`` (w, x, y, z).
+
+    Raises:
+        InputError: they are no position and unit quaternion.
+    """
+    w, x, y, z = numbers(row, "rotation", 4)
+    norm = float(np.linalg.norm([w, x, y, z]))
+    if not abs(norm - 1) < _QUATERNION_TOLERANCE:
+        raise InputError(
+            f"row {row['token']} has a rotation of length {norm:.3g}, needs a unit quaternion (w, x, y, z); mend it"
+        )
     matrix = np.eye(4)
     matrix[:3, :3] = Rotation.from_quat([x, y, z, w]).as_matrix()
-    matrix[:3, 3] = record["translation"]
+    matrix[:3, 3] = numbers(row, "translation", 3)
     return matrix
 
 
 def read_infos(root: Path, version: str, split: str | tuple[str, ...] | list[str]) -> list[Info]:
-    """All key frames of a split in order of time.
+    """All key frames of a split: drive after drive, in order of time.
+
+    The frames of a scene stand side by side, also where scenes were recorded at the same time.
 
     Raises:
-        InputError: a table is missing or damaged, or the split is empty.
+        InputError: a table is missing or damaged, a row cannot be used, or the split is empty.
     """
-    tables = _Tables(Path(root) / version)
-    scenes = {s["token"]: s["name"] for s in tables.rows("scene")}
+    tables = Tables(Path(root) / version)
+    scenes = {token: row["name"] for token, row in tables.by_token("scene").items()}
+    if len(set(scenes.values())) != len(scenes):
+        twice = next(name for name in scenes.values() if list(scenes.values()).count(name) > 1)
+        raise InputError(f"{tables.path('scene')} has two scenes called {twice}; give them different names")
     chosen = scenes_of_split(split, set(scenes.values()))
-    samples = [s for s in tables.rows("sample") if scenes[s["scene_token"]] in chosen]
-    wanted = {s["token"] for s in samples}
-    sensors = tables.by_token("sensor")
-    calibrated = tables.by_token("calibrated_sensor")
-    data = [d for d in tables.rows("sample_data") if d["is_key_frame"] and d["sample_token"] in wanted]
-    ego = tables.by_token("ego_pose", {d["ego_pose_token"] for d in data})
-    recordings: dict[str, dict[str, Sensor]] = {token: {} for token in wanted}
-    for row in data:
-        calibration = calibrated[row["calibrated_sensor_token"]]
-        channel = sensors[calibration["sensor_token"]]["channel"]
-        if channel in (*CAMERAS, LIDAR):
-            recordings[row["sample_token"]][channel] = Sensor(
-                Path(root) / row["filename"],
-                int(row["timestamp"]),
-                pose(calibration),
-                pose(ego[row["ego_pose_token"]]),
-                np.array(calibration["camera_intrinsic"] or np.zeros((3, 3)), np.float64),
-            )
-    annotations = _Annotations(tables, {s["token"]: int(s["timestamp"]) for s in tables.rows("sample")})
+    all_samples = tables.by_token("sample")
+    scene_of = {
+        token: tables.follow("sample", row, "scene_token", "scene", scenes) for token, row in all_samples.items()
+    }
+    samples = [row for token, row in all_samples.items() if scene_of[token] in chosen]
+    recordings = _recordings(Path(root), tables, {row["token"] for row in samples})
+    begin_us: dict[str, int] = {}
+    for row in samples:
+        scene = scene_of[row["token"]]
+        begin_us[scene] = min(row["timestamp"], begin_us.get(scene, row["timestamp"]))
+    annotations = _Annotations(tables, {token: row["timestamp"] for token, row in all_samples.items()})
     infos = []
-    for sample in sorted(samples, key=lambda s: int(s["timestamp"])):
+    for sample in samples:
         there = recordings[sample["token"]]
         missing = [name for name in (*CAMERAS, LIDAR) if name not in there]
         if missing:
             raise InputError(f"sample {sample['token']} has no {', '.join(missing)}; the tables are incomplete")
         boxes, labels = annotations.boxes(sample["token"], there["CAM_FRONT"].global_from_ego)
         cameras = tuple(there[name] for name in CAMERAS)
-        scene, stamp = scenes[sample["scene_token"]], int(sample["timestamp"])
-        infos.append(Info(sample["token"], scene, stamp, cameras, there[LIDAR], boxes, labels))
-    return infos
+        scene = scene_of[sample["token"]]
+        infos.append(Info(sample["token"], scene, sample["timestamp"], cameras, there[LIDAR], boxes, labels))
+    return sorted(infos, key=lambda info: (begin_us[info.scene], info.scene, info.timestamp_us))
 
 
-class _Tables:
-    """JSON files of one version."""
+def _recordings(root: Path, tables: Tables, wanted: set[str]) -> dict[str, dict[str, Sensor]]:
+    """Cameras and lidar of the ``wanted`` samples by their channel."""
+    sensors = tables.by_token("sensor")
+    calibrated = tables.by_token("calibrated_sensor")
+    data = [row for row in tables.rows("sample_data") if row["is_key_frame"] and row["sample_token"] in wanted]
+    ego = tables.by_token("ego_pose", {row["ego_pose_token"] for row in data})
+    recordings: dict[str, dict[str, Sensor]] = {token: {} for token in wanted}
+    for row in data:
+        calibration = tables.follow("sample_data", row, "calibrated_sensor_token", "calibrated_sensor", calibrated)
+        channel = tables.follow("calibrated_sensor", calibration, "sensor_token", "sensor", sensors)["channel"]
+        if channel not in (*CAMERAS, LIDAR):
+            continue
+        there = recordings[row["sample_token"]]
+        if channel in there:
+            raise InputError(
+                f"{tables.path('sample_data')}: row {row['token']} is the second {channel} of sample "
+                f"{row['sample_token']}; remove one"
+            )
+        where = tables.follow("sample_data", row, "ego_pose_token", "ego_pose", ego)
+        with _named(tables.path("calibrated_sensor")):
+            ego_from_sensor = pose(calibration)
+            intrinsics = np.zeros((3, 3)) if channel == LIDAR else _intrinsics(calibration)
+        with _named(tables.path("ego_pose")):
+            global_from_ego = pose(where)
+        there[channel] = Sensor(root / row["filename"], row["timestamp"], ego_from_sensor, global_from_ego, intrinsics)
+    return recordings
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._rows: dict[str, list[dict[str, Any]]] = {}
 
-    def rows(self, name: str) -> list[dict[str, Any]]:
-        if name not in self._rows:
-            path = self.folder / f"{name}.json"
-            try:
-                self._rows[name] = json.loads(path.read_text())
-            except OSError as error:
-                raise InputError(
-                    f"cannot read {path}: {error.strerror}; give the folder above {path.parent.name}/"
-                ) from error
-            except ValueError as error:
-                raise InputError(f"{path} is damaged: {error}") from error
-        return self._rows[name]
+def _intrinsics(calibration: Row) -> Float64:
+    rows = calibration["camera_intrinsic"]
+    if len(rows) != 3 or not all(isinstance(row, list) for row in rows):
+        raise InputError(f"row {calibration['token']} has camera_intrinsic {rows!r:.80}, needs 3 rows of 3 numbers")
+    matrix = np.array([numbers({**calibration, "camera_intrinsic": row}, "camera_intrinsic", 3) for row in rows])
+    if why := why_no_intrinsic(matrix):
+        raise InputError(f"row {calibration['token']}: {why}")
+    return matrix
 
-    def by_token(self, name: str, only: set[str] | None = None) -> dict[str, dict[str, Any]]:
-        return {row["token"]: row for row in self.rows(name) if only is None or row["token"] in only}
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What is wrong with a row, below the name of its table."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 class _Annotations:
     """Boxes per sample in a vehicle frame, with velocities from the neighbouring key frames."""
 
-    def __init__(self, tables: _Tables, stamps_us: dict[str, int]) -> None:
-        self.stamps_us = stamps_us
-        categories = {row["token"]: row["name"] for row in tables.rows("category")}
-        self.category = {row["token"]: categories[row["category_token"]] for row in tables.rows("instance")}
+    def __init__(self, tables: Tables, stamps_us: dict[str, int]) -> None:
+        self.tables, self.stamps_us = tables, stamps_us
+        categories = tables.by_token("category")
+        self.category = {
+            token: tables.follow("instance", row, "category_token", "category", categories)["name"]
+            for token, row in tables.by_token("instance").items()
+        }
         self.rows = tables.by_token("sample_annotation")
-        self.of_sample: dict[str, list[dict[str, Any]]] = {}
+        self.of_sample: dict[str, list[Row]] = {}
         for row in self.rows.values():
+            tables.follow("sample_annotation", row, "sample_token", "sample", stamps_us)
             self.of_sample.setdefault(row["sample_token"], []).append(row)
 
     def boxes(self, sample: str, global_from_ego: Float64) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        ego_from_global = np.linalg.inv(global_from_ego)
+        with _named(self.tables.path("sample_annotation")):
+            return self._boxes(sample, np.asarray(np.linalg.inv(global_from_ego)))
+
+    def _boxes(self, sample: str, ego_from_global: Float64) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         boxes, labels = [], []
         for row in self.of_sample.get(sample, []):
-            name = _DETECTION_OF_CATEGORY.get(self.category[row["instance_token"]])
+            category = self.tables.follow("sample_annotation", row, "instance_token", "instance", self.category)
+            name = _DETECTION_OF_CATEGORY.get(category)
             if name is None or row["num_lidar_pts"] + row["num_radar_pts"] == 0:
                 continue
             box = ego_from_global @ pose(row)
-            width, length, height = row["size"]
+            width, length, height = size = numbers(row, "size", 3)
+            if min(size) <= 0:
+                raise InputError(f"row {row['token']} has size {size}, needs lengths above 0 m; mend it")
             velocity = ego_from_global[:3, :3] @ self._velocity(row)
             yaw = np.arctan2(box[1, 0], box[0, 0])
             boxes.append([*box[:3, 3], length, width, height, yaw, *velocity[:2]])
             labels.append(DETECTION_NAMES.index(name))
         return np.array(boxes, np.float32).reshape(-1, 9), np.array(labels, np.int64)
 
-    def _velocity(self, row: dict[str, Any]) -> Float64:
+    def _velocity(self, row: Row) -> Float64:
         """Global metres per second from the previous to the next annotation, zero where they are too far apart."""
-        first, last = self.rows.get(row["prev"], row), self.rows.get(row["next"], row)
+        first, last = (
+            self.tables.follow("sample_annotation", row, side, "sample_annotation", self.rows) if row[side] else row
+            for side in ("prev", "next")
+        )
         seconds = (self.stamps_us[last["sample_token"]] - self.stamps_us[first["sample_token"]]) / 1e6
         both_sides = first is not row and last is not row
         if seconds <= 0 or seconds > _MAX_VELOCITY_GAP_S * (2 if both_sides else 1):
             return np.zeros(3)
-        return (np.array(last["translation"]) - np.array(first["translation"])) / seconds
+        return (np.array(numbers(last, "translation", 3)) - np.array(numbers(first, "translation", 3))) / seconds

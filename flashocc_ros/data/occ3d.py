@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import tokenize
+import zipfile
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.data.nuscenes_tables import Info
 from flashocc_ros.errors import InputError
+from flashocc_ros.labels import NUM_CLASSES
 
 _SHAPE = (200, 200, 16)
+_KINDS = "biu"
+"""Truth values and whole numbers; a fraction or NaN would become some class."""
+_MAX_INSTANCE = np.iinfo(np.int32).max
 
 
 def load_occupancy(
@@ -19,16 +27,56 @@ def load_occupancy(
     """Semantics, camera mask, lidar mask and instances (None without) of ``<folder>/<scene>/<token>/labels.npz``.
 
     Raises:
-        InputError: the file is missing, damaged or of another shape.
+        InputError: the file is missing or damaged, or an array in it is of another shape, type or range.
     """
     path = Path(folder) / info.scene / info.token / "labels.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        semantics, camera, lidar = (arrays[name] for name in ("semantics", "mask_camera", "mask_lidar"))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot read Occ3D labels {path}: {error}; unpack Occ3D's gts/ beside samples/") from error
-    if semantics.shape != _SHAPE:
-        raise InputError(f"{path}: semantics have shape {semantics.shape}, needs {_SHAPE}")
-    instances = arrays["instances"].astype(np.int32) if "instances" in arrays else None
+        with zipfile.ZipFile(path) as stored:
+            semantics = _array(stored, "semantics", NUM_CLASSES - 1)
+            camera = _array(stored, "mask_camera", 1)
+            lidar = _array(stored, "mask_lidar", 1)
+            instances = None
+            if "instances.npy" in stored.namelist():
+                instances = _array(stored, "instances", _MAX_INSTANCE).astype(np.int32)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except _DAMAGE as error:
+        raise InputError(
+            f"cannot read Occ3D labels {path}: {' '.join(str(error).split())}; unpack Occ3D's gts/ beside samples/"
+        ) from error
     return semantics.astype(np.uint8), camera.astype(bool), lidar.astype(bool), instances
+
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile and numpy raise for a file that is something else; RuntimeError for one with a password, TokenError
+for a header that is no Python."""
+
+
+def _array(stored: zipfile.ZipFile, name: str, largest: int) -> npt.NDArray[Any]:
+    """One array of whole numbers from 0 to ``largest``; its header is read first, so that a wrong one costs nothing."""
+    member = f"{name}.npy"
+    with stored.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(file)
+    if shape != _SHAPE:
+        raise InputError(f"{name} has shape {shape}, needs {_SHAPE}")
+    if dtype.kind not in _KINDS:
+        raise InputError(f"{name} holds {dtype}, needs whole numbers from 0 to {largest}")
+    with stored.open(member) as file:
+        array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    lowest, highest = int(array.min()), int(array.max())
+    if lowest < 0 or highest > largest:
+        wrong = lowest if lowest < 0 else highest
+        raise InputError(f"{name} holds {wrong}, needs whole numbers from 0 to {largest}; map your own classes to them")
+    return array

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from flashocc_ros.data.nuscenes_tables import CAMERAS, read_infos
+from flashocc_ros.data.nuscenes_files import read_picture
+from flashocc_ros.data.nuscenes_tables import CAMERAS, Info, read_infos
 from flashocc_ros.data.occ3d import load_occupancy
 from flashocc_ros.evaluation.frames import EvalFrame
 from flashocc_ros.structures import CameraRig
@@ -23,12 +24,19 @@ class NuScenesFrames:
     version: str = "v1.0-trainval"
     split: str | tuple[str, ...] = "val"
 
+    @cached_property
+    def _scenes(self) -> dict[str, list[Info]]:
+        """Read once: the real tables take half a minute. Other processes get what was read with the object."""
+        scenes: dict[str, list[Info]] = {}
+        for info in read_infos(self.root, self.version, self.split):
+            scenes.setdefault(info.scene, []).append(info)
+        return scenes
+
     def sequences(self) -> list[str]:
-        infos = read_infos(self.root, self.version, self.split)
-        return sorted({info.scene for info in infos})
+        return sorted(self._scenes)
 
     def frames(self, sequence: str) -> Iterator[EvalFrame]:
-        infos = read_infos(self.root, self.version, (sequence,))
+        infos = self._scenes[sequence]
         panoptic = Path(self.root) / "occ3d_panoptic"
         labels = panoptic if panoptic.is_dir() else Path(self.root) / "gts"
         lidars = np.stack([i.lidar.global_from_ego @ i.lidar.ego_from_sensor for i in infos])
@@ -36,7 +44,7 @@ class NuScenesFrames:
             semantics, mask_camera, mask_lidar, instances = load_occupancy(labels, info)
             origins = (np.linalg.inv(info.lidar.global_from_ego) @ lidars)[:, :3, 3]
             yield EvalFrame(
-                [np.asarray(Image.open(camera.path).convert("RGB")) for camera in info.cameras],
+                [np.asarray(read_picture(camera.path)) for camera in info.cameras],
                 CameraRig(
                     CAMERAS,
                     np.stack([camera.intrinsics for camera in info.cameras]),

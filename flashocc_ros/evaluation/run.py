@@ -103,8 +103,9 @@ def evaluate(
         return total
     context = multiprocessing.get_context("spawn")
     parts: dict[int, Scores] = {}
-    with ProcessPoolExecutor(min(processes, len(sequences)), context, initializer=_start, initargs=(settings,)) as pool:
-        futures = {pool.submit(_score, data, sequence, mask): i for i, sequence in enumerate(sequences)}
+    workers = min(processes, len(sequences))
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(settings, data)) as pool:
+        futures = {pool.submit(_score, sequence, mask): i for i, sequence in enumerate(sequences)}
         for done, future in enumerate(as_completed(futures), 1):
             parts[futures[future]] = future.result()
             if progress is not None:
@@ -139,6 +140,7 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
 
 
 _PREDICTOR: Any = None
+_DATA: Any = None
 
 
 def _open(settings: PredictorSettings) -> Any:
@@ -147,13 +149,14 @@ def _open(settings: PredictorSettings) -> Any:
     return Predictor(settings.variant, settings.checkpoint, settings.engine, settings.precision)
 
 
-def _start(settings: PredictorSettings) -> None:
-    global _PREDICTOR
-    _PREDICTOR = _open(settings)
+def _start(settings: PredictorSettings, data: EvalData) -> None:
+    """Once per process: what it needs for every sequence."""
+    global _PREDICTOR, _DATA
+    _PREDICTOR, _DATA = _open(settings), data
 
 
-def _score(data: EvalData, sequence: Any, mask: Mask | None) -> Scores:
-    return score_sequence(data, sequence, _PREDICTOR, mask)
+def _score(sequence: Any, mask: Mask | None) -> Scores:
+    return score_sequence(_DATA, sequence, _PREDICTOR, mask)
 
 
 def _plain(value: Any) -> float | None:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from flashocc_ros.data.nuscenes_tables import CAMERAS, Sensor, read_infos
+from flashocc_ros.data.nuscenes_files import read_picture, read_points
+from flashocc_ros.data.nuscenes_tables import CAMERAS, Info, Sensor, read_infos
 from flashocc_ros.data.occ3d import load_occupancy
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.training.sample import Sample, mirror_bev
@@ -86,7 +87,7 @@ class ImageAugmentation:
 
 def lidar_depth(lidar: Sensor, camera: Sensor, post_rot: Float64, post_tran: Float64, size: tuple[int, int]) -> Float32:
     """(H, W) metres of the nearest lidar point per network pixel, 0 = none; every sensor at its own ego pose."""
-    points = np.fromfile(lidar.path, np.float32).reshape(-1, 5)[:, :3].astype(np.float64)
+    points = read_points(lidar.path)
     to_camera = (
         np.linalg.inv(camera.global_from_ego @ camera.ego_from_sensor) @ lidar.global_from_ego @ lidar.ego_from_sensor
     )
@@ -134,21 +135,23 @@ class NuScenesSource:
         return [index, *(i if self.infos[i].scene == key.scene else index for i in earlier)]
 
     def sample(self, index: int, rng: np.random.Generator | None) -> Sample:
-        """Sample ``index``, augmented with ``rng``; previous frames reuse each camera's changes of the key frame."""
+        """Sample ``index``, augmented with ``rng``; previous frames reuse each camera's changes of the key frame.
+
+        Raises:
+            InputError: a picture, the lidar points or the labels are missing or damaged.
+        """
         rng = rng if self.augment else None
         key = self.infos[index]
         frames = [self.infos[i] for i in self.neighbours(index)]
         size = self.variant.input_size
-        augmentations = []
-        for camera in key.cameras:
-            with Image.open(camera.path) as picture:
-                augmentations.append(ImageAugmentation.draw(picture.size, size, rng))
-        images = np.stack(
-            [
-                np.stack([_picture(camera, a) for camera, a in zip(frame.cameras, augmentations, strict=True)])
-                for frame in frames
-            ]
-        )
+        key_pictures = [read_picture(camera.path) for camera in key.cameras]
+        augmentations = [ImageAugmentation.draw(picture.size, size, rng) for picture in key_pictures]
+
+        def network_images(frame: Info) -> npt.NDArray[np.uint8]:
+            pictures = key_pictures if frame is key else (read_picture(camera.path) for camera in frame.cameras)
+            return np.stack([a.apply(picture) for picture, a in zip(pictures, augmentations, strict=True)])
+
+        images = np.stack([network_images(frame) for frame in frames])
         transforms = [a.homography for a in augmentations]
         post_rot, post_tran = (np.stack([t[k] for t in transforms]) for k in (0, 1))
         semantics, mask, _, _ = load_occupancy(self.root / "gts", key)
@@ -172,8 +175,3 @@ class NuScenesSource:
                 ]
             )
         return Sample(images, geometry, semantics, mask, depth, None, boxes, key.box_labels)
-
-
-def _picture(camera: Sensor, augmentation: ImageAugmentation) -> npt.NDArray[np.uint8]:
-    with Image.open(camera.path) as picture:
-        return augmentation.apply(picture.convert("RGB"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flashocc_ros.data.nuscenes_files import read_picture, read_points
 from flashocc_ros.data.nuscenes_tables import CAMERAS, LIDAR, read_infos, scenes_of_split
-from flashocc_ros.errors import InputError
+from flashocc_ros.data.occ3d import load_occupancy
+from flashocc_ros.errors import ImageError, InputError
 from flashocc_ros.evaluation.nuscenes_frames import NuScenesFrames
 from flashocc_ros.training.nuscenes_source import ImageAugmentation, NuScenesSource, lidar_depth
 from flashocc_ros.variants import get_variant
@@ -196,6 +200,17 @@ def test_splits_follow_the_official_scene_lists() -> None:
         scenes_of_split("scene-9999", present)
 
 
+def test_scenes_without_a_number_of_nuscenes_are_for_training() -> None:
+    present = {"my-drive", "drive-0003", "scene-x", "scene-0003"}
+    assert scenes_of_split("train", present) == {"my-drive", "drive-0003", "scene-x"}
+    assert scenes_of_split("val", present) == {"scene-0003"}
+
+
+def test_a_scene_that_is_not_there_is_named_beside_others_that_are() -> None:
+    with pytest.raises(InputError, match="split scene-9999 has no scene"):
+        scenes_of_split(("scene-0061", "scene-9999"), {"scene-0061"})
+
+
 def test_missing_tables_and_labels_are_named(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"scene\.json"):
         read_infos(tmp_path, VERSION, "all")
@@ -203,3 +218,174 @@ def test_missing_tables_and_labels_are_named(root: Path, tmp_path: Path) -> None
     source.root = tmp_path
     with pytest.raises(InputError, match=r"labels\.npz.*Occ3D"):
         source.sample(0, np.random.default_rng(0))
+
+
+@pytest.fixture
+def copy(root: Path, tmp_path: Path) -> Path:
+    """The same data with tables and labels of its own, to be damaged."""
+    (tmp_path / "samples").symlink_to(root / "samples")
+    shutil.copytree(root / VERSION, tmp_path / VERSION)
+    shutil.copytree(root / "gts", tmp_path / "gts")
+    return tmp_path
+
+
+def change(root: Path, table: str, token: str, /, **columns: Any) -> None:
+    """Give a row other values; ``...`` removes the column."""
+    path = root / VERSION / f"{table}.json"
+    rows = json.loads(path.read_text())
+    row = next(row for row in rows if row["token"] == token)
+    row.update(columns)
+    _write(path, [{k: v for k, v in row.items() if v is not ...} for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "scene.json is damaged"),
+        (b"[" * 100_000, "scene.json is damaged"),
+        (b"\xff", "scene.json is damaged"),
+        (b"{}", "scene.json holds {}, needs a list of rows"),
+        (b"[null]", "scene.json: row number 0 is None, needs columns"),
+        (b"[]", "no scene among the 0 of this data set"),
+    ],
+)
+def test_a_table_that_is_none_is_one_sentence(copy: Path, content: bytes, words: str) -> None:
+    (copy / VERSION / "scene.json").write_bytes(content)
+    with pytest.raises(InputError, match=words) as caught:
+        read_infos(copy, VERSION, "all")
+    assert "\n" not in str(caught.value)
+
+
+SAMPLE = "scene-0061-1"
+POSE = f"e-{SAMPLE}-CAM_FRONT"
+PARKED = f"a-{SAMPLE}-parked"
+
+
+@pytest.mark.parametrize(
+    ("table", "token", "columns", "words"),
+    [
+        ("scene", "scene-0061", {"name": ...}, "row scene-0061 has no name"),
+        ("scene", "scene-0061", {"name": "scene-0103"}, "two scenes called scene-0103"),
+        ("sample", SAMPLE, {"timestamp": "soon"}, f"row {SAMPLE} has timestamp 'soon', needs a whole number"),
+        ("sample", SAMPLE, {"timestamp": 10**40}, f"row {SAMPLE} has timestamp 1000"),
+        ("sample", SAMPLE, {"scene_token": "gone"}, f"row {SAMPLE} has scene_token 'gone', which scene.json"),
+        ("sample", SAMPLE, {"token": "scene-0061-0"}, "two rows with token scene-0061-0"),
+        ("ego_pose", POSE, {"rotation": [0, 0, 0, 0]}, f"ego_pose.json: row {POSE} has a rotation of length 0"),
+        ("ego_pose", POSE, {"rotation": [1, 0, 0]}, f"row {POSE} has rotation .*needs 4 finite numbers"),
+        ("ego_pose", POSE, {"translation": [0, float("nan"), 0]}, f"row {POSE} has translation .*needs 3 finite"),
+        ("ego_pose", POSE, {"token": "other"}, f"row d-{SAMPLE}-CAM_FRONT has ego_pose_token '{POSE}', which ego_pose"),
+        ("sample_data", f"d-{SAMPLE}-CAM_FRONT", {"filename": None}, f"row d-{SAMPLE}-CAM_FRONT has filename None"),
+        ("sample_data", f"d-{SAMPLE}-CAM_BACK", {"calibrated_sensor_token": "c-CAM_FRONT"}, "is the second CAM_FRONT"),
+        ("calibrated_sensor", "c-CAM_BACK", {"camera_intrinsic": []}, "row c-CAM_BACK has camera_intrinsic"),
+        ("calibrated_sensor", "c-CAM_BACK", {"camera_intrinsic": [[0] * 3] * 3}, "row c-CAM_BACK: focal lengths 0, 0"),
+        ("sample_annotation", PARKED, {"size": [1, 0, 1]}, f"sample_annotation.json: row {PARKED} has size"),
+        ("sample_annotation", PARKED, {"num_lidar_pts": -1}, f"row {PARKED} has num_lidar_pts -1"),
+        ("sample_annotation", PARKED, {"instance_token": "x"}, f"row {PARKED} has instance_token 'x', which instance"),
+        ("sample_annotation", PARKED, {"next": "x"}, f"row {PARKED} has next 'x', which sample_annotation"),
+        ("instance", "scene-0061-parked", {"category_token": "x"}, "row scene-0061-parked has category_token 'x'"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_used_is_named(
+    copy: Path, table: str, token: str, columns: dict[str, Any], words: str
+) -> None:
+    change(copy, table, token, **columns)
+    with pytest.raises(InputError, match=words) as caught:
+        read_infos(copy, VERSION, "all")
+    assert "\n" not in str(caught.value)
+
+
+def test_past_frames_stay_inside_the_scene_when_two_were_recorded_at_once(copy: Path) -> None:
+    for k in range(SAMPLES_PER_SCENE):
+        change(copy, "sample", f"{SCENES[1]}-{k}", timestamp=1_000_000_000_000 + 250_000 + k * 500_000)
+    source = NuScenesSource(copy, VERSION, "all", get_variant("panoptic-flashocc-r50-depth4d"), augment=False)
+    tokens = [[source.infos[i].token for i in source.neighbours(index)] for index in range(len(source))]
+    assert tokens == [[f"{s}-{k}", f"{s}-{max(k - 1, 0)}"] for s in SCENES for k in range(SAMPLES_PER_SCENE)]
+
+
+def test_past_frames_follow_time_whatever_the_order_of_the_rows(copy: Path) -> None:
+    path = copy / VERSION / "sample.json"
+    _write(path, json.loads(path.read_text())[::-1])
+    assert [i.token for i in read_infos(copy, VERSION, "all")] == [
+        f"{s}-{k}" for s in SCENES for k in range(SAMPLES_PER_SCENE)
+    ]
+
+
+def damaged(value: float, dtype: str) -> np.ndarray:
+    semantics = np.full((200, 200, 16), 17, dtype)
+    semantics[3, 3, 3] = value
+    return semantics
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        ("semantics", damaged(18, "u1"), "semantics holds 18, needs whole numbers from 0 to 17"),
+        ("semantics", damaged(255, "u1"), "semantics holds 255"),
+        ("semantics", damaged(256, "i4"), "semantics holds 256"),
+        ("semantics", damaged(-1, "i4"), "semantics holds -1"),
+        ("semantics", damaged(np.nan, "f4"), "semantics holds float32, needs whole numbers"),
+        ("semantics", damaged(0, "u1")[:100], r"semantics has shape \(100, 200, 16\)"),
+        ("semantics", np.array([{}], object), "semantics has shape"),
+        ("mask_camera", damaged(0, "u1")[0], r"mask_camera has shape \(200, 16\)"),
+        ("mask_lidar", damaged(2, "u1") // 17 * 2, "mask_lidar holds 2, needs whole numbers from 0 to 1"),
+        ("mask_camera", damaged(np.nan, "f4"), "mask_camera holds float32"),
+        ("instances", damaged(2**40, "i8"), "instances holds 1099511627776"),
+        ("instances", damaged(np.nan, "f8"), "instances holds float64"),
+    ],
+)
+def test_labels_that_are_none_are_named(copy: Path, name: str, array: np.ndarray, words: str) -> None:
+    path = copy / "gts" / SCENES[0] / SAMPLE / "labels.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    np.savez(path, **arrays | {name: array})
+    info = read_infos(copy, VERSION, "all")[1]
+    with pytest.raises(InputError, match=rf"{SAMPLE}/labels\.npz: {words}"):
+        load_occupancy(copy / "gts", info)
+
+
+@pytest.mark.parametrize("damage", [b"", b"labels", slice(0, 200), slice(0, -300), slice(300, None), "npy"])
+def test_a_damaged_file_of_labels_is_one_sentence(copy: Path, damage: bytes | slice | str) -> None:
+    path = copy / "gts" / SCENES[0] / SAMPLE / "labels.npz"
+    if damage == "npy":
+        with path.open("wb") as file:
+            np.save(file, damaged(0, "u1"))
+    else:
+        path.write_bytes(path.read_bytes()[damage] if isinstance(damage, slice) else damage)
+    info = read_infos(copy, VERSION, "all")[1]
+    with pytest.raises(InputError, match=rf"{SAMPLE}/labels\.npz: .*unpack Occ3D's gts/") as caught:
+        load_occupancy(copy / "gts", info)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"GIF89a", b"\xff\xd8\xff\xe0" + bytes(100)])
+def test_a_picture_that_is_none_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "picture.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"picture\.jpg: .*unpack samples/ again"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot read lidar points"),
+        (b"", "are 0 numbers"),
+        (bytes(44), "are 11 numbers, needs 5 per point"),
+        (np.full(5, np.nan, np.float32).tobytes(), "not finite"),
+    ],
+)
+def test_lidar_points_that_are_none_are_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "lidar.bin"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_points(path)
+
+
+def test_the_tables_are_read_once_and_travel_with_the_data(copy: Path) -> None:
+    data = NuScenesFrames(copy, VERSION, "all")
+    scenes = data.sequences()
+    shutil.rmtree(copy / VERSION)
+    for there in (data, pickle.loads(pickle.dumps(data))):
+        assert [len(list(there.frames(scene))) for scene in scenes] == [SAMPLES_PER_SCENE] * len(SCENES)

@@ -1,0 +1,51 @@
+"""Pictures and lidar points that the tables of nuScenes name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from flashocc_ros.errors import ImageError, InputError
+
+_POINT_VALUES = 5
+"""float32 per point: x, y, z, intensity, ring."""
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A picture as RGB, decoded.
+
+    Raises:
+        ImageError: the file is missing, damaged or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError(f"cannot read picture {path}: {_reason(error)}; unpack samples/ again") from error
+
+
+def read_points(path: Path) -> npt.NDArray[np.float64]:
+    """(P, 3) metres, frame of the lidar.
+
+    Raises:
+        InputError: the file is missing, cut short or holds a value that is not finite.
+    """
+    try:
+        values = np.fromfile(path, np.float32)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read lidar points {path}: {_reason(error)}; unpack samples/ again") from error
+    if values.size == 0 or values.size % _POINT_VALUES:
+        raise InputError(
+            f"lidar points {path} are {values.size} numbers, needs {_POINT_VALUES} per point; unpack samples/ again"
+        )
+    points = values.reshape(-1, _POINT_VALUES)[:, :3].astype(np.float64)
+    if not np.isfinite(points).all():
+        raise InputError(f"lidar points {path} hold a value that is not finite; unpack samples/ again")
+    return points
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
