@@ -102,8 +102,9 @@ class OnnxBackend(Backend):
         """Outputs by name, valid until the next run. Graph "bev_key" is the part of ``bev_head`` up to that output."""
 
     @abstractmethod
-    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
-        """``bev_head``: outputs by name, labels (200, 200, 16), and logits (200, 200, 16, 18) when asked for."""
+    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], bool, Float32 | None]:
+        """``bev_head``: outputs by name, labels (200, 200, 16), whether the logits were finite (True where they are not
+        seen), and logits (200, 200, 16, 18) when asked for."""
 
     def kept(self, array: Any) -> Any:
         """A copy that later runs do not overwrite, where the engine computes."""
@@ -156,10 +157,10 @@ class OnnxBackend(Backend):
         if self.observer is not None:
             self.observer("bev_head", inputs)
         with self._running("bev_head"):
-            outputs, labels, logits = self.run_head(inputs, with_logits)
+            outputs, labels, finite, logits = self.run_head(inputs, with_logits)
         centers = {name: self.fetched(outputs[name])[0] if name in outputs else None for name in CENTER_OUTPUTS}
         key = self.kept(outputs["bev_key"]) if self.variant.num_history else None
-        return HeadOutput(labels, key, logits=logits, **centers)
+        return HeadOutput(labels, key, logits=logits, finite=finite, **centers)
 
     def _observed(self, graph: str, inputs: Arrays) -> Arrays:
         if self.observer is not None:

@@ -96,7 +96,7 @@ class OnnxRuntimeBackend(OnnxBackend):
         feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
         return dict(zip(names, session.run(names, feeds), strict=True))
 
-    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
+    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], bool, Float32 | None]:
         outputs = self.run("bev_head", inputs)
         logits = outputs[LOGITS].astype(np.float32, copy=False)
         # Volumes come as (1, classes, z, y, x), flat maps as (1, z * classes, y, x).
@@ -104,7 +104,7 @@ class OnnxRuntimeBackend(OnnxBackend):
             planes = logits[0].transpose(1, 0, 2, 3)
         else:
             planes = logits.reshape(-1, NUM_CLASSES, *logits.shape[-2:])
-        return outputs, labels_from_planes(planes), planes.transpose(3, 2, 0, 1).copy() if with_logits else None
+        return outputs, *labels_from_planes(planes), planes.transpose(3, 2, 0, 1).copy() if with_logits else None
 
     def _session(self, graph: str) -> Any:
         """The session of a graph. On the CPU the head gives its logits: our argmax is faster than the operator."""

@@ -103,11 +103,11 @@ class OpenVinoBackend(OnnxBackend):
             request.wait()
         return outputs
 
-    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
+    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], bool, Float32 | None]:
         outputs = self.run("bev_head", inputs)
         columns = outputs[COLUMNS].reshape(200, 200, -1, NUM_CLASSES)
         logits = np.ascontiguousarray(columns.transpose(1, 0, 2, 3)) if with_logits else None
-        return outputs, labels_from_columns(columns), logits
+        return outputs, *labels_from_columns(columns), logits
 
     @functools.cached_property
     def _hint(self) -> str:

@@ -124,9 +124,9 @@ class TorchBackend(Backend):
             out = self._bev_head(key, history, grids)
             logits = out.occ_logits[0]
             if self.device.type == "cpu":
-                labels = argmax_labels(logits.numpy())
+                labels, finite = argmax_labels(logits.numpy())
             else:
-                labels = logits.argmax(-1).to(torch.uint8).cpu().numpy()
+                labels, finite = logits.argmax(-1).to(torch.uint8).cpu().numpy(), self.finite(logits)
 
             def numpy(tensor: torch.Tensor | None) -> Float32 | None:
                 return None if tensor is None else tensor[0].float().cpu().numpy()
@@ -138,7 +138,13 @@ class TorchBackend(Backend):
                 reg=numpy(out.reg),
                 height=numpy(out.height),
                 logits=logits.float().cpu().numpy() if with_logits else None,
+                finite=finite,
             )
+
+    def finite(self, array: Any) -> bool:
+        import torch
+
+        return bool(torch.isfinite(torch.as_tensor(array)).all())
 
     def _bev_head(self, key: torch.Tensor, history: Sequence[Any], grids: Float32 | None) -> HeadTensors:
         """The encoder and the heads on the key map and the past ones, warped."""

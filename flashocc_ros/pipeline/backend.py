@@ -58,6 +58,8 @@ class HeadOutput:
         heatmap: (10, 200, 200) float32 before the sigmoid, axes y, x; None for variants without instances.
         reg: (2, 200, 200) float32; height: (1, 200, 200) float32; None likewise.
         logits: (200, 200, 16, 18) float32, only when asked for.
+        finite: False when a logit is NaN or infinite, which the labels do not show. Engines that do not see their
+            logits leave it True.
     """
 
     labels: npt.NDArray[np.uint8]
@@ -66,6 +68,7 @@ class HeadOutput:
     reg: Float32 | None = None
     height: Float32 | None = None
     logits: Float32 | None = None
+    finite: bool = True
 
 
 class Backend(ABC):
@@ -77,6 +80,7 @@ class Backend(ABC):
         gives_logits: whether ``head`` can return its logits.
         precisions: what ``precision`` may be.
         variant: the network that is loaded.
+        precision: one of ``precisions``.
 
     Every engine is opened as ``Engine(variant, checkpoint, precision=..., cache_dir=...)``; its module imports without
     the engine's library, which ``unavailable`` checks for.
@@ -87,6 +91,7 @@ class Backend(ABC):
     gives_logits: ClassVar[bool] = True
     decodes_jpeg: bool = False
     variant: Variant
+    precision: str = "fp32"
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -147,6 +152,10 @@ class Backend(ABC):
     def nbytes(self, array: Any) -> int:
         """Memory of one cached array of the engine's own kind, in bytes."""
         return int(array.nbytes)
+
+    def finite(self, array: Any) -> bool:
+        """Whether an array of the engine's own kind is free of NaN and infinity; computed where the array lies."""
+        return bool(np.isfinite(array).all())
 
     def synchronize(self) -> None:
         """Wait for work that earlier calls left running; the default leaves none."""

@@ -38,21 +38,28 @@ class Centers:
 
 
 @nb.njit(nogil=True, cache=True)
-def _argmax(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> None:
+def _argmax(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> bool:
     classes = logits.shape[1]
+    finite = True
     for voxel in range(logits.shape[0]):
         best, label = logits[voxel, 0], 0
         for c in range(1, classes):
             if logits[voxel, c] > best:
                 best, label = logits[voxel, c], c
         labels[voxel] = label
+        for c in range(classes):
+            finite &= np.isfinite(logits[voxel, c])
+    return finite
 
 
-def argmax_labels(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Class of the largest logit, the first one on ties: (..., classes) float32 -> (...) uint8."""
+def argmax_labels(logits: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], bool]:
+    """Class of the largest logit, the first one on ties: (..., classes) float32 -> (...) uint8; whether all are finite.
+
+    NaN loses every comparison: without the second answer it would be class 0.
+    """
     labels = np.empty(logits.shape[:-1], np.uint8)
-    _argmax(np.ascontiguousarray(logits, np.float32).reshape(-1, logits.shape[-1]), labels.reshape(-1))
-    return labels
+    finite = _argmax(np.ascontiguousarray(logits, np.float32).reshape(-1, logits.shape[-1]), labels.reshape(-1))
+    return labels, bool(finite)
 
 
 @nb.njit(nogil=True, cache=True)

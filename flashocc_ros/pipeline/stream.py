@@ -20,10 +20,11 @@ import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
+from flashocc_ros.errors import EngineError
 from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.labels import OCC_FROM_DETECTION
 from flashocc_ros.pipeline import panoptic
-from flashocc_ros.pipeline.backend import Backend, HeadOutput
+from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.pipeline.decode import decode_centers
 from flashocc_ros.pipeline.memory import PastFrame, TemporalMemory, Verdict
 from flashocc_ros.pipeline.preprocess import image_transform
@@ -42,6 +43,11 @@ TABLE_TOLERANCE = 1e-6
 STEREO_SLOTS = 2
 MAP_SLOTS = 5
 """Frames remembered per memory interval. Stereo features are several times larger than maps, hence fewer."""
+
+
+FINITE_EVERY = 50
+"""Sets from one look for NaN inside the network to the next. Class logits are looked at in every set where the engine
+sees them; the look at the rest takes milliseconds on a CPU."""
 
 
 class Stream:
@@ -85,6 +91,7 @@ class Stream:
         self.rig_findings: tuple[RigFinding, ...] = ()
         self._checked: tuple[CameraRig, tuple[Any, ...], tuple[RigFinding, ...]] | None = None
         self._table: tuple[Geometry, LiftTable] | None = None
+        self._unlooked = 0
 
     def reset(self) -> None:
         """Forget the past: temporal memory and tracks."""
@@ -99,7 +106,7 @@ class Stream:
 
         Raises:
             InputError: a picture cannot be decoded.
-            EngineError: the engine failed.
+            EngineError: the engine failed, or gave NaN or infinity.
             After these and any other error memory and tracks are as before.
         """
         begin = perf_counter()
@@ -159,12 +166,47 @@ class Stream:
             if past:
                 grids = np.stack([_warp_grid(geometry, old) for old in past])
             head = backend.head(bev, [None if old is None else old.bev for old in past], grids)
+        self._check_finite(encoded, bev, head)
         if not variant.num_history or not (without_past or self.memory.wants(stamp_ns)):
             return head, None
         kept = pixels if variant.stereo and past[0] is None else None
         held = [array for array in (head.bev_key, encoded.stereo_feature, kept) if array is not None]
         nbytes = sum(backend.nbytes(array) for array in held)
         return head, PastFrame(stamp_ns, geometry, head.bev_key, nbytes, encoded.stereo_feature, kept)
+
+    def _check_finite(self, encoded: Encoded, bev: Any, head: HeadOutput) -> None:
+        """Refuse a set in which NaN or infinity came up, naming where first.
+
+        Raises:
+            EngineError: it did.
+        """
+        if head.finite and self._unlooked:
+            self._unlooked -= 1
+            return
+        self._unlooked = 0
+        stages = {
+            "depth distribution": encoded.depth,
+            "image features": encoded.context,
+            "stereo feature": encoded.stereo_feature,
+            "bird's eye view": bev,
+            "map to remember": head.bev_key,
+            "object heat map": head.heatmap,
+            "object offsets": head.reg,
+            "object heights": head.height,
+        }
+        backend = self.backend
+        broken = [name for name, array in stages.items() if array is not None and not backend.finite(array)]
+        if not broken and head.finite:
+            self._unlooked = FINITE_EVERY - 1
+            return
+        remedy = "the weights are damaged: use another checkpoint"
+        if backend.precision != "fp32":
+            remedy = f"{backend.precision} is too narrow for these weights: use precision fp32 or other weights"
+        where = broken[0] if broken else "class logits"
+        raise EngineError(
+            f"engine {backend.name} gave NaN or infinity in the {where} of {self.variant.name}, so its labels mean "
+            f"nothing; {remedy}"
+        )
 
     def _camera_params(self, geometry: Geometry) -> Float32 | None:
         return camera_params(geometry) if self.variant.depth_net else None

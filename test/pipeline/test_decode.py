@@ -34,13 +34,21 @@ def slow_centers(heatmap: npt.NDArray[np.float32], threshold: float) -> list[tup
 
 def test_labels_are_the_argmax() -> None:
     logits = np.random.default_rng(0).normal(size=(20, 30, 4, 18)).astype(np.float32)
-    labels = argmax_labels(logits)
+    labels, finite = argmax_labels(logits)
+    assert finite
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, logits.argmax(-1))
 
 
 def test_equal_logits_give_the_first_class() -> None:
-    assert argmax_labels(np.zeros((1, 1, 1, 18), np.float32))[0, 0, 0] == 0
+    assert argmax_labels(np.zeros((1, 1, 1, 18), np.float32))[0].item() == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_told(value: float) -> None:
+    logits = np.zeros((4, 3, 2, 18), np.float32)
+    logits[2, 1, 0, 11] = value
+    assert not argmax_labels(logits)[1]
 
 
 def test_a_centre_is_placed_by_cell_offset_and_height() -> None:

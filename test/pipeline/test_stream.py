@@ -57,7 +57,8 @@ class FaultyBackend(LogitBackend):
 
     def encode(self, pixels: Any, camera_params: Any = None, stereo: Any = None) -> Encoded:
         self._pass("encode")
-        return super().encode(pixels, camera_params, stereo)
+        encoded = super().encode(pixels, camera_params, stereo)
+        return replace(encoded, context=encoded.context * np.nan) if self.fault == "nan" else encoded
 
     def pool(self, encoded: Encoded, table: LiftTable) -> Any:
         self._pass("pool")
@@ -236,7 +237,7 @@ def remembered(predictor: Predictor) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        *[(name, fault) for name in (PANOPTIC, STEREO) for fault in ("jpeg", "encode", "pool", "head")],
+        *[(name, fault) for name in (PANOPTIC, STEREO) for fault in ("jpeg", "encode", "pool", "head", "nan")],
         (PANOPTIC, "labels"),
     ],
 )

@@ -22,6 +22,7 @@ from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
 from flashocc_ros.engine.store.cache import CacheKey, cached
 from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.errors import InputError
+from flashocc_ros.labels import FREE
 from flashocc_ros.pipeline.backend import Encoded, Float32
 from flashocc_ros.pipeline.preprocess import ImageTransform
 
@@ -127,11 +128,14 @@ class TensorRTBackend(OnnxBackend):
         outputs: Arrays = engine.outputs  # type: ignore[assignment]
         return outputs
 
-    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], Float32 | None]:
+    def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], bool, Float32 | None]:
         if with_logits:
             raise InputError("engine tensorrt returns labels only; compare logits with engine openvino or torch")
         outputs = self.run("bev_head", inputs)
-        return outputs, self.fetched(outputs["labels"]), None
+        labels = self.fetched(outputs["labels"])
+        # The argmax is inside the engine. Of NaN alone it makes one class everywhere, which only free space can be.
+        first = labels.flat[0]
+        return outputs, labels, bool(first == FREE or (labels != first).any()), None
 
     def pool(self, encoded: Encoded, table: LiftTable) -> Any:
         if tuple(encoded.depth.shape) != table.frustum_shape:
@@ -145,6 +149,12 @@ class TensorRTBackend(OnnxBackend):
                 self._table = (table, pooler.to_device(table, self.device))
             depth, context = (self._tensor(array).float() for array in (encoded.depth, encoded.context))
             return pooler.pool(depth, context, self._table[1], volumetric=self.variant.volumetric)
+
+    def finite(self, array: Any) -> bool:
+        import torch
+
+        with self._stream():
+            return bool(torch.isfinite(self._tensor(array)).all())
 
     def kept(self, array: Any) -> torch.Tensor:
         with self._stream():
