@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,7 @@ class Predictor:
         description: one line for people.
 
     Raises:
+        ConfigError: an argument is of another type or out of range.
         ConfigError, CheckpointError, EngineError: see ``engine.select.open_backend``.
     """
 
@@ -76,12 +78,16 @@ class Predictor:
         for name, path in (("checkpoint", checkpoint), ("cache_dir", cache_dir)):
             if path is not None and not isinstance(path, str | Path):
                 raise ConfigError(f"{name} is {path!r}, needs a path or None")
+        if backend is not None and not isinstance(backend, Backend):
+            raise ConfigError(f"backend is {backend!r:.60}, needs an opened engine or None; name one with engine=")
         self.trained = backend is not None or has_weights(self.variant, checkpoint)
         if backend is not None and backend.variant != self.variant:
             raise ConfigError(
                 f"the backend runs {backend.variant.name}, not {self.variant.name}; open it for the latter"
             )
-        self.backend = backend or open_backend(self.variant, checkpoint, engine, precision, cache_dir)
+        self.backend = (
+            backend if backend is not None else open_backend(self.variant, checkpoint, engine, precision, cache_dir)
+        )
         weights = "" if self.trained else ", UNTRAINED weights"
         self.description = f"{self.variant.name}, {self.backend.describe()}{weights}"
         if not self.trained:
@@ -118,8 +124,11 @@ class Predictor:
         """Load what sets of ``num_cameras`` pictures need, instead of when the first one comes.
 
         Raises:
+            ConfigError: the number is none of at least 1.
             EngineError: the engine cannot be loaded or was never built.
         """
+        if isinstance(num_cameras, bool) or not isinstance(num_cameras, Integral) or num_cameras < 1:
+            raise ConfigError(f"num_cameras is {num_cameras!r:.60}, needs a whole number of at least 1")
         with self._lock:
             self.backend.prepare(num_cameras)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from flashocc_ros.errors import ConfigError
 
@@ -16,11 +19,27 @@ class Range:
     maximum: float
 
     def check(self, name: str, value: float) -> None:
-        """Raise ConfigError, naming ``name``, for a value outside; NaN is outside."""
-        if not self.minimum <= value <= self.maximum:
+        """Raise ConfigError, naming ``name``, for a value outside or no number; NaN is outside."""
+        number = checked_number(name, value)
+        if not self.minimum <= number <= self.maximum:
             raise ConfigError(
-                f"{name} is {value:g}, out of range; use a value from {self.minimum:g} to {self.maximum:g}"
+                f"{name} is {number:g}, out of range; use a value from {self.minimum:g} to {self.maximum:g}"
             )
+
+
+def checked_number(name: str, value: Any) -> float:
+    """The value as a float, infinity where it is too large for one.
+
+    Raises:
+        ConfigError: it is no real number; True and False are none.
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number:
+        raise ConfigError(f"{name} is {value!r:.60}, needs a number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 SYNC_TIMEOUT_S = Range(0.25, 0.01, 5.0)

@@ -56,6 +56,8 @@ def float64_array(value: Any, shape: tuple[int, ...], name: str) -> Float64:
         InputError: it holds something else or has another shape.
     """
     try:
+        if np.iscomplexobj(value if isinstance(value, np.ndarray) else np.asarray(value)):
+            raise TypeError("it holds complex numbers")
         array = np.array(value, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} is no array of numbers of shape {shape}: {' '.join(str(error).split())}") from error

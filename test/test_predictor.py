@@ -341,8 +341,26 @@ def test_importing_the_predictor_needs_neither_torch_nor_ros() -> None:
         ({"engine": []}, "unknown engine"),
         ({"checkpoint": 5}, "checkpoint is 5, needs a path"),
         ({"cache_dir": 5}, "cache_dir is 5, needs a path"),
+        ({"engine": np.zeros(3)}, "unknown engine array"),
+        ({"precision": np.zeros(3)}, "unknown precision array"),
+        ({"backend": 5}, "backend is 5, needs an opened engine or None"),
+        ({"backend": False}, "backend is False, needs an opened engine or None"),
+        ({"panoptic_max_distance_m": 5}, "panoptic_max_distance_m is 5, needs metres by class name"),
+        ({"panoptic_max_distance_m": {"car": "far"}}, "distance limit of car is 'far', needs a number"),
+        ({"panoptic_max_distance_m": {"car": True}}, "distance limit of car is True, needs a number"),
+        ({"panoptic_reference_mode": "false"}, "panoptic_reference_mode is 'false', needs True or False"),
+        ({"memory_interval_s": "1"}, "memory.interval_s is '1', needs a number"),
+        ({"max_gap_s": None}, "memory.max_gap_s is None, needs a number"),
+        ({"max_speed_mps": 10**400}, "memory.max_speed_mps is inf, out of range"),
+        ({"track_max_age_s": True}, "panoptic.track_max_age_s is True, needs a number"),
     ],
 )
 def test_an_argument_of_another_type_is_one_sentence(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Predictor(**({"variant": TINY} | arguments))
+
+
+@pytest.mark.parametrize("count", [None, "6", 0, -1, 2.5, True])
+def test_no_number_of_cameras_is_refused(tiny: TorchBackend, count: Any) -> None:
+    with pytest.raises(ConfigError, match=r"num_cameras is .*needs a whole number of at least 1"):
+        Predictor(TINY, backend=tiny).prepare(count)

@@ -72,6 +72,14 @@ def test_an_impossible_calibration_is_one_sentence(changes: dict[str, Any], mess
     assert isinstance(caught.value, FlashOccError)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["intrinsics", "base_from_camera"])
+def test_complex_numbers_are_refused_without_a_warning(name: str) -> None:
+    value = np.stack([K if name == "intrinsics" else np.eye(4)] * 2) + 0j
+    with pytest.raises(InputError, match=f"{name} is no array of numbers.*complex"):
+        rig(**{name: value})
+
+
 def test_a_calibration_printed_with_four_digits_is_taken() -> None:
     c, s = round(np.cos(0.3), 4), round(np.sin(0.3), 4)
     turned = np.array([[c, -s, 0, 1.7], [s, c, 0, 0], [0, 0, 1, 1.5], [0, 0, 0, 1]])

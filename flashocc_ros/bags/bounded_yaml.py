@@ -29,5 +29,5 @@ def load(text: str | bytes) -> Any:
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<":
                 raise ValueError("it merges keys")
         return yaml.load(text, _LOADER)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, AttributeError) as error:  # AttributeError: a tagged scalar its constructor cannot read
         raise ValueError(f"it is no YAML: {' '.join(str(error).split())}") from error

@@ -42,7 +42,7 @@ class StageClock(Backend):
     name = "clock"
 
     def __init__(self, backend: Backend) -> None:
-        self.inner, self.variant = backend, backend.variant
+        self.inner, self.variant, self.precision = backend, backend.variant, backend.precision
         self.times: StageTimes = {}
 
     @classmethod
@@ -80,6 +80,9 @@ class StageClock(Backend):
 
     def nbytes(self, array: Any) -> int:
         return self.inner.nbytes(array)
+
+    def finite(self, array: Any) -> bool:
+        return self.inner.finite(array)
 
     def describe(self) -> str:
         return self.inner.describe()

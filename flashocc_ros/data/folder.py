@@ -33,18 +33,18 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from scipy.spatial.transform import Rotation
 
+from flashocc_ros.bags import bounded_yaml
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.images import ImageDecoder, check_bit_depth, rectified_image
 from flashocc_ros.cameras.playback import synchronised, why_no_set
 from flashocc_ros.cameras.rectify import Lens, Rectifier
 from flashocc_ros.cameras.sync import AnchorSynchronizer
-from flashocc_ros.cameras.transforms import OutsideTime, StampedTransform, TransformTree
+from flashocc_ros.cameras.transforms import UNIT_TOLERANCE, OutsideTime, StampedTransform, TransformTree
 from flashocc_ros.errors import ConfigError, InputError
-from flashocc_ros.geometry.rigid import normalized
+from flashocc_ros.geometry.rigid import Quaternion, normalized
 from flashocc_ros.structures import CameraRig
 
 logger = logging.getLogger(__name__)
@@ -55,11 +55,22 @@ FIXED, BASE = "map", "base"
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
+MAX_CALIBRATION_BYTES = 1 << 20
+MAX_STAMP_NS = np.iinfo(np.int64).max
+
+
+def _unit(rotation_xyzw: Quaternion) -> Quaternion:
+    norm = math.hypot(*rotation_xyzw)
+    if not abs(norm - 1) < UNIT_TOLERANCE:
+        raise ValueError(f"a quaternion of length {norm:.3g}, which must be 1")
+    return rotation_xyzw
+
+
 class _Pose(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     translation_xyz: tuple[float, float, float]
-    rotation_xyzw: tuple[float, float, float, float]
+    rotation_xyzw: Annotated[Quaternion, AfterValidator(_unit)]
 
     def matrix(self) -> npt.NDArray[np.float64]:
         pose = np.eye(4)
@@ -79,7 +90,7 @@ def _only_none(remark: object) -> object:
 
 
 class _Camera(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     K: tuple[_Row, _Row, _Row]
     D: list[float] = Field(default_factory=list, max_length=14)
@@ -90,7 +101,7 @@ class _Camera(BaseModel):
     bit_depth: Annotated[int, AfterValidator(check_bit_depth)] = 0
     T_base_cam: _Pose
     image: str | None = None
-    timestamp_us: int | None = None
+    timestamp_us: Annotated[int, Field(ge=0, le=MAX_STAMP_NS // 1000)] | None = None
     T_map_base_at_image: _Pose | None = None
 
     def lens(self) -> Lens:
@@ -116,6 +127,9 @@ class ImageFolder:
     """
 
     def __init__(self, folder: str | Path, calibration: str | Path | None = None) -> None:
+        for name, path in (("folder", folder), ("calibration", calibration or "")):
+            if not isinstance(path, str | Path):
+                raise ConfigError(f"{name} is {path!r:.60}, needs a path")
         self.folder = Path(folder)
         self._cameras = _read_calibration(Path(calibration) if calibration else self.folder / "calibration.yaml")
         self.rig = CameraRig(
@@ -202,14 +216,22 @@ class _Reader:
 
 def _read_calibration(path: Path) -> dict[str, _Camera]:
     try:
-        loaded = yaml.safe_load(path.read_text())
+        size = path.stat().st_size
+        if size > MAX_CALIBRATION_BYTES:
+            raise ConfigError(
+                f"calibration {path} is {size / 1e6:.1f} MB long, the limit is {MAX_CALIBRATION_BYTES / 1e6:g} MB; "
+                "it needs a few lines per camera"
+            )
+        loaded = bounded_yaml.load(path.read_bytes())
     except OSError as error:
         raise ConfigError(
             f"calibration {path} cannot be read: {error.strerror}; a folder of pictures holds their calibration, a "
             "recording .mcap or .db3 files"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"calibration {path} is no YAML: {' '.join(str(error).split())}") from error
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"calibration {path} cannot be used: {error}; write plain YAML") from error
     try:
         return _Calibration.model_validate(loaded).cameras
     except ValidationError as error:
@@ -223,7 +245,7 @@ def _stamped(folder: Path) -> dict[int, Path]:
     files = [p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES]
     if not files:
         raise InputError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}) named by their stamp in nanoseconds")
-    wrong = [p.name for p in files if not p.stem.isdecimal()]
+    wrong = [p.name for p in files if not (p.stem.isdecimal() and len(p.stem) < 20 and int(p.stem) <= MAX_STAMP_NS)]
     if wrong:
         raise InputError(f"{folder / wrong[0]} is not named by its stamp in nanoseconds, e.g. 1533201470412460000.jpg")
     return {int(p.stem): p for p in files}
@@ -235,6 +257,8 @@ def _read_poses(path: Path) -> TransformTree | None:
         logger.warning("%s does not exist: the vehicle is taken to stand still", path)
         return None
     try:
+        if len(path.read_text().splitlines()) < 3:
+            raise ValueError("it has less than two of them")
         stamps_ns = np.loadtxt(path, np.int64, delimiter=",", skiprows=1, usecols=0, ndmin=1)
         numbers = np.loadtxt(path, np.float64, delimiter=",", skiprows=1, usecols=range(1, 8), ndmin=2)
     except ValueError as error:
@@ -242,7 +266,7 @@ def _read_poses(path: Path) -> TransformTree | None:
     if len(stamps_ns) < 2 or (np.diff(stamps_ns) <= 0).any():
         raise InputError(f"{path} needs at least two poses with rising stamps, has {len(stamps_ns)}")
     norms = np.linalg.norm(numbers[:, 3:], axis=1)
-    wrong = ~np.isfinite(numbers).all(axis=1) | ~(np.abs(norms - 1) < 0.01)
+    wrong = ~np.isfinite(numbers).all(axis=1) | ~(np.abs(norms - 1) < UNIT_TOLERANCE)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise InputError(f"{path}: the pose at {stamps_ns[row]} ns is no position and unit quaternion; mend it")

@@ -89,7 +89,7 @@ def resolved_precision(checkpoint: str | Path | None, precision: str) -> str:
         ConfigError: unknown precision.
         EngineError: the export cannot be read.
     """
-    if precision not in (AUTO, *PRECISIONS):
+    if not isinstance(precision, str) or precision not in (AUTO, *PRECISIONS):
         raise ConfigError(f"unknown precision {precision!r}; choose {', '.join((AUTO, *PRECISIONS))}")
     if precision != AUTO:
         return precision
@@ -123,7 +123,7 @@ def open_backend(
     precision = resolved_precision(checkpoint, precision)
     path = find_export(checkpoint) or find_checkpoint(row, checkpoint)
     folder = None if cache_dir is None else Path(cache_dir).expanduser()
-    if engine != AUTO:
+    if not isinstance(engine, str) or engine != AUTO:
         return _open(engine, row, path, precision, folder)
     reasons = []
     for name in ENGINES:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES, FIRST_INSTANCE_ID, NUM_CLASSES, OCC_FROM_DETECTION
+from flashocc_ros.ranges import checked_number
 from flashocc_ros.structures import OCC3D_GRID, Instance, VoxelGrid
 
 if TYPE_CHECKING:
@@ -48,15 +49,20 @@ def max_distances(override_m: Mapping[str, float] | None = None) -> dict[str, fl
     """Distance limits per class name in metres: the defaults with some replaced.
 
     Raises:
-        ConfigError: a name that is no countable class, or a limit that is not positive.
+        ConfigError: no mapping, a name that is no countable class, or a limit that is no positive number.
     """
     limits = dict(MAX_DISTANCE_M)
-    for name, limit_m in (override_m or {}).items():
+    if override_m is not None and not isinstance(override_m, Mapping):
+        raise ConfigError(
+            f"panoptic_max_distance_m is {override_m!r:.60}, needs metres by class name, e.g. {{'car': 5.0}}"
+        )
+    for name, limit in (override_m or {}).items():
         if name not in limits:
             raise ConfigError(f"panoptic distance limit for unknown class {name!r}; choose from {sorted(limits)}")
+        limit_m = checked_number(f"panoptic distance limit of {name}", limit)
         if not limit_m > 0:
             raise ConfigError(f"panoptic distance limit of {name} is {limit_m} m, must be above 0")
-        limits[name] = float(limit_m)
+        limits[name] = limit_m
     return limits
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
-from flashocc_ros.errors import EngineError
+from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
 from flashocc_ros.labels import OCC_FROM_DETECTION
 from flashocc_ros.pipeline import panoptic
@@ -84,6 +84,8 @@ class Stream:
             max_speed_mps=max_speed_mps,
         )
         self._tracker = Tracker(track_max_age_s)
+        if not isinstance(panoptic_reference_mode, bool):
+            raise ConfigError(f"panoptic_reference_mode is {panoptic_reference_mode!r:.60}, needs True or False")
         self._reference_mode = panoptic_reference_mode
         self._limits_m = panoptic.max_distances(panoptic_max_distance_m)
         self._epoch = 0

@@ -35,6 +35,10 @@ def folder(path: Path, data: bytes | None = None, **camera: Any) -> ImageFolder:
     return ImageFolder(path)
 
 
+def turned(*rotation_xyzw: float) -> dict[str, Any]:
+    return {"translation_xyz": [0.0, 0.0, 1.5], "rotation_xyzw": list(rotation_xyzw)}
+
+
 def test_pixels_and_calibration_are_handed_through(tmp_path: Path) -> None:
     (only,) = folder(tmp_path)
     np.testing.assert_array_equal(only.images[0], picture())
@@ -97,6 +101,13 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path, name: str, words
         ({"bit_depth": 4}, "cameras.front.bit_depth: .*bit depth of 4"),
         ({"width": -1}, "cameras.front.width"),
         ({"T_base_cam": {"xyz": [0, 0, 0]}}, "cameras.front.T_base_cam"),
+        ({"T_base_cam": turned(0, 0, 0, 0)}, "cameras.front.T_base_cam.rotation_xyzw: .*a quaternion of length 0"),
+        ({"T_base_cam": turned(0, 0, 0, 0.5)}, "cameras.front.T_base_cam.rotation_xyzw: .*a quaternion of length 0.5"),
+        ({"T_base_cam": turned(float("nan"), 0, 0, 1)}, r"cameras.front.T_base_cam.rotation_xyzw.0: .*finite"),
+        ({"T_map_base_at_image": turned(0, 0, 0, 0)}, "cameras.front.T_map_base_at_image.rotation_xyzw"),
+        ({"K": [[120.0, 0, 82], [0, 120.0, 43], [0, 0, float("nan")]]}, r"cameras.front.K.2.2: .*finite"),
+        ({"D": [float("nan")] * 5}, r"cameras.front.D.0: .*finite"),
+        ({"timestamp_us": 10**30}, "cameras.front.timestamp_us"),
     ],
 )
 def test_a_key_that_is_not_known_or_not_possible_is_refused(tmp_path: Path, entry: dict[str, Any], words: str) -> None:
@@ -112,3 +123,39 @@ def test_the_remark_of_the_example_frames_is_taken(tmp_path: Path) -> None:
 def test_an_unknown_lens_is_refused_before_a_picture_is_read(tmp_path: Path, model: str, d: list[float]) -> None:
     with pytest.raises(InputError, match="camera front: distortion model"):
         folder(tmp_path, D=d, distortion_model=model)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[" * 100_000, "nesting depth|nested deeper"),
+        (b"{a: " * 5000, "nested deeper"),
+        (b"x: [" + b"1," * 600_000 + b"]", "1.2 MB long, the limit is"),
+        (b"cameras: 2024-99-99", "month must be in"),
+        (b"cameras: !!timestamp x", "no YAML"),
+        (b"cameras: " + b"9" * 10_000, "digits"),
+        (b"\xe9", "no YAML"),
+    ],
+)
+def test_a_calibration_that_is_none_is_one_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "calibration.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"calibration\.yaml .*({words})") as caught:
+        ImageFolder(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rows", ["", "1,0,0,0,0,0,0,1\n"])
+def test_too_few_poses_are_one_sentence(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "front").mkdir()
+    cv2.imwrite(str(tmp_path / "front" / "1533201470412460000.png"), picture())
+    (tmp_path / "poses.csv").write_text("stamp_ns,x,y,z,qx,qy,qz,qw\n" + rows)
+    with pytest.raises(InputError, match=r"poses\.csv needs rows stamp_ns.*: it has less than two of them"):
+        folder(tmp_path, image=None)
+
+
+def test_a_picture_named_by_no_stamp_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "front").mkdir()
+    cv2.imwrite(str(tmp_path / "front" / f"{2**63}.png"), picture())
+    with pytest.raises(InputError, match=rf"{2**63}\.png is not named by its stamp"):
+        folder(tmp_path, image=None)
