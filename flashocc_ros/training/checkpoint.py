@@ -38,6 +38,10 @@ def save_state(
     Raises:
         TrainingError: it cannot be written; the checkpoint before stays.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"cannot make the folder {folder} ({error.strerror}); give another --out") from error
     state = {
         "iteration": iteration,
         "model": model.state_dict(),

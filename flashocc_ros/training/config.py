@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from flashocc_ros.bags import bounded_yaml
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.training.config_errors import explain
 from flashocc_ros.variants import get_variant
 
 MAX_COUNT = 100_000_000
 """Iterations, frames and steps above which a number is taken for a mistake; the published training has 42 200."""
+
+
+MAX_BYTES = 1 << 20
+"""Of a configuration file; the longest of ours has 2 kB."""
 
 
 class _Section(BaseModel):
@@ -191,22 +195,29 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     path = Path(path)
     try:
-        values: Any = yaml.safe_load(path.read_text())
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ConfigError(
+                f"{path} is {size / 1e6:.1f} MB long, a training config has at most {MAX_BYTES / 1e6:g} MB"
+            )
+        values: Any = bounded_yaml.load(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read training config {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{path} is no valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold a mapping of settings, found {type(values).__name__}")
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
-            raise ConfigError(f"override {override!r} must look like key=value, e.g. optimizer.lr=2e-4")
+            raise ConfigError(f"override {override!r:.80} must look like key=value, e.g. optimizer.lr=2e-4")
         target = values
         *parents, last = key.split(".")
         for parent in parents:
             if not isinstance(target.setdefault(parent, {}), dict):
-                raise ConfigError(f"override {override!r}: {parent} is a value, not a section")
+                raise ConfigError(f"override {override!r:.80}: {parent} is a value, not a section")
             target = target[parent]
         target[last] = _value(text)
     try:
@@ -220,9 +231,9 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
 def _value(text: str) -> Any:
     """YAML value of an override; YAML 1.1 takes 2e-4 for a string, people mean a number."""
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"override value {text!r} is no valid YAML: {' '.join(str(error).split())}") from error
+        value = bounded_yaml.load(text)
+    except ValueError as error:
+        raise ConfigError(f"override value {text!r:.80} is no valid YAML: {error}") from error
     if isinstance(value, str):
         try:
             return float(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,8 @@ _SENTENCES = {
     "missing": "is missing; add it",
     "extra_forbidden": "is no setting; remove it or check how it is spelled",
 }
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 81, 81
 _LIMITS = ("gt", "ge", "lt", "le", "expected", "expected_tags")
 
 
@@ -53,5 +56,5 @@ def explain(error: ValidationError) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = _REPR.repr(value)  # aliases of YAML may make a value of gigabytes out of a few lines
     return text if len(text) <= 80 else f"{text[:80]}..."

@@ -85,3 +85,36 @@ def test_yaml_that_runs_code_is_refused(tmp_path: Path) -> None:
     path.write_text("variant: !!python/object/apply:os.system ['true']\n")
     with pytest.raises(ConfigError, match="no valid YAML"):
         load_config(path)
+
+
+ALIASES = b"a0: &a0 [1]\n" + b"".join(b"a%d: &a%d [%s]\n" % (n, n, b"*a%d," % (n - 1) * 9) for n in range(1, 12))
+"""A few lines that stand for 9 ** 11 numbers."""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"variant: 2024-99-99", "month must be in"),
+        (b"variant: !!timestamp x", "is no YAML"),
+        (b"variant: " + b"9" * 10_000, "digits"),
+        (b"x: [" + b"1," * 600_000 + b"]", "1.2 MB long"),
+        (b"[" * 100_000, "nesting depth|nested deeper"),
+        (ALIASES + b"variant: *a11", "variant must be text"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_one_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "train.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"train\.yaml.*({words})") as caught:
+        load_config(tmp_path / "train.yaml")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "override", ["variant=2024-99-99", "seed=" + "9" * 5000, "variant=" + "[" * 20_000, "a." * 5000 + "b=1"]
+)
+def test_an_override_nobody_means_is_one_short_sentence(override: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(CONFIGS[0], [override])
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500

@@ -99,3 +99,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(layer: nn.Lin
         signal.signal(signal.SIGXFSZ, signal_before)
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
     assert load_state(path, *_parts(layer)) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(layer: nn.Linear, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    average = WeightAverage(layer, Ema())
+    with pytest.raises(TrainingError, match=r"cannot make the folder .*run \(File exists\); give another --out"):
+        save_state(tmp_path / "run", 1, layer, torch.optim.AdamW(layer.parameters()), average, 1)
