@@ -21,7 +21,7 @@ from flashocc_ros.geometry import Geometry, lift_table
 from flashocc_ros.model.network import Align, FlashOcc
 from flashocc_ros.model.outputs import ModelOutput
 from flashocc_ros.pipeline.decode import Centers, decode_centers
-from flashocc_ros.pipeline.panoptic import assign_instances, reference_ids
+from flashocc_ros.pipeline.reference_instances import reference_instances
 from flashocc_ros.variants import Variant
 
 TOLERANCE_STD = 1e-3
@@ -215,7 +215,7 @@ def _compare_instances(
     xyz, score, detection = (golden.arrays[name] for name in names)
     expected = Centers(xyz, score, detection.astype(np.int64))
     max_m = max(_farthest_m(found, expected), _farthest_m(expected, found))
-    grid, _ = assign_instances(labels, found, reference_ids(found), reference_mode=True)
+    grid, _ = reference_instances(labels, found)
     theirs = golden.arrays["pano_inst"].astype(np.int32)
     differing = max(_split_voxels(grid, theirs), _split_voxels(theirs, grid))
     passed = len(found) == len(expected) and max_m <= MAX_CENTER_M and differing <= MAX_INSTANCE_SHARE * grid.size

@@ -28,6 +28,7 @@ def evaluate(
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
     seeds: Annotated[str | None, typer.Option(help="Synthetic drives FIRST:STOP; 1000 and up are held out.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Key frames per synthetic drive.")] = 8,
+    interval: Annotated[float, typer.Option(min=0.05, max=5.0, help="Seconds between them.")] = 0.5,
     bag: Annotated[list[Path] | None, typer.Option(help="Recording with ground truth; may be repeated.")] = None,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
@@ -65,7 +66,7 @@ def evaluate(
 
         data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix))
     else:
-        data = SyntheticFrames(_seed_range(seeds or "1000:1005"), frames)
+        data = SyntheticFrames(_seed_range(seeds or "1000:1005"), frames, interval)
     precision = resolved_precision(checkpoint, precision)
     settings = PredictorSettings(get_variant(variant).name, str(checkpoint) if checkpoint else None, engine, precision)
     with Progress(transient=True) as bar:

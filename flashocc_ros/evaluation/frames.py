@@ -67,6 +67,7 @@ class SyntheticFrames:
 
     seeds: tuple[int, ...]
     frames_per_seed: int = 8
+    interval_s: float = 0.5
 
     def sequences(self) -> list[int]:
         return list(self.seeds)
@@ -75,7 +76,8 @@ class SyntheticFrames:
         from flashocc_ros.data.synthetic import Drive
         from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
 
-        drive = Drive(sequence, 0.5 * self.frames_per_seed + 0.5, threads=1)
+        duration_s = self.interval_s * (self.frames_per_seed + 1)
+        drive = Drive(sequence, duration_s, interval_s=self.interval_s, threads=1)
         times = [k * drive.interval_s for k in range(self.frames_per_seed)]
         poses = np.stack([drive.world.ego_pose(drive.key_time(t)) for t in times])
         for index in range(self.frames_per_seed):

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from flashocc_ros.evaluation.frames import EvalData
-from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU
+from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU, nan_mean
 from flashocc_ros.evaluation.ray_iou import THRESHOLDS_M, RayIoU
 from flashocc_ros.evaluation.ray_pq import RayPQ
 from flashocc_ros.evaluation.rays import select_origins
-from flashocc_ros.labels import CLASS_NAMES, FREE, GROUND_LAYERS, NUM_CLASSES
+from flashocc_ros.evaluation.stability import Stability
+from flashocc_ros.labels import CLASS_NAMES, FREE, GROUND_LAYERS, NUM_CLASSES, THING_CLASSES
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Scores:
     """Metrics of some sequences; adding them up is exact.
 
     Attributes:
-        voxels: mIoU over masked voxels; rays: RayIoU; panoptic: RayPQ.
+        voxels: mIoU over masked voxels; rays: RayIoU; panoptic: RayPQ; stability: do ids stay with their objects.
         above_ground: hits and union of occupied voxels above the layers of the ground, masked.
         frames: samples counted; panoptic_frames: those with instances on both sides.
         predict_s: seconds spent in the predictor.
@@ -43,6 +44,7 @@ class Scores:
     voxels: MeanIoU
     rays: RayIoU = field(default_factory=RayIoU)
     panoptic: RayPQ = field(default_factory=RayPQ)
+    stability: Stability = field(default_factory=Stability)
     above_ground: Any = field(default_factory=lambda: np.zeros(2, np.int64))
     frames: int = 0
     panoptic_frames: int = 0
@@ -53,6 +55,7 @@ class Scores:
         self.voxels.merge(other.voxels)
         self.rays.merge(other.rays)
         self.panoptic.merge(other.panoptic)
+        self.stability.merge(other.stability)
         self.above_ground += other.above_ground
         self.frames += other.frames
         self.panoptic_frames += other.panoptic_frames
@@ -75,7 +78,11 @@ class Scores:
         if self.panoptic_frames:
             quality = self.panoptic.compute()
             out.update({name: _plain(quality[name]) for name in quality if name.startswith("RayPQ")})
+            out["RayPQ_things"] = _plain(nan_mean(quality["per_class"][:, list(THING_CLASSES)]))
             out["RayPQ_per_class"] = _table(quality)
+            stability = self.stability.compute()
+            counts = stability.pop("counts")
+            out["stability"] = {name: _plain(value) for name, value in stability.items()} | {"counts": counts}
         return out
 
 
@@ -135,6 +142,15 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
         scores.rays.update(occupancy.semantics, frame.semantics, origins)
         if occupancy.instances is not None and frame.instances is not None:
             scores.panoptic.update(occupancy.semantics, occupancy.instances, frame.semantics, frame.instances, origins)
+            scores.stability.update(
+                occupancy.semantics,
+                occupancy.instances,
+                frame.semantics,
+                frame.instances,
+                counted,
+                occupancy.centers,
+                frame.odom_from_base[0],
+            )
             scores.panoptic_frames += 1
     return scores
 
@@ -184,7 +200,23 @@ def format_tables(result: dict[str, Any]) -> str:
         rows = [[name, *(_percent(v) for v in values.values())] for name, values in result[f"{kind}_per_class"].items()]
         rows.append(["MEAN", *(_percent(result[f"{kind}@{t:g}"]) for t in THRESHOLDS_M)])
         lines += ["", *_grid(["Class Names", *names], rows), f"{kind}: {_percent(result[kind])}"]
+    if "stability" in result:
+        lines += [f"RayPQ of things: {_percent(result['RayPQ_things'])}", "", *_stability_lines(result["stability"])]
     return "\n".join(lines)
+
+
+def _stability_lines(stability: dict[str, Any]) -> list[str]:
+    """Object ids, things only; formulas in ``Stability.compute``."""
+    shares = {
+        "thing voxels without id": "without_id",
+        "id switches per follow-up": "switches",
+        "ids of a single frame": "one_frame_ids",
+        "seen objects with an id": "coverage",
+        "STQ": "STQ",
+    }
+    lines = [f"{title}: {_percent(stability[name])}" for title, name in shares.items()]
+    empty, jump_m = stability["empty_instances"], stability["largest_jump_m"]
+    return ["Object ids", *lines, f"instances without a voxel: {empty:.0f}", f"largest jump: {jump_m:.1f} m"]
 
 
 def _percent(value: float | None) -> str:

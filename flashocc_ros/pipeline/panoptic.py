@@ -1,48 +1,37 @@
-"""Instances: every voxel of a countable class belongs to the nearest detected centre of its class.
+"""From the head's centres and labels to objects with ids.
 
-The published code looks centres up in class tables that assume another order of detection classes than the one the head
-was trained with (pedestrian voxels look for bicycle centres, trailers and construction vehicles are swapped, cones and
-barriers get no instance) and has no distance limit. ``reference_mode`` reproduces that for comparisons; the default
-maps classes by name and leaves voxels far from any centre without an instance.
+The voxels of countable classes are cut into objects (``segments``), which keep their ids from frame to frame
+(``tracking``). Nearly every countable voxel ends up in an object, no object is empty, and labels stay as they are: an
+object may hold voxels of several classes that are taken for each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import CLASS_NAMES, FIRST_INSTANCE_ID, NUM_CLASSES, OCC_FROM_DETECTION
+from flashocc_ros.labels import CLASS_NAMES, OCC_FROM_DETECTION
+from flashocc_ros.pipeline.countable import COUNTABLE, GROUP_OF_CLASS, per_class
+from flashocc_ros.pipeline.decode import Centers
+from flashocc_ros.pipeline.segments import Segments, segment
+from flashocc_ros.pipeline.tracking import Expected
 from flashocc_ros.ranges import checked_number
 from flashocc_ros.structures import OCC3D_GRID, Instance, VoxelGrid
 
-if TYPE_CHECKING:
-    from flashocc_ros.pipeline.decode import Centers
+MAX_DISTANCE_M: dict[str, float] = {name: row.reach_m for name, row in COUNTABLE.items()}
+"""Voxel to object centre, metres."""
 
-MAX_DISTANCE_M: dict[str, float] = {
-    "car": 4.0,
-    "truck": 7.0,
-    "construction_vehicle": 6.0,
-    "bus": 9.0,
-    "trailer": 9.0,
-    "barrier": 2.5,
-    "motorcycle": 2.0,
-    "bicycle": 2.0,
-    "pedestrian": 1.5,
-    "traffic_cone": 1.5,
-}
-"""Voxel centre to object centre, metres: about half the length of a large object of the class plus 1 m."""
+WEAK_SHARE = 0.1
+"""Of the score threshold: from there on a centre is worth a look."""
+TRACKED_SHARE = 0.4
+"""Of the score threshold: enough for a centre where a track is expected."""
+TRACKED_WITHIN_M = 1.0
+"""A centre that near to where a track should be is the track's; or within the width of its class."""
 
-SPARSE = 4
-"""Voxels of a class in a column of 16 up to which they are searched one by one."""
-
-REFERENCE_OCC_FROM_DETECTION = (4, 10, 9, 3, 5, 2, 6, 7, 8, 1)
-REFERENCE_DETECTION_FROM_OCC = (-1, -1, 5, 3, 0, 4, 6, 7, -1, 2, 1) + (-1,) * 7
-"""The tables of the published code, mistakes included; -1 means that no centre is ever found."""
+_WIDTH_M = per_class("width_m")
 
 
 def max_distances(override_m: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -66,189 +55,62 @@ def max_distances(override_m: Mapping[str, float] | None = None) -> dict[str, fl
     return limits
 
 
-def reference_ids(centers: Centers) -> npt.NDArray[np.int32]:
-    """Ids (K,) of the published code: 18 plus a permutation of the centres."""
-    return (FIRST_INSTANCE_ID + np.argsort(centers.detection, kind="stable")).astype(np.int32)
-
-
-def assign_instances(
+def find_objects(
     semantics: npt.NDArray[np.uint8],
     centers: Centers,
-    ids: npt.NDArray[np.int32],
+    score_threshold: float,
+    expected: Expected | None = None,
     *,
     limits_m: Mapping[str, float] | None = None,
-    reference_mode: bool = False,
     grid: VoxelGrid = OCC3D_GRID,
-) -> tuple[npt.NDArray[np.int32], tuple[Instance, ...]]:
-    """Give every voxel an instance id or its class id.
+) -> Segments:
+    """Objects of one frame.
 
     Args:
         semantics: (X, Y, Z) uint8 class ids.
-        centers: K centres, best score first.
-        ids: (K,) int32 distinct ids, at least 18.
-        limits_m: distance limit per class name, default ``MAX_DISTANCE_M``; ignored in reference mode.
-        reference_mode: tables, integer distances and missing limit of the published code.
+        centers: K centres, best score first, from ``WEAK_SHARE`` of the threshold on.
+        score_threshold: a centre above it is an object by itself, a weaker one where a track is expected.
+        expected: where the tracks should be.
+        limits_m: a voxel further from a centre is not its object's, per class name; default ``MAX_DISTANCE_M``.
         grid: where the voxels lie.
+    """
+    strong = centers.score > score_threshold
+    if expected is not None and len(expected.class_id):
+        classes = np.array(OCC_FROM_DETECTION)[centers.detection]
+        distance = np.linalg.norm(centers.xyz_m[:, None] - expected.position_m[None], axis=2)
+        near = distance <= np.maximum(_WIDTH_M[expected.class_id], TRACKED_WITHIN_M)[None]
+        near &= GROUP_OF_CLASS[classes][:, None] == GROUP_OF_CLASS[expected.class_id][None]
+        strong |= near.any(axis=1) & (centers.score > TRACKED_SHARE * score_threshold)
+    limits = limits_m or MAX_DISTANCE_M
+    return segment(semantics, centers, strong, np.array([limits.get(n, np.nan) for n in CLASS_NAMES]), grid)
+
+
+def paint(
+    semantics: npt.NDArray[np.uint8], objects: Segments, ids: npt.NDArray[np.int32], grid: VoxelGrid = OCC3D_GRID
+) -> tuple[npt.NDArray[np.int32], tuple[Instance, ...]]:
+    """Every voxel's object id, else its class id.
+
+    Args:
+        semantics: (X, Y, Z) uint8 class ids.
+        objects: K objects.
+        ids: (K,) int32 distinct ids, at least 18.
 
     Returns:
-        (X, Y, Z) int32 ids, and the K instances in the order of ``centers``.
+        (X, Y, Z) int32, and the K instances, best score first.
     """
-    occ_from_detection = np.array(REFERENCE_OCC_FROM_DETECTION if reference_mode else OCC_FROM_DETECTION)
-    classes = occ_from_detection[centers.detection]
-    # in voxels, relative to the index of a voxel: its centre lies half a voxel beyond its lower corner
-    position = (centers.xyz_m - np.array(grid.origin_m, np.float32)) / np.float32(grid.resolution_m)
-    if reference_mode:
-        position = np.trunc(position)
-        limit = np.full(len(centers), np.inf, np.float32)
-        unmatched = np.zeros(NUM_CLASSES, np.int32)
-        searched = np.array(REFERENCE_DETECTION_FROM_OCC)
-    else:
-        position = position - np.float32(0.5)
-        by_name = limits_m or MAX_DISTANCE_M
-        limit = np.array([by_name[CLASS_NAMES[c]] / grid.resolution_m for c in classes], np.float32)
-        unmatched = np.arange(NUM_CLASSES, dtype=np.int32)
-        searched = np.full(NUM_CLASSES, -1)
-        searched[occ_from_detection] = np.arange(len(occ_from_detection))
-
-    claimed = np.zeros(NUM_CLASSES, bool)
-    claimed[classes] = True
-    # centres grouped by the class whose voxels look for them; score order inside a group settles equal distances
-    groups = [np.flatnonzero(claimed[c] & (centers.detection == searched[c])) for c in range(NUM_CLASSES)]
-    start = np.cumsum([0] + [len(g) for g in groups])
-    member = np.concatenate(groups).astype(np.int64)
-    fallback = np.where(claimed, unmatched, np.arange(NUM_CLASSES)).astype(np.int32)
-
-    result = np.empty(semantics.shape, np.int32)
-    count = np.zeros(len(centers), np.int64)
-    box = np.zeros((len(centers), 2, 3), np.int64)
-    box[:, 0] = np.iinfo(np.int64).max
-    _assign(
-        np.ascontiguousarray(semantics),
-        np.ascontiguousarray(position[member], np.float32),
-        (limit[member] ** 2).astype(np.float32),
-        member,
-        start,
-        np.asarray(ids, np.int32),
-        fallback,
-        result,
-        count,
-        box,
-    )
-    extent = np.where(count[:, None] > 0, (box[:, 1] - box[:, 0] + 1) * grid.resolution_m, 0.0)
+    result = semantics.astype(np.int32)
+    owned = objects.segment >= 0
+    result[tuple(objects.voxels[owned].T)] = ids[objects.segment[owned]]
+    extent = (objects.box[:, 1] - objects.box[:, 0] + 1) * grid.resolution_m
     instances = tuple(
         Instance(
             id=int(ids[k]),
-            class_id=int(classes[k]),
-            score=float(centers.score[k]),
-            center_m=tuple(centers.xyz_m[k].tolist()),
+            class_id=int(objects.class_id[k]),
+            score=float(objects.score[k]),
+            center_m=tuple(objects.center_m[k].tolist()),
             extent_m=tuple(extent[k].tolist()),
-            voxel_count=int(count[k]),
+            voxel_count=int(objects.count[k]),
         )
-        for k in range(len(centers))
+        for k in range(len(objects))
     )
     return result, instances
-
-
-@nb.njit(nogil=True, cache=True)
-def _search_column(
-    ix: int,
-    iy: int,
-    position: npt.NDArray[np.float32],
-    limit_squared: npt.NDArray[np.float32],
-    first: int,
-    last: int,
-    best: npt.NDArray[np.float32],
-    owner: npt.NDArray[np.int32],
-) -> None:
-    """Index of the nearest of the centres ``first`` to ``last`` for every height, -1 beyond the limits."""
-    best[:] = np.inf
-    owner[:] = -1
-    worst = np.float32(np.inf)
-    for m in range(first, last):
-        dx, dy = np.float32(ix) - position[m, 0], np.float32(iy) - position[m, 1]
-        flat, z, limit = dx * dx + dy * dy, position[m, 2], limit_squared[m]
-        if flat > limit or flat >= worst:
-            continue
-        for iz in range(len(best)):
-            dz = np.float32(iz) - z
-            distance = flat + dz * dz
-            closer = distance < best[iz] and distance <= limit
-            best[iz] = distance if closer else best[iz]
-            owner[iz] = np.int32(m) if closer else owner[iz]
-        worst = best.max()
-
-
-@nb.njit(nogil=True, cache=True)
-def _search_voxel(
-    ix: int,
-    iy: int,
-    iz: int,
-    position: npt.NDArray[np.float32],
-    limit_squared: npt.NDArray[np.float32],
-    first: int,
-    last: int,
-) -> int:
-    """The same for one voxel."""
-    best, owner = np.float32(np.inf), -1
-    for m in range(first, last):
-        dx, dy = np.float32(ix) - position[m, 0], np.float32(iy) - position[m, 1]
-        dz = np.float32(iz) - position[m, 2]
-        distance = dx * dx + dy * dy + dz * dz
-        if distance < best and distance <= limit_squared[m]:
-            best, owner = distance, m
-    return owner
-
-
-@nb.njit(nogil=True, cache=True)
-def _assign(
-    semantics: npt.NDArray[np.uint8],
-    position: npt.NDArray[np.float32],
-    limit_squared: npt.NDArray[np.float32],
-    member: npt.NDArray[np.int64],
-    start: npt.NDArray[np.int64],
-    ids: npt.NDArray[np.int32],
-    fallback: npt.NDArray[np.int32],
-    result: npt.NDArray[np.int32],
-    count: npt.NDArray[np.int64],
-    box: npt.NDArray[np.int64],
-) -> None:
-    """Nearest centre per voxel, one column of voxels at a time.
-
-    A class that fills much of a column is searched for the whole column at once, in vectors along z; one that has a
-    voxel here and there, voxel by voxel.
-    """
-    size_x, size_y, size_z = semantics.shape
-    classes = len(fallback)
-    best = np.empty(size_z, np.float32)
-    owner = np.empty((classes, size_z), np.int32)
-    voxels = np.empty(classes, np.int64)
-    for ix in range(size_x):
-        for iy in range(size_y):
-            voxels[:] = 0
-            for iz in range(size_z):
-                label = semantics[ix, iy, iz]
-                result[ix, iy, iz] = fallback[label]
-                voxels[label] += 1
-            for label in range(classes):
-                if start[label + 1] == start[label]:
-                    voxels[label] = 0
-                elif voxels[label] > SPARSE:
-                    _search_column(ix, iy, position, limit_squared, start[label], start[label + 1], best, owner[label])
-            for iz in range(size_z):
-                label = semantics[ix, iy, iz]
-                if voxels[label] == 0:
-                    continue
-                found = owner[label, iz]
-                if voxels[label] <= SPARSE:
-                    found = _search_voxel(ix, iy, iz, position, limit_squared, start[label], start[label + 1])
-                if found < 0:
-                    continue
-                k = member[found]
-                result[ix, iy, iz] = ids[k]
-                count[k] += 1
-                box[k, 0, 0] = min(box[k, 0, 0], ix)
-                box[k, 1, 0] = max(box[k, 1, 0], ix)
-                box[k, 0, 1] = min(box[k, 0, 1], iy)
-                box[k, 1, 1] = max(box[k, 1, 1], iy)
-                box[k, 0, 2] = min(box[k, 0, 2], iz)
-                box[k, 1, 2] = max(box[k, 1, 2], iz)

@@ -22,12 +22,12 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
-from flashocc_ros.labels import OCC_FROM_DETECTION
 from flashocc_ros.pipeline import panoptic
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.pipeline.decode import decode_centers
 from flashocc_ros.pipeline.memory import PastFrame, TemporalMemory, Verdict
 from flashocc_ros.pipeline.preprocess import image_transform
+from flashocc_ros.pipeline.reference_instances import reference_instances
 from flashocc_ros.pipeline.set_geometry import geometry_of
 from flashocc_ros.pipeline.tracking import Tracker
 from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS, TRACK_MAX_AGE_S
@@ -244,15 +244,15 @@ class Stream:
     ) -> tuple[npt.NDArray[np.int32] | None, tuple[Instance, ...]]:
         if head.heatmap is None or head.reg is None or head.height is None:
             return None, ()
-        centers = decode_centers(head.heatmap, head.reg, head.height, self.variant.score_threshold)
+        threshold = self.variant.score_threshold
         if self._reference_mode:
-            ids = panoptic.reference_ids(centers)
-        else:
-            classes = np.array(OCC_FROM_DETECTION)[centers.detection]
-            ids = tracker.update(centers.xyz_m, classes, camera_set.key_pose, camera_set.stamp_ns)
-        return panoptic.assign_instances(
-            head.labels, centers, ids, limits_m=self._limits_m, reference_mode=self._reference_mode
-        )
+            centers = decode_centers(head.heatmap, head.reg, head.height, threshold)
+            return reference_instances(head.labels, centers)
+        centers = decode_centers(head.heatmap, head.reg, head.height, threshold * panoptic.WEAK_SHARE)
+        pose, stamp_ns = camera_set.key_pose, camera_set.stamp_ns
+        expected = tracker.expected(pose, stamp_ns)
+        objects = panoptic.find_objects(head.labels, centers, threshold, expected, limits_m=self._limits_m)
+        return panoptic.paint(head.labels, objects, tracker.update(objects, pose, stamp_ns))
 
 
 def _warp_grid(geometry: Geometry, old: PastFrame | None) -> Float32:

@@ -1,0 +1,55 @@
+"""What is known of the countable classes beforehand: size, motion, and which are taken for each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flashocc_ros.labels import CLASS_NAMES
+
+
+@dataclass(frozen=True)
+class Countable:
+    """One class of objects.
+
+    Attributes:
+        group: classes of one group are easily taken for each other, so objects may hold voxels of several of them.
+        length_m, width_m: a usual box of the class as networks draw it, which smear what is small.
+        reach_m: a voxel further from the centre of an object does not belong to it; about half the length of a large
+            object plus 1 m.
+        least_voxels: fewer voxels without a centre are no object of their own.
+        gate_m: how far an object may lie from where it was expected, before motion is added.
+        speed_mps: fastest motion.
+    """
+
+    group: str
+    length_m: float
+    width_m: float
+    reach_m: float
+    least_voxels: int
+    gate_m: float
+    speed_mps: float
+
+
+COUNTABLE: dict[str, Countable] = {
+    "car": Countable("vehicle", 4.6, 1.9, 4.0, 25, 2.6, 20.0),
+    "truck": Countable("vehicle", 7.5, 2.5, 7.0, 40, 4.0, 15.0),
+    "construction_vehicle": Countable("vehicle", 6.5, 2.8, 6.0, 40, 4.0, 5.0),
+    "bus": Countable("vehicle", 11.0, 2.7, 9.0, 40, 5.0, 15.0),
+    "trailer": Countable("vehicle", 10.0, 2.6, 9.0, 40, 5.0, 15.0),
+    "barrier": Countable("barrier", 2.5, 0.6, 2.5, 10, 1.0, 0.0),
+    "motorcycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 10, 2.0, 20.0),
+    "bicycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 10, 2.0, 8.0),
+    "pedestrian": Countable("pedestrian", 1.2, 1.0, 1.5, 8, 1.3, 3.0),
+    "traffic_cone": Countable("traffic_cone", 0.4, 0.4, 1.5, 6, 0.7, 0.0),
+}
+
+GROUPS = tuple(dict.fromkeys(c.group for c in COUNTABLE.values()))
+GROUP_OF_CLASS = np.array([GROUPS.index(COUNTABLE[n].group) if n in COUNTABLE else -1 for n in CLASS_NAMES], np.int8)
+"""(18,) index into ``GROUPS``, -1 for what is not countable."""
+
+
+def per_class(attribute: str) -> np.ndarray:
+    """(18,) float64 of a number of ``Countable``, NaN for what is not countable."""
+    return np.array([getattr(COUNTABLE[n], attribute) if n in COUNTABLE else np.nan for n in CLASS_NAMES], np.float64)

@@ -1,0 +1,272 @@
+"""Cut the voxels of countable classes into objects.
+
+Connected voxels of one group of classes (``countable``) are one object unless something speaks against it. Strong
+centres split them, each voxel going to the nearest. Pieces that no single object of their class could fill are split
+once more at weaker centres; heads differ in what a weak score is, so these only compete with each other. Pieces that
+together look like one object are joined, crumbs go to their neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.labels import NUM_CLASSES, OCC_FROM_DETECTION
+from flashocc_ros.pipeline import segment_kernels as kernels
+from flashocc_ros.pipeline.countable import GROUP_OF_CLASS, per_class
+from flashocc_ros.pipeline.decode import Centers
+from flashocc_ros.structures import VoxelGrid
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int = npt.NDArray[np.integer]
+
+SUPPRESSION = 1.0
+"""Centres closer than this many widths to a better one of the group are the same object."""
+WEAK_SHARE = 0.5
+"""Of the best weak score in a piece, for other weak centres to split it as well."""
+MISMATCH = 1.5
+"""A centre of another class of the group counts as that much further away."""
+STRONG_BOX, LOOSE_BOX = 1.4, 1.8
+"""An object's box may be that many times the usual one: around two strong centres, around anything. Distance is what
+networks know least, so objects come out longer than they are; a second car beside the first needs more than that."""
+AREA = 1.4
+"""An object may cover that many times the ground of its usual box."""
+GAP_VOXELS = 2
+"""Pieces no further apart than this touch."""
+CRUMB_REACH_VOXELS = 10
+"""A crumb joins an object up to this far."""
+
+_LENGTH_M, _WIDTH_M, _LEAST = per_class("length_m"), per_class("width_m"), per_class("least_voxels")
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """S objects, best score first.
+
+    Attributes:
+        voxels: (N, 3) int32 indices of all voxels of countable classes.
+        segment: (N,) int32 object of each, -1 for none.
+        class_id: (S,) occupancy class most of its voxels have.
+        score: (S,) float32 of its centre in [0, 1], 0 without one.
+        center_m: (S, 3) float64 metres, base frame: the head's centre, else the middle of the box around the voxels.
+        count: (S,) voxels, at least 1.
+        box: (S, 2, 3) lowest and highest index.
+    """
+
+    voxels: npt.NDArray[np.int32]
+    segment: npt.NDArray[np.int32]
+    class_id: npt.NDArray[np.int64]
+    score: Float32
+    center_m: Float64
+    count: npt.NDArray[np.int64]
+    box: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    @cached_property
+    def columns(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Footprints: (M, 2) indices x, y, grouped by object, and (S + 1,) where each object starts."""
+        inside = self.segment >= 0
+        keys = np.unique(self.segment[inside].astype(np.int64) << 32 | _pack(self.voxels[inside]))
+        return _unpack(keys & 0xFFFFFFFF), np.searchsorted(keys >> 32, np.arange(len(self) + 1))
+
+
+class _Frame:
+    """Voxels and centres of one frame, in voxel units, and the connected parts of the voxels."""
+
+    def __init__(
+        self,
+        semantics: npt.NDArray[np.uint8],
+        centers: Centers,
+        strong: npt.NDArray[np.bool_],
+        reach_m: Float64,
+        grid: VoxelGrid,
+    ) -> None:
+        self.where = np.empty(semantics.shape, np.int32)
+        self.voxels = kernels.gather(np.ascontiguousarray(semantics), GROUP_OF_CLASS >= 0, self.where)
+        self.label = semantics[tuple(self.voxels.T)].astype(np.int64)
+        self.group = GROUP_OF_CLASS[self.label]
+        self.part = np.full(len(self.voxels), -1, np.int32)
+        self.parts = kernels.connect(self.voxels, self.group, self.where, self.part, 0)
+        self.length, self.width = _LENGTH_M / grid.resolution_m, _WIDTH_M / grid.resolution_m
+        origin_m = np.array(grid.origin_m[:2])
+        self.position = (centers.xyz_m[:, :2].astype(np.float64) - origin_m) / grid.resolution_m - 0.5
+        self.class_id, self.score = np.array(OCC_FROM_DETECTION)[centers.detection], centers.score
+        self.reach = reach_m[self.class_id] / grid.resolution_m
+        # a strong centre may lie inside an object of which only the near side shows; a weak one must lie on it
+        near = np.where(strong, self.reach, np.minimum(0.5 * self.width[self.class_id] + 1.0, self.reach))
+        self.anchor = kernels.anchor(
+            self.position, self.class_id, GROUP_OF_CLASS, near, self.voxels, self.label, self.where
+        )
+
+    def with_seeds(self, seeds: Int, candidates: Int) -> npt.NDArray[np.int64]:
+        """``seeds`` and the candidates, best first, that are no second centre of the same object."""
+        return np.asarray(
+            kernels.separate(seeds, candidates, self.position, self.class_id, GROUP_OF_CLASS, self.width, SUPPRESSION)
+        )
+
+    def split(self, seeds: Int) -> _Pieces:
+        """The voxels by the seed they belong to; past the seeds, connected ones that no seed reaches."""
+        part_of_seed = self.part[self.anchor[seeds]]
+        order = np.argsort(part_of_seed, kind="stable")
+        ends = np.searchsorted(part_of_seed[order], np.arange(self.parts + 1))
+        chosen = seeds[order]
+        owner = np.empty(len(self.voxels), np.int32)
+        kernels.split(
+            self.voxels,
+            self.label,
+            self.part,
+            ends,
+            self.position[chosen],
+            self.class_id[chosen],
+            self.reach[chosen],
+            0.5 * self.length[self.class_id[chosen]],
+            MISMATCH,
+            owner,
+        )
+        piece = np.full(len(owner), -1, np.int32)
+        piece[owner >= 0] = order[owner[owner >= 0]]
+        return _Pieces(self, piece, kernels.connect(self.voxels, self.group, self.where, piece, len(seeds)), len(seeds))
+
+    def single(self, columns: npt.NDArray[np.int64], class_id: int, allowance: float) -> bool:
+        """Whether columns could be one object of a class: neither their box nor the ground they cover is too large."""
+        # voxels that a box only touches may belong to it: half a voxel on each side
+        length, width = self.length[class_id] + 1.0, self.width[class_id] + 1.0
+        if len(columns) > AREA * length * width:
+            return False
+        return bool(kernels.fits(_unpack(columns), allowance * length, allowance * width))
+
+
+class _Pieces:
+    """A division of the voxels of a frame.
+
+    Attributes:
+        piece: (N,) piece of each voxel; the first ``seeded`` have a centre and may be empty.
+        columns: per piece, its footprint as packed indices; histogram: (count, 18) voxels per class.
+    """
+
+    def __init__(self, frame: _Frame, piece: npt.NDArray[np.int32], count: int, seeded: int) -> None:
+        self.frame, self.piece, self.count = frame, piece, count
+        self.seeded = np.arange(count) < seeded
+        keys = np.unique(piece.astype(np.int64) << 32 | _pack(frame.voxels))
+        ends = np.searchsorted(keys >> 32, np.arange(count + 1))
+        self.columns = np.split(keys & 0xFFFFFFFF, ends[1:-1]) if count else []
+        flat = piece * NUM_CLASSES + frame.label
+        self.histogram = np.bincount(flat, minlength=count * NUM_CLASSES).reshape(count, NUM_CLASSES)
+
+    def seeds_to_split(self, seeds: Int, weak: Int) -> npt.NDArray[np.int64]:
+        """The seeds, and the weak centres inside pieces that are too large for one object."""
+        frame = self.frame
+        home = self.piece[frame.anchor[weak]]
+        chosen = []
+        for p in np.unique(home).tolist():
+            if not frame.single(self.columns[p], int(self.histogram[p].argmax()), LOOSE_BOX):
+                inside = weak[home == p]
+                chosen += inside[frame.score[inside] >= WEAK_SHARE * frame.score[inside].max()].tolist()
+        return frame.with_seeds(seeds, np.sort(np.array(chosen, np.int64)))
+
+    def joined(self) -> npt.NDArray[np.int32]:
+        """Object (N,) of every voxel: pieces that are one object together joined, -1 for crumbs far from any."""
+        frame = self.frame
+        touching = np.zeros((self.count, self.count), np.int32)
+        kernels.contacts(frame.voxels, frame.group, self.piece, frame.where, GAP_VOXELS, touching)
+        root = np.arange(self.count)
+
+        def join(a: int, b: int) -> None:
+            """Piece b becomes part of a."""
+            root[root == b] = a
+            self.columns[a] = np.union1d(self.columns[a], self.columns[b])
+            self.histogram[a] += self.histogram[b]
+            self.histogram[b] = 0
+            touching[a] += touching[b]
+            touching[:, a] += touching[:, b]
+            touching[b] = touching[:, b] = touching[a, a] = 0
+            self.seeded[a] |= self.seeded[b]
+
+        pairs = zip(*(side.tolist() for side in np.nonzero(np.triu(touching))), strict=True)
+        for first, second in sorted(pairs, key=lambda pair: -touching[pair]):
+            a, b = sorted((int(root[first]), int(root[second])))
+            if a == b:
+                continue
+            class_id = int((self.histogram[a] + self.histogram[b]).argmax())
+            allowance = STRONG_BOX if self.seeded[a] and self.seeded[b] else LOOSE_BOX
+            if frame.single(np.union1d(self.columns[a], self.columns[b]), class_id, allowance):
+                join(a, b)
+
+        def is_crumb() -> npt.NDArray[np.bool_]:
+            return ~self.seeded & (self.histogram.sum(axis=1) < _LEAST[self.histogram.argmax(axis=1)])
+
+        for p in np.flatnonzero(is_crumb()).tolist():
+            if touching[p].any():
+                join(int(touching[p].argmax()), p)
+        result = root[self.piece].astype(np.int32) if self.count else self.piece
+        crumb = is_crumb() & (self.histogram.sum(axis=1) > 0)
+        if crumb.any():
+            in_crumb = crumb[result]
+            result[in_crumb] = kernels.nearest_object(
+                frame.voxels, frame.group, result, in_crumb, np.flatnonzero(crumb), CRUMB_REACH_VOXELS
+            )
+        return result
+
+
+def segment(
+    semantics: npt.NDArray[np.uint8],
+    centers: Centers,
+    strong: npt.NDArray[np.bool_],
+    reach_m: Float64,
+    grid: VoxelGrid,
+) -> Segments:
+    """Objects of one frame.
+
+    Args:
+        semantics: (X, Y, Z) uint8 class ids.
+        centers: K centres, best score first, weak ones included.
+        strong: (K,) which centres are objects by themselves.
+        reach_m: (18,) per class, how far a voxel may lie from the centre of its object.
+        grid: where the voxels lie.
+    """
+    frame = _Frame(semantics, centers, strong, reach_m, grid)
+    anchored = frame.anchor >= 0
+    seeds = frame.with_seeds(np.zeros(0, np.int64), np.flatnonzero(strong & anchored))
+    pieces = frame.split(seeds)
+    more = pieces.seeds_to_split(seeds, np.flatnonzero(~strong & anchored))
+    if len(more) > len(seeds):
+        pieces = frame.split(more)
+    return _summed(frame, pieces.joined(), centers, grid)
+
+
+def _summed(frame: _Frame, piece: npt.NDArray[np.int32], centers: Centers, grid: VoxelGrid) -> Segments:
+    """Number the objects best score first and measure them."""
+    inside = piece >= 0
+    used, number = np.unique(piece[inside], return_inverse=True)
+    objects = np.full(len(piece), -1, np.int64)
+    objects[inside] = number
+    score, center = np.zeros(len(used), np.float32), np.full((len(used), 3), np.nan)
+    for k in np.flatnonzero(frame.anchor >= 0)[::-1].tolist():  # the best centre in an object is written last
+        home = objects[frame.anchor[k]]
+        if home >= 0:
+            score[home], center[home] = centers.score[k], centers.xyz_m[k]
+    order = np.argsort(-score, kind="stable")
+    rank = np.empty(len(used) + 1, np.int64)
+    rank[order], rank[-1] = np.arange(len(used)), -1
+    objects = rank[objects]
+    histogram, box = kernels.measure(frame.voxels, frame.label, objects, len(used), NUM_CLASSES)
+    middle_m = (box.mean(axis=1) + 0.5) * grid.resolution_m + np.array(grid.origin_m)
+    center_m = np.where(np.isnan(center[order]), middle_m, center[order])
+    return Segments(
+        frame.voxels, objects.astype(np.int32), histogram.argmax(1), score[order], center_m, histogram.sum(1), box
+    )
+
+
+def _pack(voxels: Int) -> npt.NDArray[np.int64]:
+    """One number per column of the grid from indices (M, 3)."""
+    return np.asarray(voxels[:, 0].astype(np.int64) << 16 | voxels[:, 1])
+
+
+def _unpack(columns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.stack([columns >> 16, columns & 0xFFFF], axis=1)
