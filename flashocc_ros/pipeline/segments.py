@@ -24,7 +24,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.integer]
 
-SUPPRESSION = 1.0
+SUPPRESSION = 0.9
 """Centres closer than this many widths to a better one of the group are the same object."""
 WEAK_SHARE = 0.5
 """Of the best weak score in a piece, for other weak centres to split it as well."""

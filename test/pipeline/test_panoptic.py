@@ -1,187 +1,172 @@
-"""Instance assignment: nearest centre of the voxel's class, and the published code's behaviour on request."""
+"""Voxels of things become objects: touching ones are told apart, incomplete heads do no harm, nothing is left over."""
 
 from __future__ import annotations
-
-import time
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from panoptic_objects import THRESHOLD, centers, free_grid, instances_of, put, voxel
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES, FREE
-from flashocc_ros.pipeline.decode import Centers
-from flashocc_ros.pipeline.panoptic import MAX_DISTANCE_M, assign_instances, max_distances, reference_ids
+from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES
+from flashocc_ros.pipeline.panoptic import find_objects, max_distances
+from flashocc_ros.pipeline.tracking import Expected
 
-CAR, PEDESTRIAN, CONE, BARRIER = (CLASS_NAMES.index(n) for n in ("car", "pedestrian", "traffic_cone", "barrier"))
+CAR, BUS, TRUCK, PEDESTRIAN = (CLASS_NAMES.index(n) for n in ("car", "bus", "truck", "pedestrian"))
+CAR_SIZE = (11, 6, 4)
+"""4.4 x 2.4 x 1.6 m in voxels: as close as one can park side by side, and the gap taken for car, too."""
 
 
-def centers(*items: tuple[str, tuple[float, float, float]]) -> Centers:
-    """Centres by detection name and position, scores falling."""
-    return Centers(
-        np.array([xyz for _, xyz in items], np.float32).reshape(-1, 3),
-        np.linspace(0.9, 0.4, len(items), dtype=np.float32),
-        np.array([DETECTION_NAMES.index(name) for name, _ in items], np.int64),
+Boxes = list[tuple[slice, ...]]
+
+
+def row_of_cars(
+    step: tuple[int, int],
+) -> tuple[npt.NDArray[np.uint8], list[tuple[slice, ...]], list[tuple[float, ...]]]:
+    """Six parked cars without a gap, their boxes, and centres that are off by up to 0.4 m."""
+    rng = np.random.default_rng(1)
+    semantics = free_grid()
+    placed = [put(semantics, "car", (60 + k * step[0], 80 + k * step[1], 2), CAR_SIZE) for k in range(6)]
+    middles = [(x + rng.uniform(-0.3, 0.3), y + rng.uniform(-0.3, 0.3), z) for _, (x, y, z) in placed]
+    return semantics, [box for box, _ in placed], middles
+
+
+def assert_one_each(grid: npt.NDArray[np.int32], boxes: Boxes) -> None:
+    """Every box is mostly of one id, and no two of the same."""
+    main = []
+    for box in boxes:
+        ids, voxels = np.unique(grid[box], return_counts=True)
+        assert voxels.max() >= 0.75 * grid[box].size
+        main.append(int(ids[voxels.argmax()]))
+    assert min(main) >= 18
+    assert len(set(main)) == len(boxes)
+
+
+@pytest.mark.parametrize("step", [(0, 6), (11, 0)], ids=["side by side", "nose to tail"])
+@pytest.mark.parametrize(
+    "scores", [0.95, 0.6, 0.08, (0.9, 0.8, 0.12, 0.1, 0.09, 0.08)], ids=["sure", "usual", "low", "mixed"]
+)
+def test_parked_cars_that_touch_are_told_apart_whatever_scores_a_head_gives(
+    step: tuple[int, int], scores: float | tuple[float, ...]
+) -> None:
+    semantics, boxes, middles = row_of_cars(step)
+    grid, instances = instances_of(semantics, centers(*(("car", m) for m in middles), scores=scores))
+    assert len(instances) == 6
+    assert_one_each(grid, boxes)
+
+
+def test_a_second_weaker_centre_beside_a_strong_one_does_not_split_a_car() -> None:
+    semantics = free_grid()
+    _, (x, y, z) = put(semantics, "car", (100, 100, 2), CAR_SIZE)
+    found = centers(
+        ("car", (x, y, z)), ("car", (x + 1.5, y, z)), ("truck", (x - 1.0, y + 0.3, z)), scores=(0.9, 0.5, 0.4)
     )
+    _, instances = instances_of(semantics, found)
+    assert [(i.score, i.voxel_count) for i in instances] == [(pytest.approx(0.9), 11 * 6 * 4)]
 
 
-def ids_of(found: Centers) -> npt.NDArray[np.int32]:
-    return np.arange(100, 100 + len(found), dtype=np.int32)
+@pytest.mark.parametrize("score", [None, 0.05])
+def test_a_bus_without_a_strong_centre_is_one_object(score: float | None) -> None:
+    semantics = free_grid()
+    box, (x, y, z) = put(semantics, "bus", (100, 100, 2), (28, 7, 8))
+    found = centers() if score is None else centers(("bus", (x, y, z)), scores=score)
+    grid, (bus,) = instances_of(semantics, found)
+    assert (grid[box] == bus.id).all()
+    assert (bus.class_id, bus.voxel_count, bus.score) == (BUS, 28 * 7 * 8, pytest.approx(score or 0.0))
+    assert bus.center_m == pytest.approx((x, y, z), abs=1e-4)
+    assert bus.extent_m == pytest.approx((11.2, 2.8, 3.2))
 
 
-def free_grid() -> npt.NDArray[np.uint8]:
-    return np.full((200, 200, 16), FREE, np.uint8)
+def test_a_bus_whose_end_is_beyond_the_reach_of_its_centre_is_one_object() -> None:
+    semantics = free_grid()
+    box, (x, y, z) = put(semantics, "bus", (100, 100, 2), (30, 7, 8))
+    grid, (bus,) = instances_of(semantics, centers(("bus", (x - 5.0, y, z))))
+    assert (grid[box] == bus.id).all()
 
 
-def voxel(x: float, y: float, z: float) -> tuple[int, int, int]:
-    return int((x + 40) / 0.4), int((y + 40) / 0.4), int((z + 1) / 0.4)
+def test_a_pedestrian_beside_a_car_is_an_object_of_its_own() -> None:
+    semantics = free_grid()
+    car_box, middle = put(semantics, "car", (100, 100, 2), CAR_SIZE)
+    pedestrian_box, _ = put(semantics, "pedestrian", (104, 106, 2), (1, 2, 5))
+    grid, instances = instances_of(semantics, centers(("car", middle)))
+    assert {i.class_id: i.voxel_count for i in instances} == {CAR: 11 * 6 * 4, PEDESTRIAN: 10}
+    assert len(np.unique(grid[car_box])) == len(np.unique(grid[pedestrian_box])) == 1
 
 
-def test_every_voxel_takes_the_nearest_centre_of_its_class() -> None:
-    rng = np.random.default_rng(0)
-    semantics = rng.integers(0, 18, (200, 200, 16)).astype(np.uint8)
-    found = Centers(
-        rng.uniform((-40, -40, -1), (40, 40, 5), (40, 3)).astype(np.float32),
-        np.linspace(0.9, 0.3, 40, dtype=np.float32),
-        rng.integers(0, 10, 40),
-    )
-    got, _ = assign_instances(semantics, found, ids_of(found))
-    index = rng.integers(0, semantics.shape, (3000, 3))
-    middle = (index + 0.5) * 0.4 + (-40, -40, -1)
-    assigned = 0
-    for (ix, iy, iz), point in zip(index, middle, strict=True):
-        label = int(semantics[ix, iy, iz])
-        same = [k for k in range(40) if CLASS_NAMES.index(DETECTION_NAMES[found.detection[k]]) == label]
-        distance = np.array([np.linalg.norm(found.xyz_m[k] - point) for k in same])
-        expected = label
-        if len(same) and distance.min() < MAX_DISTANCE_M[CLASS_NAMES[label]]:
-            expected = 100 + same[int(distance.argmin())]
-            assigned += 1
-        assert got[ix, iy, iz] == expected
-    assert assigned > 10
+def test_an_object_keeps_voxels_that_look_like_another_class_of_its_group() -> None:
+    semantics = free_grid()
+    box, middle = put(semantics, "truck", (100, 100, 2), (18, 6, 7))
+    put(semantics, "bus", (115, 100, 2), (3, 6, 7))
+    grid, (truck,) = instances_of(semantics, centers(("truck", middle)))
+    assert (grid[box] == truck.id).all()
+    assert truck.class_id == TRUCK
 
 
-@pytest.mark.parametrize("reference_mode", [False, True])
-def test_a_voxel_alone_in_its_column_finds_what_it_finds_in_a_full_one(reference_mode: bool) -> None:
-    rng = np.random.default_rng(6)
-    found = centers(*(("car", tuple(rng.uniform((-40, -40, -1), (40, 40, 5)))) for _ in range(60)))
-    full, alone = np.full_like(free_grid(), CAR), free_grid()
-    picked = rng.random(alone.shape) < 0.1
-    alone[picked] = CAR
-    expected, _ = assign_instances(full, found, ids_of(found), reference_mode=reference_mode)
-    grid, _ = assign_instances(alone, found, ids_of(found), reference_mode=reference_mode)
-    np.testing.assert_array_equal(grid[picked], expected[picked])
-    assert len(np.unique(grid[picked])) > 30
+def test_crumbs_go_to_the_object_near_them_and_none_far_away() -> None:
+    semantics = free_grid()
+    _, middle = put(semantics, "car", (100, 100, 2), CAR_SIZE)
+    near, _ = put(semantics, "car", (116, 102, 2), (2, 2, 1))
+    far, _ = put(semantics, "car", (150, 102, 2), (2, 2, 1))
+    grid, (car,) = instances_of(semantics, centers(("car", middle)))
+    assert (grid[near] == car.id).all()
+    assert (grid[far] == CAR).all()
 
 
 @pytest.mark.parametrize("name", DETECTION_NAMES)
 def test_each_detection_serves_the_class_of_its_name(name: str) -> None:
     semantics = free_grid()
     semantics[voxel(5, 5, 0)] = CLASS_NAMES.index(name)
-    found = centers((name, (5.0, 5.0, 0.0)))
-    grid, (instance,) = assign_instances(semantics, found, ids_of(found))
-    assert grid[voxel(5, 5, 0)] == 100
-    assert CLASS_NAMES[instance.class_id] == name
-    assert instance.voxel_count == 1
+    grid, (instance,) = instances_of(semantics, centers((name, (5.0, 5.0, 0.0))))
+    assert grid[voxel(5, 5, 0)] == instance.id
+    assert (CLASS_NAMES[instance.class_id], instance.voxel_count) == (name, 1)
 
 
-def test_a_voxel_beyond_the_limit_keeps_its_class() -> None:
+def test_a_limit_says_how_far_a_centre_reaches() -> None:
     semantics = free_grid()
     near, far = voxel(3.9, 0, 0), voxel(4.9, 0, 0)
-    semantics[near] = semantics[far] = CAR
+    semantics[near] = CAR
+    semantics[far] = CAR
     found = centers(("car", (0.2, 0.2, 0.2)))
-    grid, _ = assign_instances(semantics, found, ids_of(found))
-    assert (grid[near], grid[far]) == (100, CAR)
-    grid, _ = assign_instances(semantics, found, ids_of(found), limits_m=max_distances({"car": 10.0}))
-    assert (grid[near], grid[far]) == (100, 100)
+    assert len(instances_of(semantics, found)[1]) == 1
+    assert instances_of(semantics, found, max_distances({"car": 2.0}))[1] == ()
 
 
-def test_instances_report_score_centre_extent_and_count() -> None:
-    semantics = free_grid()
-    semantics[100:110, 100:105, 2:6] = CAR
-    found = centers(("car", (2.0, 1.0, 0.5)), ("pedestrian", (20.0, 0.0, 0.5)))
-    _, (car, pedestrian) = assign_instances(semantics, found, ids_of(found))
-    assert (car.id, car.class_id, car.voxel_count) == (100, CAR, 200)
-    assert car.score == pytest.approx(0.9)
-    assert car.center_m == pytest.approx((2.0, 1.0, 0.5))
-    assert car.extent_m == pytest.approx((4.0, 2.0, 1.6))
-    assert (pedestrian.voxel_count, pedestrian.extent_m) == (0, (0.0, 0.0, 0.0))
+def test_no_instance_is_empty_and_every_other_voxel_keeps_its_class() -> None:
+    rng = np.random.default_rng(0)
+    semantics = rng.integers(0, 18, (200, 200, 16)).astype(np.uint8)
+    semantics[rng.random(semantics.shape) < 0.9] = 11
+    names = [DETECTION_NAMES[k] for k in rng.integers(0, 10, 200)]
+    found = centers(*((name, tuple(rng.uniform((-45, -45, -1), (45, 45, 5)))) for name in names))
+    before = semantics.copy()
+    grid, instances = instances_of(semantics, found)
+    np.testing.assert_array_equal(semantics, before)
+    assert len(instances) > 20
+    assert [int((grid == i.id).sum()) for i in instances] == [i.voxel_count for i in instances]
+    assert min(i.voxel_count for i in instances) > 0
+    np.testing.assert_array_equal(grid[grid < 18], semantics[grid < 18])
+    scores = [i.score for i in instances]
+    assert scores == sorted(scores, reverse=True)
 
 
-@pytest.mark.parametrize("reference_mode", [False, True])
-def test_without_centres_the_map_is_the_semantic_one(reference_mode: bool) -> None:
-    semantics = np.random.default_rng(3).integers(0, 18, (200, 200, 16)).astype(np.uint8)
-    found = centers()
-    grid, instances = assign_instances(semantics, found, ids_of(found), reference_mode=reference_mode)
-    assert grid.dtype == np.int32
+@pytest.mark.parametrize("found", [centers(), centers(("car", (0.0, 0.0, 0.0)))])
+def test_a_grid_without_things_has_no_instances(found: object) -> None:
+    semantics = np.full_like(free_grid(), 11)
+    grid, instances = instances_of(semantics, found)  # type: ignore[arg-type]
     np.testing.assert_array_equal(grid, semantics)
     assert instances == ()
 
 
-def test_equal_distances_go_to_the_better_score() -> None:
-    semantics = free_grid()
-    semantics[100, 100, 2] = CAR
-    found = centers(("car", (1.2, 0.2, 0.0)), ("car", (-0.8, 0.2, 0.0)))
-    grid, _ = assign_instances(semantics, found, ids_of(found))
-    assert grid[100, 100, 2] == 100
-
-
-def test_reference_mode_repeats_the_published_mistakes() -> None:
-    semantics = free_grid()
-    semantics[voxel(5, 5, 0)] = PEDESTRIAN
-    semantics[voxel(6, 5, 0)] = CONE
-    semantics[voxel(7, 5, 0)] = BARRIER
-    semantics[voxel(-39, 5, 0)] = CAR
-    found = centers(
-        ("bicycle", (5.0, 5.0, 0.0)),
-        ("pedestrian", (6.0, 5.0, 0.0)),
-        ("traffic_cone", (7.0, 5.0, 0.0)),
-        ("car", (39.0, 5.0, 0.0)),
-    )
-    ids = reference_ids(found)
-    grid, _ = assign_instances(semantics, found, ids, reference_mode=True)
-    assert grid[voxel(5, 5, 0)] == ids[0]  # pedestrian voxels look for bicycle centres
-    assert grid[voxel(6, 5, 0)] == 0  # cones and barriers are claimed by a class without a way back
-    assert grid[voxel(7, 5, 0)] == 0
-    assert grid[voxel(-39, 5, 0)] == ids[3]  # no distance limit
-
-
-def test_reference_ids_are_a_permutation() -> None:
-    found = centers(("pedestrian", (0, 0, 0)), ("car", (0, 0, 0)), ("truck", (0, 0, 0)))
-    np.testing.assert_array_equal(reference_ids(found), [19, 20, 18])
-
-
-@pytest.mark.data
-def test_reference_mode_reproduces_the_golden_instances(shared_dir: Path) -> None:
-    golden = np.load(shared_dir / "spec" / "golden" / "panoptic-flashocc-r50-depth4d-longterm8f-pano.npz")
-    found = Centers(golden["center_xyz"], golden["center_score"], golden["center_label"].astype(np.int64))
-    grid, instances = assign_instances(golden["occ"], found, reference_ids(found), reference_mode=True)
-    expected = golden["pano_inst"].astype(np.int32)
-    pairs = np.unique(np.stack([grid.ravel(), expected.ravel()]), axis=1)
-    assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]  # one to one
-    stuff = expected < 18
-    np.testing.assert_array_equal(grid[stuff], expected[stuff])
-    assert sum(i.voxel_count for i in instances) == (~stuff).sum()
+def test_a_centre_that_grows_weak_still_counts_where_its_track_is_expected() -> None:
+    semantics, _, middles = row_of_cars((0, 6))
+    scores = (0.9, 0.15, 0.9, 0.15, 0.9, 0.15)
+    order = np.argsort(-np.array(scores), kind="stable")
+    found = centers(*(("car", middles[k]) for k in order), scores=np.array(scores)[order])
+    position = np.array(middles)
+    expected = Expected(position, np.full(6, 2.0), np.full(6, CAR))
+    assert len(find_objects(semantics, found, THRESHOLD, expected)) == 6
 
 
 @pytest.mark.parametrize("limits", [{"tree": 1.0}, {"car": 0.0}, {"car": float("nan")}])
 def test_bad_limits_are_refused(limits: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="panoptic distance limit"):
         max_distances(limits)
-
-
-def test_sixty_centres_on_a_full_grid_are_quick() -> None:
-    rng = np.random.default_rng(5)
-    semantics = np.full((200, 200, 16), CAR, np.uint8)
-    found = Centers(
-        rng.uniform((-40, -40, -1), (40, 40, 5), (60, 3)).astype(np.float32),
-        np.linspace(0.9, 0.3, 60, dtype=np.float32),
-        np.zeros(60, np.int64),
-    )
-    seconds = []
-    for _ in range(5):
-        begin = time.process_time()
-        assign_instances(semantics, found, reference_ids(found), reference_mode=True)
-        seconds.append(time.process_time() - begin)
-    assert min(seconds) < 0.1  # measured 12 ms; the bound only catches a lost compilation or a quadratic loop
