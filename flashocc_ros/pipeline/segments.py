@@ -30,10 +30,12 @@ WEAK_SHARE = 0.5
 """Of the best weak score in a piece, for other weak centres to split it as well."""
 MISMATCH = 1.5
 """A centre of another class of the group counts as that much further away."""
-STRONG_BOX, LOOSE_BOX = 1.4, 1.8
+STRONG_BOX, LOOSE_BOX = 1.6, 1.8
 """An object's box may be that many times the usual one: around two strong centres, around anything. Distance is what
 networks know least, so objects come out longer than they are; a second car beside the first needs more than that."""
-AREA = 1.4
+MOST_SMEAR_M = 3.2
+"""But no side may be more than this longer than usual: a car behind a bus is no part of it."""
+AREA = 1.6
 """An object may cover that many times the ground of its usual box."""
 GAP_VOXELS = 2
 """Pieces no further apart than this touch."""
@@ -94,6 +96,7 @@ class _Frame:
         self.part = np.full(len(self.voxels), -1, np.int32)
         self.parts = kernels.connect(self.voxels, self.group, self.where, self.part, 0)
         self.length, self.width = _LENGTH_M / grid.resolution_m, _WIDTH_M / grid.resolution_m
+        self.most_smear = MOST_SMEAR_M / grid.resolution_m
         origin_m = np.array(grid.origin_m[:2])
         self.position = (centers.xyz_m[:, :2].astype(np.float64) - origin_m) / grid.resolution_m - 0.5
         self.class_id, self.score = np.array(OCC_FROM_DETECTION)[centers.detection], centers.score
@@ -139,7 +142,8 @@ class _Frame:
         length, width = self.length[class_id] + 1.0, self.width[class_id] + 1.0
         if len(columns) > AREA * length * width:
             return False
-        return bool(kernels.fits(_unpack(columns), allowance * length, allowance * width))
+        length, width = (min(allowance * side, side + self.most_smear) for side in (length, width))
+        return bool(kernels.fits(_unpack(columns), length, width))
 
 
 class _Pieces:
