@@ -62,6 +62,8 @@ def test_a_perfect_prediction_scores_one_everywhere() -> None:
     assert result["frames"] == 2
     assert result["mIoU"] == result["RayIoU"] == result["RayPQ"] == result["above_ground_occupied_IoU"] == 1.0
     assert result["IoU"]["bus"] is None
+    assert result["RayPQ_things"] == result["stability"]["STQ"] == result["stability"]["coverage"] == 1.0
+    assert result["stability"]["without_id"] == result["stability"]["switches"] == 0.0
 
 
 def test_the_print_out_has_every_class_and_both_tables() -> None:
@@ -71,6 +73,7 @@ def test_the_print_out_has_every_class_and_both_tables() -> None:
         assert text.count(name) == 3
     assert "===> mIoU of 2 samples: 100.00" in text
     assert "PQ@4" in text
+    assert "thing voxels without id: 0.00" in text
     assert "IoU@1" in text
 
 

@@ -84,6 +84,16 @@ def test_a_bus_whose_end_is_beyond_the_reach_of_its_centre_is_one_object() -> No
     assert (grid[box] == bus.id).all()
 
 
+@pytest.mark.parametrize(("name", "size"), [("bus", (28, 7, 8)), ("truck", (18, 6, 7))])
+def test_a_car_that_touches_what_stands_before_it_is_another_object(name: str, size: tuple[int, int, int]) -> None:
+    semantics = free_grid()
+    large_box, large = put(semantics, name, (100, 100, 2), size)
+    car_box, car = put(semantics, "car", (100 + size[0], 100, 2), CAR_SIZE)
+    grid, instances = instances_of(semantics, centers((name, large), ("car", car)))
+    assert [CLASS_NAMES[i.class_id] for i in instances] == [name, "car"]
+    assert_one_each(grid, [large_box, car_box])
+
+
 def test_a_pedestrian_beside_a_car_is_an_object_of_its_own() -> None:
     semantics = free_grid()
     car_box, middle = put(semantics, "car", (100, 100, 2), CAR_SIZE)
