@@ -69,20 +69,30 @@ def find_objects(
     Args:
         semantics: (X, Y, Z) uint8 class ids.
         centers: K centres, best score first, from ``WEAK_SHARE`` of the threshold on.
-        score_threshold: a centre above it is an object by itself, a weaker one where a track is expected.
+        score_threshold: a centre above it is an object by itself; so is a weaker one where the track of such an object is
+            expected.
         expected: where the tracks should be.
         limits_m: a voxel further from a centre is not its object's, per class name; default ``MAX_DISTANCE_M``.
         grid: where the voxels lie.
     """
     strong = centers.score > score_threshold
     if expected is not None and len(expected.class_id):
-        classes = np.array(OCC_FROM_DETECTION)[centers.detection]
-        distance = np.linalg.norm(centers.xyz_m[:, None] - expected.position_m[None], axis=2)
-        near = distance <= np.maximum(_WIDTH_M[expected.class_id], TRACKED_WITHIN_M)[None]
-        near &= GROUP_OF_CLASS[classes][:, None] == GROUP_OF_CLASS[expected.class_id][None]
-        strong |= near.any(axis=1) & (centers.score > TRACKED_SHARE * score_threshold)
+        strong |= _tracked(centers, centers.score > TRACKED_SHARE * score_threshold, expected)
     limits = limits_m or MAX_DISTANCE_M
     return segment(semantics, centers, strong, np.array([limits.get(n, np.nan) for n in CLASS_NAMES]), grid)
+
+
+def _tracked(centers: Centers, allowed: npt.NDArray[np.bool_], expected: Expected) -> npt.NDArray[np.bool_]:
+    """Which of the allowed centres (K,) is the nearest to a track of its group, and near enough."""
+    group = GROUP_OF_CLASS[np.array(OCC_FROM_DETECTION)[centers.detection]]
+    distance = np.linalg.norm(centers.xyz_m[:, None] - expected.position_m[None], axis=2)
+    distance[~allowed[:, None] | (group[:, None] != GROUP_OF_CLASS[expected.class_id][None])] = np.inf
+    distance[:, ~expected.strong] = np.inf
+    result = np.zeros(len(centers), bool)
+    if len(centers):
+        within = distance.min(axis=0) <= np.maximum(_WIDTH_M[expected.class_id], TRACKED_WITHIN_M)
+        result[distance.argmin(axis=0)[within]] = True
+    return result
 
 
 def paint(

@@ -54,6 +54,7 @@ class Segments:
         segment: (N,) int32 object of each, -1 for none.
         class_id: (S,) occupancy class most of its voxels have.
         score: (S,) float32 of its centre in [0, 1], 0 without one.
+        strong: (S,) whether that centre makes an object by itself.
         center_m: (S, 3) float64 metres, base frame: the head's centre, else the middle of the box around the voxels.
         count: (S,) voxels, at least 1.
         box: (S, 2, 3) lowest and highest index.
@@ -63,6 +64,7 @@ class Segments:
     segment: npt.NDArray[np.int32]
     class_id: npt.NDArray[np.int64]
     score: Float32
+    strong: npt.NDArray[np.bool_]
     center_m: Float64
     count: npt.NDArray[np.int64]
     box: npt.NDArray[np.int64]
@@ -100,6 +102,7 @@ class _Frame:
         origin_m = np.array(grid.origin_m[:2])
         self.position = (centers.xyz_m[:, :2].astype(np.float64) - origin_m) / grid.resolution_m - 0.5
         self.class_id, self.score = np.array(OCC_FROM_DETECTION)[centers.detection], centers.score
+        self.strong = strong
         self.reach = reach_m[self.class_id] / grid.resolution_m
         # a strong centre may lie inside an object of which only the near side shows; a weak one must lie on it
         near = np.where(strong, self.reach, np.minimum(0.5 * self.width[self.class_id] + 1.0, self.reach))
@@ -251,10 +254,11 @@ def _summed(frame: _Frame, piece: npt.NDArray[np.int32], centers: Centers, grid:
     objects = np.full(len(piece), -1, np.int64)
     objects[inside] = number
     score, center = np.zeros(len(used), np.float32), np.full((len(used), 3), np.nan)
+    strong = np.zeros(len(used), bool)
     for k in np.flatnonzero(frame.anchor >= 0)[::-1].tolist():  # the best centre in an object is written last
         home = objects[frame.anchor[k]]
         if home >= 0:
-            score[home], center[home] = centers.score[k], centers.xyz_m[k]
+            score[home], strong[home], center[home] = centers.score[k], frame.strong[k], centers.xyz_m[k]
     order = np.argsort(-score, kind="stable")
     rank = np.empty(len(used) + 1, np.int64)
     rank[order], rank[-1] = np.arange(len(used)), -1
@@ -263,7 +267,14 @@ def _summed(frame: _Frame, piece: npt.NDArray[np.int32], centers: Centers, grid:
     middle_m = (box.mean(axis=1) + 0.5) * grid.resolution_m + np.array(grid.origin_m)
     center_m = np.where(np.isnan(center[order]), middle_m, center[order])
     return Segments(
-        frame.voxels, objects.astype(np.int32), histogram.argmax(1), score[order], center_m, histogram.sum(1), box
+        voxels=frame.voxels,
+        segment=objects.astype(np.int32),
+        class_id=histogram.argmax(axis=1),
+        score=score[order],
+        strong=strong[order],
+        center_m=center_m,
+        count=histogram.sum(axis=1),
+        box=box,
     )
 
 

@@ -44,6 +44,7 @@ class _Track:
     position_m: Float64
     velocity_mps: Float64
     footprint_m: Float64
+    strong: bool
     stamp_ns: int
 
 
@@ -55,11 +56,13 @@ class Expected:
         position_m: (T, 3) metres, base frame.
         gate_m: (T,) how far off an object may be.
         class_id: (T,) occupancy class when last seen.
+        strong: (T,) whether they had a centre then that makes an object by itself.
     """
 
     position_m: Float64
     gate_m: Float64
     class_id: Int64
+    strong: npt.NDArray[np.bool_]
 
 
 class Tracker:
@@ -89,14 +92,19 @@ class Tracker:
         """Where the tracks should be in the base frame at a stamp; changes nothing."""
         tracks = self._alive(stamp_ns)
         if not tracks:
-            return Expected(np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.int64))
+            return Expected(np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.int64), np.zeros(0, bool))
         age_s = np.array([(stamp_ns - t.stamp_ns) / 1e9 for t in tracks])
         position = np.stack([t.position_m for t in tracks]) + age_s[:, None] * np.stack(
             [t.velocity_mps for t in tracks]
         )
         class_id = np.array([t.class_id for t in tracks])
         gate = _GATE_M[class_id] + np.minimum(_SPEED_MPS[class_id] * age_s, MAX_MOTION_M)
-        return Expected((position - odom_from_base[:3, 3]) @ odom_from_base[:3, :3], gate, class_id)
+        return Expected(
+            (position - odom_from_base[:3, 3]) @ odom_from_base[:3, :3],
+            gate,
+            class_id,
+            np.array([t.strong for t in tracks]),
+        )
 
     def update(self, objects: Segments, odom_from_base: Float64, stamp_ns: int) -> npt.NDArray[np.int32]:
         """Ids of the objects of one frame.
@@ -122,13 +130,13 @@ class Tracker:
         ids = np.zeros(len(objects), np.int32)
         self._tracks = tracks
         for k in range(len(objects)):
-            seen = int(objects.class_id[k]), position[k], footprint[start[k] : start[k + 1]]
+            class_id, strong = int(objects.class_id[k]), bool(objects.strong[k])
+            seen = class_id, position[k], footprint[start[k] : start[k + 1]], strong
             if k in matches:
                 track = _moved(tracks[matches[k]], *seen, stamp_ns)
                 self._tracks[matches[k]] = track
             else:
-                class_id, position_m, footprint_m = seen
-                track = _Track(self._free_id(), class_id, position_m, np.zeros(3), footprint_m, stamp_ns)
+                track = _Track(self._free_id(), class_id, position[k], np.zeros(3), *seen[2:], stamp_ns)
                 self._tracks.append(track)
             ids[k] = track.id
         return ids
@@ -190,7 +198,9 @@ def _match(objects: Segments, expected: Expected, overlap: Float64) -> dict[int,
     return result
 
 
-def _moved(track: _Track, class_id: int, position_m: Float64, footprint_m: Float64, stamp_ns: int) -> _Track:
+def _moved(
+    track: _Track, class_id: int, position_m: Float64, footprint_m: Float64, strong: bool, stamp_ns: int
+) -> _Track:
     """The track where it was seen now; its velocity follows."""
     step_s = (stamp_ns - track.stamp_ns) / 1e9
     velocity = track.velocity_mps
@@ -199,4 +209,4 @@ def _moved(track: _Track, class_id: int, position_m: Float64, footprint_m: Float
         velocity = (1 - weight) * velocity + weight * (position_m - track.position_m) / step_s
         speed, limit = float(np.linalg.norm(velocity)), _SPEED_MPS[class_id]
         velocity = velocity * (limit / speed) if speed > limit else velocity
-    return _Track(track.id, class_id, position_m, velocity, footprint_m, stamp_ns)
+    return _Track(track.id, class_id, position_m, velocity, footprint_m, strong, stamp_ns)

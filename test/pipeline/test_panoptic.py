@@ -172,7 +172,7 @@ def test_a_centre_that_grows_weak_still_counts_where_its_track_is_expected() -> 
     order = np.argsort(-np.array(scores), kind="stable")
     found = centers(*(("car", middles[k]) for k in order), scores=np.array(scores)[order])
     position = np.array(middles)
-    expected = Expected(position, np.full(6, 2.0), np.full(6, CAR))
+    expected = Expected(position, np.full(6, 2.0), np.full(6, CAR), np.ones(6, bool))
     assert len(find_objects(semantics, found, THRESHOLD, expected)) == 6
 
 

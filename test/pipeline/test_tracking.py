@@ -38,7 +38,8 @@ def things(xyz_m: npt.ArrayLike, class_ids: npt.ArrayLike, half: int = 1) -> Seg
     reach = np.array([half, half, 0])
     box = np.stack([middle - reach, middle + reach], axis=1).astype(np.int64)
     count = np.full(len(middle), len(steps))
-    return Segments(voxels, owner, class_id, np.ones(len(middle), np.float32), center_m, count, box)
+    score, strong = np.ones(len(middle), np.float32), np.ones(len(middle), bool)
+    return Segments(voxels, owner, class_id, score, strong, center_m, count, box)
 
 
 def in_base(xyz_m: npt.NDArray[np.float64], odom_from_base: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
