@@ -178,11 +178,11 @@ class Instance:
 
     Attributes:
         id: value of its voxels in ``Occupancy.instances``; stable over frames.
-        class_id: occupancy class, see ``labels.CLASS_NAMES``.
-        score: detection score in [0, 1].
+        class_id: occupancy class most of its voxels have, see ``labels.CLASS_NAMES``.
+        score: detection score in [0, 1], 0 where the head found no centre.
         center_m: (x, y, z) in metres, base frame.
-        extent_m: size of the axis-aligned box around its voxels in metres, zeros when it owns no voxel.
-        voxel_count: number of voxels that carry its id.
+        extent_m: size of the axis-aligned box around its voxels in metres.
+        voxel_count: number of voxels that carry its id, at least one but in the reference mode.
     """
 
     id: int

@@ -33,15 +33,15 @@ class Countable:
 
 
 COUNTABLE: dict[str, Countable] = {
-    "car": Countable("vehicle", 4.6, 1.9, 4.0, 30, 2.6, 20.0),
-    "truck": Countable("vehicle", 7.5, 2.5, 7.0, 50, 4.0, 15.0),
-    "construction_vehicle": Countable("vehicle", 6.5, 2.8, 6.0, 50, 4.0, 5.0),
-    "bus": Countable("vehicle", 11.0, 2.7, 9.0, 50, 5.0, 15.0),
-    "trailer": Countable("vehicle", 10.0, 2.6, 9.0, 50, 5.0, 15.0),
+    "car": Countable("vehicle", 4.6, 1.9, 4.0, 24, 2.6, 20.0),
+    "truck": Countable("vehicle", 7.5, 2.5, 7.0, 40, 4.0, 15.0),
+    "construction_vehicle": Countable("vehicle", 6.5, 2.8, 6.0, 40, 4.0, 5.0),
+    "bus": Countable("vehicle", 11.0, 2.7, 9.0, 40, 5.0, 15.0),
+    "trailer": Countable("vehicle", 10.0, 2.6, 9.0, 40, 5.0, 15.0),
     "barrier": Countable("barrier", 2.5, 0.6, 2.5, 10, 1.0, 0.0),
-    "motorcycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 12, 2.0, 20.0),
-    "bicycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 12, 2.0, 8.0),
-    "pedestrian": Countable("pedestrian", 1.2, 1.0, 1.5, 10, 1.3, 3.0),
+    "motorcycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 10, 2.0, 20.0),
+    "bicycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 10, 2.0, 8.0),
+    "pedestrian": Countable("pedestrian", 1.2, 1.0, 1.5, 8, 1.3, 3.0),
     "traffic_cone": Countable("traffic_cone", 0.4, 0.4, 1.5, 6, 0.7, 0.0),
 }
 

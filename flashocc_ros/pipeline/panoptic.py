@@ -69,8 +69,8 @@ def find_objects(
     Args:
         semantics: (X, Y, Z) uint8 class ids.
         centers: K centres, best score first, from ``WEAK_SHARE`` of the threshold on.
-        score_threshold: a centre above it is an object by itself; so is a weaker one where the track of such an object is
-            expected.
+        score_threshold: a centre above it is an object by itself; so is a weaker one where the track of such an object
+            is expected.
         expected: where the tracks should be.
         limits_m: a voxel further from a centre is not its object's, per class name; default ``MAX_DISTANCE_M``.
         grid: where the voxels lie.

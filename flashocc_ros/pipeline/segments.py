@@ -30,7 +30,7 @@ WEAK_SHARE = 0.5
 """Of the best weak score in a piece, for other weak centres to split it as well."""
 MISMATCH = 1.5
 """A centre of another class of the group counts as that much further away."""
-STRONG_BOX, LOOSE_BOX = 1.6, 1.8
+STRONG_BOX, LOOSE_BOX = 1.6, 2.0
 """An object's box may be that many times the usual one: around two strong centres, around anything. Distance is what
 networks know least, so objects come out longer than they are; a second car beside the first needs more than that."""
 MOST_SMEAR_M = 3.2

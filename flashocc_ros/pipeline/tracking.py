@@ -23,7 +23,7 @@ MAX_ID = 65535
 
 VELOCITY_TIME_CONSTANT_S = 1.0
 """Smoothing of a track's velocity; a new track starts at rest, so its first velocity is damped, too."""
-MAX_MOTION_M = 3.0
+MAX_MOTION_M = 4.0
 """Fast motion since a track was last seen widens its gate up to this; further off, other objects are likelier."""
 SURE_OVERLAP = 0.3
 """Footprints that overlap that much (IoU) belong together even where the centres are apart: one was a guess."""

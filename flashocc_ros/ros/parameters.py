@@ -72,9 +72,7 @@ def _cost(default: int) -> Any:
 
 
 def _distance_m(default: float) -> Any:
-    return option(
-        default, "Voxels further from the centre of an object do not belong to it [m].", minimum=0.1, maximum=50.0
-    )
+    return option(default, "A detected centre claims voxels up to this far [m].", minimum=0.1, maximum=50.0)
 
 
 @dataclass(frozen=True)
