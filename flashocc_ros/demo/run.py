@@ -21,6 +21,7 @@ from flashocc_ros.demo.settings import Network
 from flashocc_ros.demo.summary import accuracy, loss, summarise, table
 from flashocc_ros.errors import EngineError
 from flashocc_ros.output_folder import OutputFolder
+from flashocc_ros.replay.interrupts import signals_interrupt
 from flashocc_ros.replay.run import use_large_shared_memory
 from flashocc_ros.viz.album import write_album
 from flashocc_ros.viz.video import can_write_mp4
@@ -55,7 +56,8 @@ def run(options: Options) -> dict[str, Any]:
     sets = None if options.bag is None else _count_sets(options.bag)
     inputs = () if options.bag is None else _recording(options.bag)
     names = [*SESSION, SUMMARY, *([DRIVE] if options.bag is None else ()), *(PICTURES if options.pictures else ())]
-    with OutputFolder(options.out).writing(names, stale=(DRIVE, *PICTURES), inputs=inputs):
+    folder = OutputFolder(options.out)
+    with signals_interrupt(), folder.writing(names, stale=(DRIVE, *PICTURES), inputs=inputs):
         return _run(options, names, sets)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from flashocc_ros.bags import BagReader, colour_cameras
 from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.paths import share_directory
+from flashocc_ros.replay.interrupts import signals_interrupt
 from flashocc_ros.replay.outcome import check, summary
 from flashocc_ros.replay.schedule import CameraSets, find_camera_sets, in_time_order, set_by_set
 from flashocc_ros.replay.statics import StaticTransforms
@@ -81,24 +81,22 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
     player = Player(replayed, options.clock, answer_topic=options.lockstep or None, anchor_topic=anchor)
     statics = StaticTransforms(bag)
     interrupted = False
-    before = {n: signal.signal(n, signal.default_int_handler) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _wait(player, bag, topics, sets, options, console)
-        with _progress_bar(console, bag, start_ns) as progress:
-            while True:
-                if sets is None:
-                    ordered = in_time_order(bag, topics, start_ns)
-                    player.play_timed(statics.complete(ordered), options.rate, progress)
-                else:
-                    ordered = set_by_set(bag, topics, start_ns, sets)
-                    player.play_lockstep(statics.complete(ordered), sets.first_ns, progress)
-                if not options.loop:
-                    break
+        with signals_interrupt():
+            _wait(player, bag, topics, sets, options, console)
+            with _progress_bar(console, bag, start_ns) as progress:
+                while True:
+                    if sets is None:
+                        ordered = in_time_order(bag, topics, start_ns)
+                        player.play_timed(statics.complete(ordered), options.rate, progress)
+                    else:
+                        ordered = set_by_set(bag, topics, start_ns, sets)
+                        player.play_lockstep(statics.complete(ordered), sets.first_ns, progress)
+                    if not options.loop:
+                        break
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         report = player.report
         player.close(flush=sets is None and not interrupted)  # whoever answered has received
         rclpy.try_shutdown()

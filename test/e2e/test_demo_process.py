@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +116,40 @@ def test_a_node_that_cannot_be_configured_ends_the_demo(tmp_path: Path, domain: 
     assert code == 1
     assert "cannot be configured" in output
     assert "weights.safetensors" in output
+
+
+def test_a_demo_that_is_told_to_end_takes_its_node_along(tmp_path: Path, domain: int, drive: Path) -> None:
+    log = tmp_path / "node.log"
+    command = [sys.executable, "-m", "flashocc_ros.cli.main", "demo", "--bag", str(drive), "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as process:
+        node = until(lambda: processes_with(str(tmp_path / "node.yaml")))
+        until(lambda: "active: waiting for" in log.read_text() or process.poll() is not None)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)  # `timeout` sends it to the process and to its group
+        code = process.wait(LIMIT_S)
+    left = processes_with(str(tmp_path / "node.yaml"))
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert (code, len(node), left) == (130, 1, [])
+
+
+def processes_with(word: str) -> list[int]:
+    """Processes with this word on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word in path.read_text().split("\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """Value of the condition once it holds; fails after two minutes."""
+    end = time.monotonic() + 120
+    while not (value := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return value
 
 
 @pytest.mark.data
