@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from flashocc_ros.model.network import FlashOcc
     from flashocc_ros.model.outputs import HeadTensors
     from flashocc_ros.variants import Variant
+
+
+NO_MEMORY = ("cannot allocate memory", "failed to map segment")
+"""What the loader of shared libraries says when a process may not have more memory."""
 
 
 class TorchBackend(Backend):
@@ -75,10 +80,12 @@ class TorchBackend(Backend):
 
     @classmethod
     def unavailable(cls) -> str | None:
+        if importlib.util.find_spec("torch") is None:
+            return "engine torch needs PyTorch, which is not installed; pip install 'flashocc_ros[torch]'"
         try:
             import torch  # noqa: F401
-        except ImportError:
-            return "engine torch needs PyTorch, which is not installed; pip install 'flashocc_ros[torch]'"
+        except Exception as error:  # a library of it that is missing, damaged, or finds no memory
+            return f"engine torch cannot load PyTorch: {_one_line(error)}; {_remedy(error)}"
         return None
 
     def _tensor(self, array: Any) -> torch.Tensor:
@@ -160,3 +167,13 @@ class TorchBackend(Backend):
 
         where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
         return f"torch {torch.__version__} on {where}, fp32"
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
+        return "the process is short of memory: free some, raise its limit, or choose another engine"
+    return "install it anew, or choose another engine"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,3 +133,24 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         pytest.skip("this machine has a GPU")
     with pytest.raises(EngineError, match="torch cannot use device cuda"):
         TorchBackend(get_variant(TINY), device="cuda")
+
+
+SHORT_OF_MEMORY = """
+import resource
+from flashocc_ros.engine.torch_backend import TorchBackend
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 100_000_000
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(TorchBackend.unavailable())
+"""
+
+
+def test_a_process_too_small_for_pytorch_is_told_that_memory_is_short() -> None:
+    ended = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True, timeout=120)
+    assert "the process is short of memory" in ended.stdout, ended.stdout + ended.stderr
+    assert "not installed" not in ended.stdout
+
+
+def test_pytorch_that_is_not_there_is_told_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "which is not installed; pip install" in str(TorchBackend.unavailable())
