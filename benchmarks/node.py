@@ -80,7 +80,7 @@ def measure(variant: str, engine: str, sets: int, listen: bool) -> dict[str, flo
     statistics, inputs = node.node._statistics, node.node._inputs
 
     def settled() -> int:
-        counters = inputs.counters(statistics.counters)
+        counters, _ = statistics.summary()
         return int(counters.get("sets_published", 0) + counters["sets_dropped"])
 
     def run(count: int) -> None:
@@ -91,7 +91,7 @@ def measure(variant: str, engine: str, sets: int, listen: bool) -> dict[str, flo
             while settled() == before:
                 if time.monotonic() > deadline_s:
                     faulthandler.dump_traceback()
-                    raise SystemExit(f"no answer in 300 s: {inputs.counters(statistics.counters)}, {inputs.describe()}")
+                    raise SystemExit(f"no answer in 300 s: {statistics.summary()[0]}, {inputs.describe()}")
                 time.sleep(0.005)
 
     run(max(5, sets // 10))
@@ -102,7 +102,7 @@ def measure(variant: str, engine: str, sets: int, listen: bool) -> dict[str, flo
     idle_s = time.process_time()
     time.sleep(5.0)
     idle_s = time.process_time() - idle_s
-    counters, times = inputs.counters(statistics.counters), statistics.summary()[1]
+    counters, times = statistics.summary()
     feeder.stdin.close()
     feeder.wait()
     node.close()

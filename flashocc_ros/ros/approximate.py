@@ -5,9 +5,11 @@ For rigs whose cameras are triggered together. It knows nothing of triggers: wit
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Generic
 
+from flashocc_ros.cameras.image_set import SEEN_KEPT
 from flashocc_ros.cameras.sync import CameraCounters, ImageSet, Item, SetCounters
 from flashocc_ros.ros.stamps import ns_from_stamp
 
@@ -41,6 +43,7 @@ class ApproximateSynchronizer(Generic[Item]):
         import message_filters  # comes with ROS 2; the parameter check has looked for it
 
         self._newest_ns = dict.fromkeys(self.cameras, 0)
+        self._seen: dict[str, deque[int]] = {name: deque(maxlen=SEEN_KEPT) for name in self.cameras}
         self._filters = {name: message_filters.SimpleFilter() for name in self.cameras}
         self._matcher = message_filters.ApproximateTimeSynchronizer(
             list(self._filters.values()), self._queue_size, self._slop_s
@@ -56,10 +59,19 @@ class ApproximateSynchronizer(Generic[Item]):
             return []
         if stamp_ns < self._newest_ns[camera] - self._max_backward_ns:
             self.reset()
+        if stamp_ns in self._seen[camera]:
+            counters.duplicate += 1
+            return []
+        self._seen[camera].append(stamp_ns)
         self._newest_ns[camera] = max(self._newest_ns[camera], stamp_ns)
         self._filters[camera].signalMessage(item)
+        self._count_dropped()
         finished, self._finished = self._finished, []
         return finished
+
+    def waiting(self, camera: str) -> int:
+        """Number of images of a camera that are neither used nor given up yet."""
+        return len(self._matcher.queues[self.cameras.index(camera)])
 
     def poll(self, now_ns: int) -> list[ImageSet[Item]]:
         """Nothing: sets are only finished by images."""
@@ -72,12 +84,19 @@ class ApproximateSynchronizer(Generic[Item]):
     def reset(self) -> None:
         """Forgets the images that wait; counters go on."""
         self._start()
+        self._count_dropped()
         self.sets.resets += 1
         self.epoch += 1
 
     def describe(self) -> str:
         """One line for diagnostics."""
         return f"message_filters approximate time, slop {self._slop_s * 1e3:.0f} ms"
+
+    def _count_dropped(self) -> None:
+        """What message_filters has forgotten, it does not say."""
+        for name, counted in self.counters.items():
+            kept = counted.used + counted.rejected + counted.duplicate + self.waiting(name)
+            counted.dropped = counted.received - kept
 
     def _matched(self, *messages: Any) -> None:
         # An exception here would leave the lock of message_filters held for ever: only collect.

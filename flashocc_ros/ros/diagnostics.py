@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from flashocc_ros.ros.faults import Fault
+
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 COUNTERS = {
@@ -22,7 +24,8 @@ COUNTERS = {
     "sets_dropped_image": "an image could not be decoded",
     "sets_dropped_calibration": "K, extrinsics or image size cannot be used",
     "sets_dropped_inference": "the engine failed",
-    "sets_dropped_reset": "was waiting when the past was forgotten",
+    "sets_dropped_publish": "the result could not be published",
+    "sets_dropped_reset": "was waiting when the past was forgotten or the node deactivated",
     "images_rejected": "images with a stamp of zero or of a second publisher",
     "resets_service": "calls of ~/reset",
     "resets_clock": "jumps of the ROS clock back in time",
@@ -55,19 +58,36 @@ NETWORK = {
 """What the pipeline's status tells of the network; empty before it is loaded."""
 
 
+IMAGES = {
+    "received": "images, the sum of the next six",
+    "used": "are part of a set that was handed out",
+    "late": "came after their set was finished",
+    "dropped": "never found a complete set, or were crowded out",
+    "duplicate": "repeat the stamp of an earlier one",
+    "rejected": "have a stamp of zero",
+    "waiting": "wait for their set",
+    "corrupt": "of those used, could not be decoded and cost their set",
+}
+"""Counters since start in the status ``<node>: camera <name>``."""
+
+
 @dataclass(frozen=True)
 class CameraHealth:
-    """What came from one camera; ``age_s`` is None before its first image."""
+    """What came from one camera.
+
+    Attributes:
+        age_s: since its latest image, None before the first.
+        images: counters by the keys of ``IMAGES`` but ``corrupt``.
+        has_info: its CameraInfo has come.
+        fault: what makes its images useless.
+    """
 
     name: str
     age_s: float | None
-    received: int
-    used: int
-    late: int
-    dropped: int
-    rejected: int
+    images: Mapping[str, int]
     corrupt: int
     has_info: bool
+    fault: Fault | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,9 @@ class Health:
         network: what runs, by the keys of ``NETWORK``; empty before it is loaded.
         sync: one line on the synchroniser.
         rig: what is implausible about the cameras as they are mounted, empty otherwise.
+        masked: cameras that the latest result does without.
+        clock: what is wrong with the time of the stamps, empty for nothing.
+        last_drop: why the latest set was given up, empty once a later one was published.
         idle_s: time since the last result, or since activation before the first.
         subscribers: matched subscriptions by result topic; without one a result is not computed.
     """
@@ -89,6 +112,9 @@ class Health:
     network: Mapping[str, str]
     sync: str
     rig: str
+    masked: Sequence[str]
+    clock: str
+    last_drop: str
     idle_s: float | None
     counters: Mapping[str, int]
     times_ms: Mapping[str, float]
@@ -104,7 +130,7 @@ def to_diagnostics(node_name: str, health: Health, header: Header, warn_s: float
         {"state": health.state}
         | dict.fromkeys(NETWORK, "")
         | dict(health.network)
-        | {"sync": health.sync, "rig": health.rig}
+        | {"sync": health.sync, "rig": health.rig, "masked": ", ".join(health.masked), "clock": health.clock}
         | dict.fromkeys(COUNTERS, 0)
         | dict(health.counters)
         | dict(health.times_ms)
@@ -122,10 +148,42 @@ def _pipeline_level(health: Health, warn_s: float, error_s: float) -> tuple[byte
         return OK, health.state
     level = _age_level(health.idle_s, warn_s, error_s)
     if level == OK:
-        return (WARN, f"publishing, but the rig is implausible: {health.rig}") if health.rig else (OK, "publishing")
-    silent = [camera.name for camera in health.cameras if _age_level(camera.age_s, warn_s, error_s) != OK]
-    cause = f"no images from {', '.join(silent)}" if silent else "images arrive, see the sets_dropped_* counters"
-    return level, f"no result for {health.idle_s:.1f} s: {cause}"
+        doubts = [
+            f"without {', '.join(health.masked)}" if health.masked else "",
+            f"the rig is implausible: {health.rig}" if health.rig else "",
+            health.clock,
+        ]
+        doubt = "; ".join(filter(None, doubts))
+        return (WARN, f"publishing, but {doubt}") if doubt else (OK, "publishing")
+    return level, no_result(health, warn_s)
+
+
+def no_result(health: Health, warn_s: float) -> str:
+    """How long there has been none, and why."""
+    return f"no result for {health.idle_s or 0.0:.1f} s: {_cause(health, warn_s)}"
+
+
+def _cause(health: Health, warn_s: float) -> str:
+    silent = [camera.name for camera in health.cameras if camera.age_s is None or camera.age_s >= warn_s]
+    if silent:
+        return f"no images from {', '.join(silent)}"
+    if health.last_drop:
+        return f"sets are dropped: {health.last_drop}"
+    if sets_in_work(health.counters) > 0:
+        return "a set is in work"
+    missing = [camera.name for camera in health.cameras if not camera.has_info]
+    faults = [f"camera {camera.name}: {camera.fault.sentence}" for camera in health.cameras if camera.fault]
+    causes = [f"no CameraInfo of {', '.join(missing)}" if missing else "", *faults, health.sync]
+    found = "; ".join(filter(None, causes))
+    return f"images arrive, but no set is complete (see the sets_dropped_* counters): {found}"
+
+
+def sets_in_work(counters: Mapping[str, int]) -> int:
+    """Sets received and neither published, skipped nor dropped yet; an incomplete one was never received."""
+    received, published, skipped, dropped, incomplete = (
+        counters.get(f"sets_{key}", 0) for key in ("received", "published", "skipped", "dropped", "dropped_incomplete")
+    )
+    return received - published - skipped - (dropped - incomplete)
 
 
 def _camera_status(node_name: str, camera: CameraHealth, warn_s: float, error_s: float) -> DiagnosticStatus:
@@ -135,20 +193,18 @@ def _camera_status(node_name: str, camera: CameraHealth, warn_s: float, error_s:
         status.message = "no image yet; check the topic and its QoS"
     elif status.level != OK:
         status.message = f"no image for {camera.age_s:.1f} s"
+    elif camera.fault is not None:
+        status.level = ERROR if camera.fault.lasts_s >= error_s else WARN
+        status.message = f"images arrive but are useless: {camera.fault.sentence}"
     elif not camera.has_info:
         status.level, status.message = WARN, "images but no CameraInfo"
     else:
         status.message = "fresh"
     status.values = _values(
-        {
-            "age_s": "" if camera.age_s is None else camera.age_s,
-            "received": camera.received,
-            "used": camera.used,
-            "late": camera.late,
-            "dropped": camera.dropped,
-            "rejected": camera.rejected,
-            "corrupt": camera.corrupt,
-        }
+        {"age_s": "" if camera.age_s is None else camera.age_s}
+        | dict.fromkeys(IMAGES, 0)
+        | dict(camera.images)
+        | {"corrupt": camera.corrupt}
     )
     return status
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import TransformIntake
 from flashocc_ros.ros.approximate import ApproximateSynchronizer
 from flashocc_ros.ros.diagnostics import CameraHealth
+from flashocc_ros.ros.faults import CameraFaults
 from flashocc_ros.ros.latched import LatchedTopics
 from flashocc_ros.ros.logs import SeldomLogger
 from flashocc_ros.ros.parameters import NodeParameters
@@ -50,6 +51,7 @@ class CameraInputs:
         statistics: Statistics,
         seldom: SeldomLogger,
         problems: Problems,
+        faults: CameraFaults,
         worker: NewestWorker[PosedSet],
         steady: Clock,
         now_ns: Callable[[], int] = time.monotonic_ns,
@@ -59,14 +61,14 @@ class CameraInputs:
         self._statistics = statistics
         self._seldom = seldom
         self.problems = problems
+        self._faults = faults
         self._worker = worker
         self._now_ns = now_ns
         self._names = parameters.cameras.names
-        say = node.get_logger().warning
         self._arrived_s: dict[str, float] = {}
         self._reset_s = float("-inf")
         self._counted = 0
-        self._intake = TransformIntake(make_buffer(), say, parameters.memory.max_speed_mps)
+        self._intake = TransformIntake(make_buffer(), seldom.finding, parameters.memory.max_speed_mps)
         self._road = CameraRoad(
             make_synchronizer(parameters, say),
             self._intake,
@@ -76,7 +78,7 @@ class CameraInputs:
             max_wait_s=parameters.tf.max_wait_s,
             allow_static=not VARIANTS[parameters.variant].temporal,
             least_polls=LEAST_POLLS,
-            say=say,
+            say=seldom.finding,
         )
         with ExitStack() as undo:
             self._listener = TfListener(self._intake, node, problems, self._on_transform)
@@ -89,6 +91,7 @@ class CameraInputs:
             for name in self._names:
                 self._subscribe(name, undo)
             self._undo = undo.pop_all()
+        statistics.sync.begin(self._road.sync)
 
     def _subscribe(self, camera: str, undo: ExitStack) -> None:
         cameras = self._parameters.cameras
@@ -131,15 +134,22 @@ class CameraInputs:
     def _on_image(self, camera: str, message: CompressedImage | Image) -> None:
         self._arrived_s[camera] = time.monotonic()
         stamp_ns = ns_from_stamp(message.header.stamp)
-        if stamp_ns <= 0:
-            self._seldom.warning(
-                f"stamp {camera}", f"camera {camera}: an image has the stamp zero and is not used; fix its driver"
-            )
-        epoch = self._road.sync.epoch
+        epoch, counted = self._road.sync.epoch, self._road.sync.counters[camera]
+        repeated = counted.duplicate
         outcomes = self._road.add_image(camera, stamp_ns, message, self._now_ns())
+        if stamp_ns <= 0:
+            self._stamp_fault(camera, "an image has the stamp zero and is not used; fix its driver")
+        elif counted.duplicate > repeated:
+            self._stamp_fault(camera, "an image repeats an earlier stamp and is not used; two publishers?")
+        else:
+            self._faults.fine(camera, "stamp")
         if self._road.sync.epoch != epoch:
             self._forgotten("stamps")
         self._take(outcomes)
+
+    def _stamp_fault(self, camera: str, sentence: str) -> None:
+        self._faults.failed(camera, "stamp", sentence)
+        self._seldom.warning(f"{camera} {sentence}", f"camera {camera}: {sentence}")
 
     @guarded("waiting sets could not be looked at", nothing, often=True)
     def _on_transform(self) -> None:
@@ -156,8 +166,9 @@ class CameraInputs:
             if isinstance(outcome, PosedSet):
                 self._worker.submit(outcome)
             else:
-                self._statistics.drop(outcome.reason)
-                if outcome.reason != "reset":
+                said = "" if outcome.reason == "reset" else outcome.sentence
+                self._statistics.drop(outcome.reason, said)
+                if said:
                     self._seldom.warning(f"drop {outcome.reason}", f"set dropped: {outcome.sentence}")
         if not self._road.busy:
             self._timer.cancel()
@@ -188,44 +199,36 @@ class CameraInputs:
             "clock": "the clock went back",
             "stamps": "image stamps went back, as when a recording starts again",
         }[cause]
-        self._node.get_logger().info(f"{why}: queues and temporal memory are empty")
+        self._seldom.info(f"reset {cause}", f"{why}: queues and temporal memory are empty")
 
     def destroy(self) -> None:
-        """Unsubscribe."""
-        self._undo.close()
+        """Unsubscribe; what still waits is dropped."""
+        try:
+            self._undo.close()
+        finally:
+            waiting = len(self._road.reset()) + (self._worker.discard() is not None)
+            for _ in range(waiting):
+                self._statistics.drop("reset")
+            self._statistics.sync.end()
 
     # ---------------------------------------------------------------- health
     def describe(self) -> str:
         """One line on the synchroniser."""
         return self._road.sync.describe()
 
-    def counters(self, counters: Mapping[str, int]) -> dict[str, int]:
-        """Counters with what the synchroniser knows added."""
-        sets = self._road.sync.sets
-        incomplete = sets.incomplete + sets.skipped
-        return dict(counters) | {
-            "sets_dropped_incomplete": incomplete,
-            "sets_dropped": counters.get("sets_dropped", 0) + incomplete,
-            "sets_masked": sets.masked,
-            "images_rejected": sum(camera.rejected for camera in self._road.sync.counters.values()),
-        }
-
-    def health(self, counters: Mapping[str, int]) -> list[CameraHealth]:
+    def health(self) -> list[CameraHealth]:
         """What came from each camera."""
         now_s = time.monotonic()
         return [
             CameraHealth(
                 name=name,
                 age_s=now_s - self._arrived_s[name] if name in self._arrived_s else None,
-                received=camera.received,
-                used=camera.used,
-                late=camera.late,
-                dropped=camera.dropped,
-                rejected=camera.rejected,
-                corrupt=counters.get(f"corrupt_{name}", 0),
+                images=self._statistics.sync.images(name),
+                corrupt=self._statistics.counters[f"corrupt_{name}"],
                 has_info=name in self._road.infos,
+                fault=self._faults.of(name),
             )
-            for name, camera in self._road.sync.counters.items()
+            for name in self._names
         ]
 
 

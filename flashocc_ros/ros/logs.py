@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -11,35 +12,53 @@ REPEAT_S = 10.0
 
 
 class RosLogHandler(logging.Handler):
-    """Hands records of the ``flashocc_ros`` loggers to a ROS logger."""
+    """Hands records of the ``flashocc_ros`` loggers to the node's."""
 
-    def __init__(self, logger: RcutilsLogger) -> None:
+    def __init__(self, seldom: SeldomLogger) -> None:
         super().__init__(logging.INFO)
-        self._ros = logger
+        self._seldom = seldom
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One record; rclpy wants a line of its own for each severity."""
+        """One record, if it is due."""
         message = record.getMessage()
+        kind = kind_of(message)
         if record.levelno >= logging.ERROR:
-            self._ros.error(message)
+            self._seldom.error(kind, message)
         elif record.levelno >= logging.WARNING:
-            self._ros.warning(message)
+            self._seldom.warning(kind, message)
         else:
-            self._ros.info(message)
+            self._seldom.info(kind, message)
+
+
+def kind_of(sentence: str) -> str:
+    """The sentence without its values: one that comes again with other numbers and quotations is of the same kind."""
+    return re.sub(r"'[^']*'|\d[\d.]*", "#", sentence)
 
 
 class SeldomLogger:
-    """Says each kind of warning at once and then at most every ten seconds, with how often it happened meanwhile."""
+    """Says each kind of sentence at once and then at most every ten seconds, with how often it happened meanwhile.
+
+    rclpy wants a line of code of its own for each severity.
+    """
 
     def __init__(self, logger: RcutilsLogger) -> None:
         self._logger = logger
         self._said_s: dict[str, float] = {}
         self._silent: dict[str, int] = {}
 
-    def warning(self, kind: str, message: str) -> None:
+    def info(self, kind: str, message: str) -> None:
         """Say a message of this kind, unless one was said a moment ago."""
         if sentence := self._due(kind, message):
+            self._logger.info(sentence)
+
+    def warning(self, kind: str, message: str) -> None:
+        """The same, as a warning."""
+        if sentence := self._due(kind, message):
             self._logger.warning(sentence)
+
+    def finding(self, sentence: str) -> None:
+        """A warning whose kind is told by its words."""
+        self.warning(kind_of(sentence), sentence)
 
     def error(self, kind: str, message: str) -> None:
         """The same, as an error."""

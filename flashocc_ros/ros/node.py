@@ -21,20 +21,20 @@ from std_srvs.srv import Trigger
 
 from flashocc_ros.cameras.decode import SetDropped
 from flashocc_ros.cameras.road import PosedSet
+from flashocc_ros.ros.clock_check import OTHER_TIME_S, clock_fault
 from flashocc_ros.ros.declare import Rejected, declare, on_set, read
-from flashocc_ros.ros.diagnostics import Health, to_diagnostics
+from flashocc_ros.ros.diagnostics import Health, no_result, to_diagnostics
+from flashocc_ros.ros.faults import CameraFaults
 from flashocc_ros.ros.inference import Inference
 from flashocc_ros.ros.inputs import CameraInputs, make_synchronizer
-from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger
+from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger, kind_of
 from flashocc_ros.ros.parameters import DiagnosticsParameters, NodeParameters
-from flashocc_ros.ros.problems import Problems, guarded, nothing
+from flashocc_ros.ros.problems import Problems, describe, guarded, nothing
 from flashocc_ros.ros.publishers import Publishers
+from flashocc_ros.ros.silence import Silence
 from flashocc_ros.ros.stamps import make_header
 from flashocc_ros.ros.statistics import Statistics
 from flashocc_ros.ros.worker import NewestWorker
-
-CLOCK_MISMATCH_S = 3600.0
-"""Stamps further from the ROS clock are of another time: a latency would say nothing."""
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
@@ -52,7 +52,7 @@ class FlashOccNode(LifecycleNode):
         declare(self, self._rejected)
         self._check_parameters = on_set(lambda: self._inference is not None, self._rejected)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self._log_handler = RosLogHandler(self.get_logger())
+        self._log_handler = RosLogHandler(self._seldom)
         package_log = logging.getLogger("flashocc_ros")
         package_log.addHandler(self._log_handler)
         package_log.setLevel(logging.INFO)
@@ -62,7 +62,10 @@ class FlashOccNode(LifecycleNode):
         self._results: Publishers | None = None
         self._inputs: CameraInputs | None = None
         self._worker: NewestWorker[PosedSet] | None = None
-        self._last_result_s = 0.0
+        self._faults = CameraFaults()
+        self._silence = Silence(self.get_logger())
+        self._masked: tuple[str, ...] = ()
+        self._clock_fault = ""
         self._memory_events: dict[str, int] = {}
 
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -82,7 +85,7 @@ class FlashOccNode(LifecycleNode):
             undo.callback(self._release)
             self._settings = read(self, self._rejected)
             make_synchronizer(self._settings)  # what it refuses is refused now, while parameters can be changed
-            self._inference = Inference(self._settings, self.get_logger().warning)
+            self._inference = Inference(self._settings, self._seldom.finding)
             self._results = Publishers(self, self._settings, self._inference.predictor.variant.panoptic)
             self._set_report_period(self._settings.diagnostics)
             self.get_logger().info(f"configured: {self._inference.predictor.description}")
@@ -97,10 +100,19 @@ class FlashOccNode(LifecycleNode):
         self.problems.clear()
         with ExitStack() as undo:
             undo.callback(self._stop_running, None)
-            self._last_result_s = time.monotonic()
+            self._faults.clear()
+            self._silence.begin()
+            self._statistics.last_drop, self._masked, self._clock_fault = "", (), ""
             self._worker = NewestWorker(self._process, self._on_skipped)
             self._inputs = CameraInputs(
-                self, self._settings, self._statistics, self._seldom, self.problems, self._worker, self._steady
+                self,
+                self._settings,
+                self._statistics,
+                self._seldom,
+                self.problems,
+                self._faults,
+                self._worker,
+                self._steady,
             )
             self._results.announce()
             self.get_logger().info(f"active: waiting for {', '.join(self._settings.cameras.names)}")
@@ -190,21 +202,28 @@ class FlashOccNode(LifecycleNode):
         assert self._results is not None
         try:
             occupancy = self._inference.run(posed)
-            started = time.perf_counter()
-            self._results.publish(occupancy)
         except SetDropped as error:
-            self._statistics.drop(error.reason)
-            if error.camera:
-                self._statistics.count(f"corrupt_{error.camera}")
-            self._seldom.warning(f"drop {error.reason} {error.camera}", f"set dropped: {error}")
+            self._drop(error, posed)
             return
-        except Exception:  # an engine may raise anything
-            self._statistics.drop("inference")
+        except Exception as error:  # an engine may raise anything
+            self._statistics.drop("inference", describe(error))
+            raise
+        started = time.perf_counter()
+        try:
+            self._results.publish(occupancy)
+        except Exception as error:
+            self._statistics.drop("publish", describe(error))
             raise
         ended = time.perf_counter()
-        self._last_result_s = time.monotonic()
         statistics = self._statistics
-        statistics.count("sets_published")
+        statistics.published()
+        self._silence.result()
+        for name in posed.names:
+            self._faults.fine(name, "picture")
+        self._masked = tuple(name for name, image in zip(posed.names, posed.images, strict=True) if image is None)
+        if self._masked:
+            without = ", ".join(self._masked)
+            self._seldom.warning(f"masked {without}", f"a set lacks {without}, which is masked with black pixels")
         stages = dict(occupancy.timings) | {"publish": (ended - started) * 1e3}
         stages["total"] = stages.get("total", 0.0) + stages["images"] + stages["publish"]
         statistics.times("stage_", stages)
@@ -214,15 +233,24 @@ class FlashOccNode(LifecycleNode):
         self._tell_memory_events()
 
     def _time_latency(self, stamp_ns: int) -> None:
-        latency_s = (self.get_clock().now().nanoseconds - stamp_ns) / 1e9
-        if abs(latency_s) < CLOCK_MISMATCH_S:
+        now_ns = self.get_clock().now().nanoseconds
+        latency_s = (now_ns - stamp_ns) / 1e9
+        if abs(latency_s) < OTHER_TIME_S:
             self._statistics.time("latency", latency_s * 1e3)
-        else:
-            self._seldom.once(
-                "clock mismatch",
-                f"image stamps are {latency_s:.0f} s behind the clock, so no latency is reported; for a recording set "
-                "use_sim_time and publish /clock",
-            )
+        self._clock_fault = clock_fault(latency_s, now_ns, bool(self.get_parameter("use_sim_time").value))
+        if self._clock_fault:
+            self._seldom.once(kind_of(self._clock_fault), self._clock_fault)
+
+    def _drop(self, error: SetDropped, posed: PosedSet) -> None:
+        self._statistics.drop(error.reason, str(error))
+        self._seldom.warning(f"drop {error.reason} {error.camera}", f"set dropped: {error}")
+        if not error.camera:
+            return
+        if error.reason == "image":
+            self._statistics.count(f"corrupt_{error.camera}")
+        for name in posed.names[: posed.names.index(error.camera)]:  # they were read before it
+            self._faults.fine(name, "picture")
+        self._faults.failed(error.camera, "picture", str(error))
 
     def _tell_memory_events(self) -> None:
         assert self._inference is not None
@@ -249,7 +277,7 @@ class FlashOccNode(LifecycleNode):
         response.success, response.message = True, "queues and temporal memory are empty"
         return response
 
-    @guarded("the clock went back and nothing could be reset", nothing)
+    @guarded("the clock went back and nothing could be reset", nothing, often=True)
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if self._inputs is not None:
             self._inputs.reset("clock")
@@ -263,8 +291,6 @@ class FlashOccNode(LifecycleNode):
     def _report(self) -> None:
         counters, times_ms = self._statistics.summary()
         inputs, limits = self._inputs, self._health_limits
-        if inputs is not None:
-            counters = inputs.counters(counters)
         if self._inference is not None:
             events = self._inference.predictor.memory_events
             counters |= {f"memory_{event}": count for event, count in events.items()}
@@ -274,12 +300,17 @@ class FlashOccNode(LifecycleNode):
             network=self._inference.facts() if self._inference else {},
             sync=inputs.describe() if inputs else "",
             rig="; ".join(f.text for f in self._inference.predictor.rig_findings) if self._inference else "",
-            idle_s=time.monotonic() - self._last_result_s if inputs else None,
+            masked=self._masked,
+            clock=self._clock_fault,
+            last_drop=self._statistics.last_drop,
+            idle_s=self._silence.idle_s if inputs else None,
             counters=counters,
             times_ms=times_ms,
             subscribers=self._results.subscribers() if self._results else {},
-            cameras=inputs.health(counters) if inputs else (),
+            cameras=inputs.health() if inputs else (),
         )
+        if inputs is not None:
+            self._silence.explain(no_result(health, limits.warn_after_s))
         header = make_header("", self.get_clock().now().nanoseconds)
         name = self.get_fully_qualified_name().lstrip("/")
         self._diagnostics.publish(to_diagnostics(name, health, header, limits.warn_after_s, limits.error_after_s))

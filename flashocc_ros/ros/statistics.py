@@ -9,15 +9,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from flashocc_ros.ros.totals import SyncTotals
+
 WINDOW = 200
 """Times are summarised over so many latest values."""
 
 
 @dataclass
 class Statistics:
-    """Counters since the start and the latest times in milliseconds; safe to use from several threads."""
+    """Counters since the start and the latest times in milliseconds; safe to use from several threads.
+
+    Attributes:
+        sync: what the synchronisers counted; for the executor's thread alone, as ``summary`` is.
+        last_drop: why the latest set was given up, empty once a later one was published.
+    """
 
     counters: Counter[str] = field(default_factory=Counter)
+    sync: SyncTotals = field(default_factory=SyncTotals)
+    last_drop: str = ""
     _times_ms: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=WINDOW)))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -26,11 +35,18 @@ class Statistics:
         with self._lock:
             self.counters[key] += number
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: str, sentence: str = "") -> None:
         """Count a set that was dropped, and why."""
         with self._lock:
+            self.last_drop = sentence or self.last_drop
             self.counters["sets_dropped"] += 1
             self.counters[f"sets_dropped_{reason}"] += 1
+
+    def published(self) -> None:
+        """Count a set that became a result."""
+        with self._lock:
+            self.last_drop = ""
+            self.counters["sets_published"] += 1
 
     def time(self, key: str, value_ms: float) -> None:
         """Remember one time."""
@@ -45,10 +61,14 @@ class Statistics:
     def summary(self) -> tuple[dict[str, int], dict[str, float]]:
         """Counters, and ``<key>_ms_p50``, ``_p95``, ``_max`` of every time."""
         with self._lock:
-            counters = dict(self.counters)
+            counters = Counter(self.counters)
             series = {key: list(values) for key, values in self._times_ms.items() if values}
+        sets = self.sync.sets()
+        incomplete = sets["incomplete"] + sets["skipped"]
+        counters.update(sets_dropped=incomplete, sets_dropped_incomplete=incomplete, sets_masked=sets["masked"])
+        counters["images_rejected"] = self.sync.rejected()
         percentiles: dict[str, float] = {}
         for key, values in series.items():
             p50, p95 = np.percentile(values, (50, 95))
             percentiles |= {f"{key}_ms_p50": float(p50), f"{key}_ms_p95": float(p95), f"{key}_ms_max": max(values)}
-        return counters, percentiles
+        return dict(counters), percentiles

@@ -30,6 +30,7 @@ from flashocc_ros import bags  # noqa: E402
 from flashocc_ros.bags.camera_sets import Frames, odom_frame, outcomes, road_of  # noqa: E402
 from flashocc_ros.bags.cameras import find_cameras  # noqa: E402
 from flashocc_ros.cameras.road import PosedSet  # noqa: E402
+from flashocc_ros.ros.faults import CameraFaults  # noqa: E402
 from flashocc_ros.ros.inputs import CameraInputs  # noqa: E402
 from flashocc_ros.ros.logs import SeldomLogger  # noqa: E402
 from flashocc_ros.ros.parameter_checks import build  # noqa: E402
@@ -258,8 +259,16 @@ class Live:
         problems = Problems(logger, seldom, self.context.ok)
         parameters = build(values, {})
         self.inputs = CameraInputs(
-            self.node, parameters, self.statistics, seldom, problems, self.taker, steady, lambda: self.now_ns
-        )  # type: ignore[arg-type]
+            self.node,
+            parameters,
+            self.statistics,
+            seldom,
+            problems,
+            CameraFaults(),
+            self.taker,  # type: ignore[arg-type]
+            steady,
+            lambda: self.now_ns,
+        )
         self.road = self.inputs._road
         self.arrived = 0
         for owner, method in ((self.road, "add_image"), (self.road, "add_info"), (self.road.intake, "take")):
@@ -314,6 +323,7 @@ def live(path: Path) -> tuple[list[PosedSet], Counter[str]]:
     counters, _ = node.statistics.summary()
     prefix = "sets_dropped_"
     refused = Counter({key.removeprefix(prefix): n for key, n in counters.items() if key.startswith(prefix) and n})
+    del refused["incomplete"]  # no set: the synchroniser never handed it out
     return node.taker.sets, refused
 
 

@@ -17,13 +17,15 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 
 def camera(name: str = "front", **values: Any) -> CameraHealth:
-    defaults = dict(age_s=0.1, received=5, used=4, late=1, dropped=0, rejected=0, corrupt=0, has_info=True)
+    defaults: dict[str, Any] = dict(age_s=0.1, images={"received": 5, "used": 4, "late": 1}, corrupt=0, has_info=True)
+    defaults["fault"] = None
     return CameraHealth(name=name, **(defaults | values))
 
 
 def report(**values: Any) -> list[DiagnosticStatus]:
     defaults: dict[str, Any] = dict(state="active", problem="", network={}, idle_s=0.2, cameras=[camera()])
-    defaults |= dict.fromkeys(("sync", "rig"), "")
+    defaults |= dict.fromkeys(("sync", "rig", "clock", "last_drop"), "")
+    defaults["masked"] = ()
     defaults |= {key: {} for key in ("counters", "times_ms", "subscribers")}
     health = Health(**(defaults | values))
     return list(to_diagnostics("flashocc_node", health, make_header("", 1), 1.0, 5.0).status)

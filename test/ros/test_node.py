@@ -46,8 +46,7 @@ OUTPUTS = {
 def counters(node: Any) -> dict[str, int]:
     """All counters of the node, now."""
     values, _ = node.node._statistics.summary()
-    inputs = node.node._inputs
-    return inputs.counters(values) if inputs else values
+    return dict(values)
 
 
 def lockstep(feeder: Any, occupancy: list[Any], sets: int, **options: Any) -> None:

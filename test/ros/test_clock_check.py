@@ -1,0 +1,36 @@
+"""Which latencies cannot be one, and what is said of them."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy")
+from flashocc_ros.ros.clock_check import clock_fault
+
+NOW_NS = 1_800_000_000_000_000_000
+
+
+@pytest.mark.parametrize("latency_s", [-0.05, 0.0, 0.3, 9.0])
+def test_a_latency_that_can_be_one_is_no_fault(latency_s: float):
+    assert clock_fault(latency_s, NOW_NS, False) == ""
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "sim", "words"),
+    [
+        (-36.8, False, ["36.8 s ahead of the clock", "TAI is 37 s ahead"]),
+        (-35.0, False, ["35.0 s ahead", "TAI"]),
+        (-0.5, False, ["0.5 s ahead", "the same time (PTP or chrony)"]),
+        (60.0, False, ["60.0 s behind", "use_sim_time", "PTP or chrony"]),
+        (3600.0, False, ["3600.0 s behind", "set use_sim_time and publish /clock", "no latency is reported"]),
+        (20.0, True, ["20.0 s behind", "whoever publishes /clock"]),
+        (1e8, True, ["/clock is of another recording"]),
+    ],
+)
+def test_another_one_is_said_with_its_value_and_likely_cause(latency_s: float, sim: bool, words: list[str]):
+    sentence = clock_fault(latency_s, NOW_NS, sim)
+    assert [word for word in words if word not in sentence] == []
+
+
+def test_a_clock_that_nobody_publishes_is_named():
+    assert "nobody has published /clock" in clock_fault(-1.7e9, 0, True)
