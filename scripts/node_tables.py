@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flashocc_ros.paths import share_directory
-from flashocc_ros.ros.diagnostics import COUNTERS, NETWORK, TIMES
+from flashocc_ros.ros.diagnostics import COUNTERS, IMAGES, NETWORK, TIMES
 from flashocc_ros.ros.parameter_checks import build
 from flashocc_ros.ros.parameters import CAMERA_OVERRIDES, Limits, walk
 from flashocc_ros.ros.publishers import outputs
@@ -22,6 +22,7 @@ def tables() -> dict[str, str]:
         "parameters": _parameters(),
         "outputs": _outputs(),
         "counters": _table(("key", "meaning"), ((f"`{k}`", v) for k, v in COUNTERS.items())),
+        "images": _table(("key", "meaning"), ((f"`{k}`", v) for k, v in IMAGES.items())),
         "network": _table(("key", "meaning"), ((f"`{k}`", v) for k, v in NETWORK.items())),
         "times": _table(("key", "meaning"), ((f"`{k}_ms_*`", v) for k, v in TIMES.items())),
     }

@@ -10,6 +10,7 @@ pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from flashocc_ros.ros.diagnostics import COUNTERS, TIMES, CameraHealth, Health, to_diagnostics
+from flashocc_ros.ros.faults import Fault
 from flashocc_ros.ros.stamps import make_header
 from flashocc_ros.ros.statistics import WINDOW, Statistics
 
@@ -50,6 +51,30 @@ def test_an_implausible_rig_is_a_warning_as_long_as_it_holds():
     assert pipeline.level == WARN
     assert "camera front is rolled by 90 degrees" in pipeline.message
     assert values(pipeline)["rig"] == "camera front is rolled by 90 degrees"
+
+
+@pytest.mark.parametrize(
+    ("doubt", "words"), [({"masked": ("back",)}, "without back"), ({"clock": "37 s ahead"}, "37 s ahead")]
+)
+def test_what_is_published_in_doubt_is_a_warning(doubt: dict[str, Any], words: str):
+    pipeline = report(**doubt)[0]
+    assert (pipeline.level, pipeline.message) == (WARN, f"publishing, but {words}")
+
+
+@pytest.mark.parametrize(("lasts_s", "level"), [(0.1, WARN), (5.1, ERROR)])
+def test_a_camera_whose_images_are_useless_is_not_ok(lasts_s: float, level: bytes):
+    front = report(cameras=[camera(fault=Fault("no JPEG", lasts_s))])[1]
+    assert (front.level, front.message) == (level, "images arrive but are useless: no JPEG")
+
+
+def test_a_set_in_work_is_no_reason_to_look_for_a_fault():
+    counters = {"sets_received": 5, "sets_published": 2, "sets_skipped": 1, "sets_dropped": 3}
+    assert "sets_dropped" in report(idle_s=9.0, counters=counters | {"sets_dropped_incomplete": 1})[0].message
+    assert "a set is in work" in report(idle_s=9.0, counters=counters | {"sets_dropped_incomplete": 2})[0].message
+
+
+def test_why_the_latest_set_was_dropped_is_the_reason():
+    assert report(idle_s=9.0, last_drop="tf has no frame 'odom'")[0].message.endswith("tf has no frame 'odom'")
 
 
 def test_a_node_without_results_says_that_first():
