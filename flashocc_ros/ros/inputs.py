@@ -67,10 +67,10 @@ class CameraInputs:
         self._names = parameters.cameras.names
         self._arrived_s: dict[str, float] = {}
         self._reset_s = float("-inf")
-        self._counted = 0
+        self._counted = self._incomplete = 0
         self._intake = TransformIntake(make_buffer(), seldom.finding, parameters.memory.max_speed_mps)
         self._road = CameraRoad(
-            make_synchronizer(parameters, say),
+            make_synchronizer(parameters, seldom.finding),
             self._intake,
             base_frame=parameters.base_frame,
             fixed_frame=parameters.odom_frame,
@@ -162,6 +162,7 @@ class CameraInputs:
     def _take(self, outcomes: list[PosedSet | Refusal]) -> None:
         self._statistics.count("sets_received", self._road.completed - self._counted)
         self._counted = self._road.completed
+        self._tell_incomplete()
         for outcome in outcomes:
             if isinstance(outcome, PosedSet):
                 self._worker.submit(outcome)
@@ -174,6 +175,20 @@ class CameraInputs:
             self._timer.cancel()
         elif self._timer.is_canceled():
             self._timer.reset()
+
+    def _tell_incomplete(self) -> None:
+        sets = self._road.sync.sets
+        incomplete = sets.incomplete + sets.skipped
+        if incomplete > self._incomplete:
+            last = min(self._names, key=lambda name: self._arrived_s.get(name, 0.0))
+            age_s = time.monotonic() - self._arrived_s.get(last, 0.0)
+            came = (
+                f"the latest of {last} came {age_s:.1f} s ago" if last in self._arrived_s else f"{last} sent none yet"
+            )
+            sentence = f"an image was missing when the time of a set was up; {came}"
+            self._statistics.last_drop = sentence
+            self._seldom.warning("drop incomplete", f"set dropped: {sentence}")
+        self._incomplete = incomplete
 
     # ---------------------------------------------------------------- reset
     def reset(self, cause: str) -> None:

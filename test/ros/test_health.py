@@ -239,6 +239,7 @@ def test_incomplete_sets_are_still_counted_after_the_next_activation(rig: Callab
     running.lockstep(6)
     running.feeder.send(images={"back": None})
     running.feeder.until(lambda: running.counters()["sets_dropped_incomplete"] == 1, "the set to be dropped")
+    running.until_said("set dropped: an image was missing when the time of a set was up; the latest of back came")
     assert running.node.node.trigger_deactivate() == SUCCESS
     assert running.node.node.trigger_activate() == SUCCESS
     values = running.status()[2]
