@@ -80,7 +80,7 @@ def measure(variant: str, engine: str, sets: int, listen: bool) -> dict[str, flo
     statistics, inputs = node.node._statistics, node.node._inputs
 
     def settled() -> int:
-        counters, _ = statistics.summary()
+        counters = statistics.totals()
         return int(counters.get("sets_published", 0) + counters["sets_dropped"])
 
     def run(count: int) -> None:
@@ -91,7 +91,7 @@ def measure(variant: str, engine: str, sets: int, listen: bool) -> dict[str, flo
             while settled() == before:
                 if time.monotonic() > deadline_s:
                     faulthandler.dump_traceback()
-                    raise SystemExit(f"no answer in 300 s: {statistics.summary()[0]}, {inputs.describe()}")
+                    raise SystemExit(f"no answer in 300 s: {statistics.totals()}, {inputs.describe()}")
                 time.sleep(0.005)
 
     run(max(5, sets // 10))

@@ -58,17 +58,22 @@ class Statistics:
         for name, value_ms in values_ms.items():
             self.time(f"{prefix}{name}", value_ms)
 
-    def summary(self) -> tuple[dict[str, int], dict[str, float]]:
-        """Counters, and ``<key>_ms_p50``, ``_p95``, ``_max`` of every time."""
+    def totals(self) -> dict[str, int]:
+        """All counters."""
         with self._lock:
             counters = Counter(self.counters)
-            series = {key: list(values) for key, values in self._times_ms.items() if values}
         sets = self.sync.sets()
         incomplete = sets["incomplete"] + sets["skipped"]
         counters.update(sets_dropped=incomplete, sets_dropped_incomplete=incomplete, sets_masked=sets["masked"])
         counters["images_rejected"] = self.sync.rejected()
+        return dict(counters)
+
+    def summary(self) -> tuple[dict[str, int], dict[str, float]]:
+        """Counters, and ``<key>_ms_p50``, ``_p95``, ``_max`` of every time."""
+        with self._lock:
+            series = {key: list(values) for key, values in self._times_ms.items() if values}
         percentiles: dict[str, float] = {}
         for key, values in series.items():
             p50, p95 = np.percentile(values, (50, 95))
             percentiles |= {f"{key}_ms_p50": float(p50), f"{key}_ms_p95": float(p95), f"{key}_ms_max": max(values)}
-        return dict(counters), percentiles
+        return self.totals(), percentiles
