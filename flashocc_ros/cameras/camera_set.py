@@ -105,7 +105,7 @@ class CameraSet:
     @property
     def pictures(self) -> list[npt.NDArray[np.uint8]]:
         """The images as arrays; JPEG files are decoded at each call."""
-        return [decode_jpeg(image) if isinstance(image, bytes) else image for image in self.images]
+        return decoded(self.images)
 
 
 def _image_size(image: Picture) -> tuple[int, int]:
@@ -131,3 +131,8 @@ def _check_poses(what: str, poses: Float64, whose: Sequence[str]) -> None:
     for pose, owner in zip(poses, whose, strict=True):
         if why := why_not_rigid(pose, MAX_TRAVEL_M):
             raise InputError(f"{what} {why}{owner}")
+
+
+def decoded(images: Sequence[Picture]) -> list[npt.NDArray[np.uint8]]:
+    """All pictures as arrays."""
+    return [decode_jpeg(image) if isinstance(image, bytes) else image for image in images]

@@ -15,13 +15,11 @@ from flashocc_ros.cameras import encodings
 from flashocc_ros.cameras.headers import Buffer, check_size, read_header
 from flashocc_ros.cameras.jpeg import decode_jpeg
 from flashocc_ros.cameras.opencv_files import decode_other
-from flashocc_ros.cameras.rectify import Rectifier, camera_matrix
+from flashocc_ros.cameras.rectify import Rectifier
 from flashocc_ros.errors import InputError
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
-
-__all__ = ["ImageDecoder", "Rectifier", "camera_matrix", "is_depth", "rectified_image"]
 
 RgbImage = npt.NDArray[np.uint8]
 Source: TypeAlias = "Image | CompressedImage | bytes"

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.cameras.camera_set import Picture
-from flashocc_ros.cameras.jpeg import decode_jpeg
+from flashocc_ros.cameras.camera_set import Picture, decoded
 from flashocc_ros.pipeline.preprocess import ImageTransform, network_input
 
 if TYPE_CHECKING:
@@ -172,8 +171,3 @@ class Backend(ABC):
     def close(self) -> None:
         """Give back device memory; the backend cannot be used afterwards."""
         return None
-
-
-def decoded(images: Sequence[Picture]) -> list[npt.NDArray[np.uint8]]:
-    """All pictures as arrays."""
-    return [decode_jpeg(image) if isinstance(image, bytes) else image for image in images]

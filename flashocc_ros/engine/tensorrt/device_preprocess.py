@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flashocc_ros.cameras.camera_set import Picture
+from flashocc_ros.cameras.camera_set import Picture, decoded
 from flashocc_ros.errors import ImageError
-from flashocc_ros.pipeline.backend import decoded
 from flashocc_ros.pipeline.preprocess import MEAN, STD, ImageTransform
 
 
