@@ -205,6 +205,7 @@ class Occupancy:
         stamp_ns: key stamp in nanoseconds.
         timings: wall milliseconds per stage: preprocess, encoder, pooling, head, decode, total.
         grid: where the voxels lie.
+        masked_cameras: cameras whose picture was missing; black pixels took its place.
     """
 
     semantics: npt.NDArray[np.uint8]
@@ -213,3 +214,4 @@ class Occupancy:
     stamp_ns: int
     timings: dict[str, float] = field(default_factory=dict)
     grid: VoxelGrid = OCC3D_GRID
+    masked_cameras: tuple[str, ...] = ()

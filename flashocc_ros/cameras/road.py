@@ -74,6 +74,11 @@ class PosedSet:
     pose_epoch: int = 0
 
     @property
+    def masked(self) -> tuple[str, ...]:
+        """The cameras that this set does without."""
+        return tuple(name for name, image in zip(self.names, self.images, strict=True) if image is None)
+
+    @property
     def spread_ns(self) -> int:
         """Time between the first and the last image."""
         return int(self.stamps_ns.max() - self.stamps_ns.min())

@@ -70,7 +70,7 @@ class Inference:
         }
 
     def run(self, posed: PosedSet) -> Occupancy:
-        """Result of one set; ``timings`` gains ``images``.
+        """Result of one set; ``timings`` gains ``images``, and it says which cameras it lacks.
 
         Raises:
             SetDropped: an image or a calibration cannot be used; nothing is remembered of the set.
@@ -85,4 +85,4 @@ class Inference:
             raise SetDropped("image", str(error)) from error
         except InputError as error:
             raise SetDropped("calibration", str(error)) from error
-        return replace(occupancy, timings=occupancy.timings | {"images": images_ms})
+        return replace(occupancy, timings=occupancy.timings | {"images": images_ms}, masked_cameras=posed.masked)

@@ -220,7 +220,7 @@ class FlashOccNode(LifecycleNode):
         self._silence.result()
         for name in posed.names:
             self._faults.fine(name, "picture")
-        self._masked = tuple(name for name, image in zip(posed.names, posed.images, strict=True) if image is None)
+        self._masked = posed.masked
         if self._masked:
             without = ", ".join(self._masked)
             self._seldom.warning(f"masked {without}", f"a set lacks {without}, which is masked with black pixels")

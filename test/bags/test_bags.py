@@ -33,6 +33,7 @@ def test_own_messages_survive_a_round_trip(tmp_path: Path, storage: str) -> None
             instances=np.array([], np.uint16),
             class_table="occ3d-nuscenes",
             class_table_version=1,
+            masked_cameras=[],
         )
         writer.write("/occupancy", T0_NS, message)
     [(topic, stamp_ns, read)] = bags.read_messages(tmp_path / "result")

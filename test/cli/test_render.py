@@ -38,6 +38,7 @@ def add_results(source: Path, target: Path, truth: bool) -> Path:
                 instances=np.array([], np.uint16),
                 class_table="occ3d-nuscenes",
                 class_table_version=1,
+                masked_cameras=[],
             )
             writer.write("/occupancy", stamp_ns, occupancy)
             if truth and index != 1:

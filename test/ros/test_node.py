@@ -131,6 +131,7 @@ def test_a_silent_camera_can_be_masked(running: Make):
     lockstep(feeder, occupancy, 8)
     lockstep(feeder, occupancy, 1, images={"right": None})
     assert counters(node)["sets_masked"] == 1
+    assert [list(message.masked_cameras) for message in occupancy] == [[]] * 8 + [["right"]]
 
 
 def small(variant: str, *arguments: Any, **options: Any) -> Predictor:

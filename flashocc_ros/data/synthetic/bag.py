@@ -211,6 +211,7 @@ class _Messages:
             instances=instances.astype(np.uint16).ravel(),
             class_table=CLASS_TABLE_NAME,
             class_table_version=CLASS_TABLE_VERSION,
+            masked_cameras=[],
         )
         message = m(
             "flashocc_ros/msg/OccupancyTruth",

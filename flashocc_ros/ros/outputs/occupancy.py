@@ -28,6 +28,7 @@ def to_occupancy(occupancy: Occupancy, header: Header) -> Occupancy3D:
         size_z=size_z,
         class_table=CLASS_TABLE_NAME,
         class_table_version=CLASS_TABLE_VERSION,
+        masked_cameras=list(occupancy.masked_cameras),
     )
     message.labels = _as_array("B", occupancy.semantics.astype(np.uint8, copy=False))
     if occupancy.instances is not None:
