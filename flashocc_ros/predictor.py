@@ -14,7 +14,7 @@ import numpy.typing as npt
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
 from flashocc_ros.cameras.rig_check import RigFinding
 from flashocc_ros.engine.select import has_weights, open_backend
-from flashocc_ros.errors import ConfigError
+from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.pipeline.stream import Stream
 from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS, TRACK_MAX_AGE_S
@@ -147,7 +147,7 @@ class Predictor:
         self,
         images: Sequence[Picture],
         rig: CameraRig,
-        odom_from_base: Float64,
+        odom_from_base: Float64 | None,
         stamp_ns: int,
         *,
         key_pose: Float64 | None = None,
@@ -158,7 +158,8 @@ class Predictor:
             images: N pictures (H, W, 3) uint8, RGB, rectified, in the order of ``rig.names``; sizes may differ. A JPEG
                 file as bytes is decoded by the engine, on the GPU where it can.
             rig: calibration of the N cameras for pictures of these sizes.
-            odom_from_base: (N, 4, 4) float64, vehicle pose in a fixed frame at each picture's own stamp.
+            odom_from_base: (N, 4, 4) float64, vehicle pose in a fixed frame at each picture's own stamp. None is a
+                vehicle that stands still, for networks without a past only.
             stamp_ns: key stamp of the set in nanoseconds.
             key_pose: (4, 4) float64, vehicle pose at the key stamp: the frame of the result. None takes camera 0's.
 
@@ -168,6 +169,13 @@ class Predictor:
         Raises:
             InputError: something in it cannot be processed; the memory is as before.
         """
+        if odom_from_base is None and self.variant.temporal:
+            raise InputError(
+                f"odom_from_base is None, but {self.variant.name} looks back and needs the vehicle's motion; give "
+                "(N, 4, 4) poses in a fixed frame, or take a network without a past (`flashocc variants`)"
+            )
+        if odom_from_base is None:
+            odom_from_base = np.tile(np.eye(4), (len(images) if isinstance(images, Sequence) else 0, 1, 1))
         return self.predict(CameraSet(images, rig, odom_from_base, stamp_ns, key_pose=key_pose))
 
     def predict(self, camera_set: CameraSet) -> Occupancy:

@@ -6,14 +6,20 @@ Frames: ``base`` is x forward, y left, z up (REP-103); a camera frame is optical
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.errors import InputError
+from flashocc_ros.errors import InputError, OutputError
+from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
+from flashocc_ros.point_files import voxel_points, write_pcd, write_ply
+from flashocc_ros.whole_file import whole_file
 
 Float64 = npt.NDArray[np.float64]
 
@@ -215,3 +221,112 @@ class Occupancy:
     timings: dict[str, float] = field(default_factory=dict)
     grid: VoxelGrid = OCC3D_GRID
     masked_cameras: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.semantics.ravel(), minlength=NUM_CLASSES)
+        counts[FREE] = 0
+        most = [f"{CLASS_NAMES[i]} {counts[i]}" for i in np.argsort(-counts, kind="stable")[:3] if counts[i]]
+        parts = [f"{counts.sum()} of {self.semantics.size} voxels occupied ({', '.join(most) or 'none'})"]
+        if self.instances is not None:
+            parts.append("1 object" if len(self.centers) == 1 else f"{len(self.centers)} objects")
+        parts += [f"without {', '.join(self.masked_cameras)}"] if self.masked_cameras else []
+        return f"Occupancy({', '.join(parts)}, stamp {self.stamp_ns / 1e9:.3f} s)"
+
+    def points(self) -> npt.NDArray[np.void]:
+        """Centres of the occupied voxels, (M,) with fields x y z [m, base frame], rgb, class_id, instance_id."""
+        return voxel_points(self.semantics, self.instances, self.grid.resolution_m, self.grid.origin_m)
+
+    def to_ply(self, path: str | Path) -> None:
+        """Write the points as binary PLY (Open3D, MeshLab, CloudCompare, Blender).
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_ply(Path(path), self.points())
+
+    def to_pcd(self, path: str | Path) -> None:
+        """Write the points as binary PCD (PCL, Autoware).
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_pcd(Path(path), self.points())
+
+    def save(self, path: str | Path) -> None:
+        """Write everything as compressed npz, whole or not at all; `load` reads it back.
+
+        Arrays: ``semantics`` (X, Y, Z) uint8; ``stamp_ns``; ``resolution_m``; ``origin_m`` (3,); ``stage``,
+        ``stage_ms``; ``masked_cameras``; with instances also ``instances`` (X, Y, Z) int32 and, one row per object,
+        ``instance_id``, ``instance_class``, ``instance_score``, ``instance_center_m`` (K, 3), ``instance_extent_m``
+        (K, 3), ``instance_voxels``.
+
+        Raises:
+            OutputError: it cannot be written, or is not named .npz.
+        """
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise OutputError(f"{path} is not named .npz, which numpy's files end in; name it {path.stem}.npz")
+        arrays: dict[str, Any] = {
+            "semantics": self.semantics,
+            "stamp_ns": np.int64(self.stamp_ns),
+            "resolution_m": np.float64(self.grid.resolution_m),
+            "origin_m": np.array(self.grid.origin_m),
+            "stage": np.array(list(self.timings), np.str_),
+            "stage_ms": np.array(list(self.timings.values()), np.float64),
+            "masked_cameras": np.array(self.masked_cameras, np.str_),
+        }
+        if self.instances is not None:
+            arrays |= {"instances": self.instances} | _instance_columns(self.centers)
+        with whole_file(path) as temporary:
+            np.savez_compressed(temporary, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Occupancy:
+        """What `save` wrote.
+
+        Raises:
+            InputError: the file is none of `save`, damaged, or holds something else than a result.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            semantics = np.asarray(arrays["semantics"], np.uint8)
+            if semantics.ndim != 3 or semantics.max(initial=0) >= NUM_CLASSES:
+                raise ValueError(f"semantics of shape {semantics.shape} and values up to {semantics.max(initial=0)}")
+            instances = arrays.get("instances")
+            if instances is not None and instances.shape != semantics.shape:
+                raise ValueError(f"instances of shape {instances.shape} beside semantics of {semantics.shape}")
+            x_m, y_m, z_m = arrays["origin_m"].tolist()
+            size_x, size_y, size_z = semantics.shape
+            return cls(
+                semantics,
+                None if instances is None else instances.astype(np.int32),
+                () if instances is None else _instances(arrays),
+                int(arrays["stamp_ns"]),
+                dict(zip(arrays["stage"].tolist(), arrays["stage_ms"].tolist(), strict=True)),
+                VoxelGrid(float(arrays["resolution_m"]), (x_m, y_m, z_m), (size_x, size_y, size_z)),
+                tuple(arrays["masked_cameras"].tolist()),
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{path} is no saved occupancy: {why}; make one with Occupancy.save") from error
+
+
+def _instance_columns(instances: Sequence[Instance]) -> dict[str, npt.NDArray[Any]]:
+    return {
+        "instance_id": np.array([i.id for i in instances], np.int32),
+        "instance_class": np.array([i.class_id for i in instances], np.uint8),
+        "instance_score": np.array([i.score for i in instances], np.float32),
+        "instance_center_m": np.array([i.center_m for i in instances], np.float32).reshape(-1, 3),
+        "instance_extent_m": np.array([i.extent_m for i in instances], np.float32).reshape(-1, 3),
+        "instance_voxels": np.array([i.voxel_count for i in instances], np.int64),
+    }
+
+
+def _instances(columns: dict[str, Any]) -> tuple[Instance, ...]:
+    names = ("id", "class", "score", "center_m", "extent_m", "voxels")
+    rows = zip(*(columns[f"instance_{name}"].tolist() for name in names), strict=True)
+    return tuple(
+        Instance(identifier, class_id, score, tuple(center_m), tuple(extent_m), voxels)
+        for identifier, class_id, score, center_m, extent_m, voxels in rows
+    )

@@ -183,6 +183,20 @@ def test_any_number_of_cameras(tiny: TorchBackend, count: int) -> None:
     assert result.semantics.max() < len(CLASS_NAMES)
 
 
+def test_a_vehicle_that_stands_needs_no_poses(tiny: TorchBackend) -> None:
+    images, rig, poses, stamp_ns = tiny_input()
+    standing = Predictor(TINY, backend=tiny)(images, rig, None, stamp_ns)
+    given = Predictor(TINY, backend=tiny)(images, rig, poses, stamp_ns)
+    np.testing.assert_array_equal(standing.semantics, given.semantics)
+
+
+def test_a_network_with_a_past_needs_poses() -> None:
+    images, rig, _, stamp_ns = tiny_input()
+    predictor = Predictor("synthetic-tiny-4d", engine="torch")
+    with pytest.raises(InputError, match=r"odom_from_base is None, but synthetic-tiny-4d looks back"):
+        predictor(images, rig, None, stamp_ns)
+
+
 def test_instances_agree_with_semantics_and_centres(tiny: TorchBackend) -> None:
     wide = dict.fromkeys(MAX_DISTANCE_M, 30.0)
     result = Predictor(TINY, backend=tiny, panoptic_max_distance_m=wide)(*tiny_input())

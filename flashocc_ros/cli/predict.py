@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+_WRITERS: dict[str, Callable[[Occupancy, Path], None]] = {
+    "npz": lambda result, path: result.save(path),
+    "ply": lambda result, path: result.to_ply(path),
+    "pcd": lambda result, path: result.to_pcd(path),
+}
+
 
 @app.command(
     epilog="Example: flashocc predict drive_bag --variant flashocc-r50-M0 --checkpoint M0.pth --png. "
@@ -29,7 +35,13 @@ def predict(
     checkpoint: Annotated[Path | None, typer.Option(help="Weights (.pth or .safetensors).")] = None,
     engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
-    out: Annotated[Path, typer.Option(help="Folder for <stamp_ns>.npz and <stamp_ns>.png.")] = Path("out/predict"),
+    out: Annotated[Path, typer.Option(help="Folder for the files, named by stamp.")] = Path("out/predict"),
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format", help="Of the files, one or more of npz (`Occupancy.load` reads it), ply, pcd, by commas."
+        ),
+    ] = "npz",
     png: Annotated[bool, typer.Option("--png", help="Also draw each result.")] = False,
     calibration: Annotated[Path | None, typer.Option(help="Instead of calibration.yaml in the folder.")] = None,
     cameras: Annotated[str, typer.Option(help="Of a bag: these cameras in this order, separated by commas.")] = "",
@@ -52,6 +64,7 @@ def predict(
     from flashocc_ros.variants import get_variant
     from flashocc_ros.whole_file import make_folder
 
+    kinds = _kinds(formats)
     make_folder(out)
     frames = Frames.of(base_frame, tf_prefix)
     sets, count = _open(source, calibration, cameras, frames, bit_depth, get_variant(variant).temporal)
@@ -65,7 +78,8 @@ def predict(
         task = progress.add_task("", total=min(count, limit) if count and limit else (limit or count))
         for item in sets:
             result = predictor.predict(item)
-            save(out / f"{result.stamp_ns}.npz", result)
+            for kind in kinds:
+                _WRITERS[kind](result, out / f"{result.stamp_ns}.{kind}")
             if png:
                 _draw(out / f"{result.stamp_ns}.png", result, item, predictor)
             for stage, value_ms in result.timings.items():
@@ -80,36 +94,13 @@ def predict(
     typer.echo(f"{done} sets -> {out}; median ms: {stages}")
 
 
-def save(path: Path, result: Occupancy) -> None:
-    """Write a result as compressed npz, whole or not at all.
+def _kinds(formats: str) -> list[str]:
+    from flashocc_ros.errors import ConfigError
 
-    Arrays: ``semantics`` (200, 200, 16) uint8; ``stamp_ns``; ``resolution_m``; ``origin_m`` (3,); with instances also
-    ``instances`` (200, 200, 16) int32 and, one row per instance, ``instance_id``, ``instance_class``,
-    ``instance_score``, ``instance_center_m`` (K, 3), ``instance_extent_m`` (K, 3), ``instance_voxels``.
-    """
-    import numpy as np
-
-    from flashocc_ros.whole_file import whole_file
-
-    arrays: dict[str, Any] = {
-        "semantics": result.semantics,
-        "stamp_ns": np.int64(result.stamp_ns),
-        "resolution_m": np.float64(result.grid.resolution_m),
-        "origin_m": np.array(result.grid.origin_m),
-    }
-    if result.instances is not None:
-        centers = result.centers
-        arrays |= {
-            "instances": result.instances,
-            "instance_id": np.array([c.id for c in centers], np.int32),
-            "instance_class": np.array([c.class_id for c in centers], np.uint8),
-            "instance_score": np.array([c.score for c in centers], np.float32),
-            "instance_center_m": np.array([c.center_m for c in centers], np.float32).reshape(-1, 3),
-            "instance_extent_m": np.array([c.extent_m for c in centers], np.float32).reshape(-1, 3),
-            "instance_voxels": np.array([c.voxel_count for c in centers], np.int64),
-        }
-    with whole_file(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
+    kinds = [kind.strip() for kind in formats.split(",")]
+    if wrong := [kind for kind in kinds if kind not in _WRITERS]:
+        raise ConfigError(f"--format {wrong[0]!r} is none of {', '.join(_WRITERS)}")
+    return kinds
 
 
 def _open(

@@ -14,12 +14,10 @@ import numpy as np
 import pytest
 import yaml
 from drive_bag import spoil_pictures, write_drive
-from full_disk import largest_file
 
 from flashocc_ros import CameraRig, Predictor
-from flashocc_ros.cli.predict import save
 from flashocc_ros.data.folder import ImageFolder
-from flashocc_ros.errors import ConfigError, InputError, OutputError
+from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.structures import Occupancy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,14 +84,18 @@ def test_a_folder_gives_one_file_and_picture_per_set(one_set: Path, tmp_path: Pa
     assert picture.std() > 10
 
 
-def test_a_full_disk_keeps_the_older_result(tmp_path: Path) -> None:
-    path = tmp_path / "1.npz"
-    path.write_text("old")
-    labels = np.random.default_rng(0).integers(0, 18, (200, 200, 16), dtype=np.uint8)
-    with largest_file(10_000), pytest.raises(OutputError, match=r"cannot write .*1\.npz .*free some space"):
-        save(path, Occupancy(labels, None, (), 1))
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["1.npz"]
+def test_a_file_of_each_format_is_written(one_set: Path, tmp_path: Path) -> None:
+    done = run(one_set, *TINY, "--format", "npz,ply,pcd", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(tmp_path / "out")) == [f"{FIRST_NS}.{kind}" for kind in ("npz", "pcd", "ply")]
+    occupied = Occupancy.load(tmp_path / "out" / f"{FIRST_NS}.npz").points()
+    assert f"POINTS {len(occupied)}\n".encode() in (tmp_path / "out" / f"{FIRST_NS}.pcd").read_bytes()
+
+
+def test_an_unknown_format_is_refused(one_set: Path, tmp_path: Path) -> None:
+    done = run(one_set, *TINY, "--format", "npz,obj", "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (1, "error: --format 'obj' is none of npz, ply, pcd\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_out_that_is_a_file_is_refused(one_set: Path) -> None:

@@ -12,13 +12,14 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FIRST_INSTANCE_ID, FREE
+from flashocc_ros.point_files import POINT_DTYPE
 from flashocc_ros.ros.outputs.class_table import to_class_table
 from flashocc_ros.ros.outputs.grid import CollapseRule, to_grid
 from flashocc_ros.ros.outputs.ids import ID_COUNT, message_ids
 from flashocc_ros.ros.outputs.instances import to_instances
 from flashocc_ros.ros.outputs.markers import small_markers, surface, surface_cubes, to_markers
 from flashocc_ros.ros.outputs.occupancy import to_occupancy
-from flashocc_ros.ros.outputs.points import POINT_DTYPE, to_points
+from flashocc_ros.ros.outputs.points import to_points
 from flashocc_ros.ros.stamps import make_header, ns_from_stamp
 from flashocc_ros.structures import Instance, Occupancy
 

@@ -1,0 +1,86 @@
+"""An occupancy saved and loaded again."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from full_disk import largest_file
+
+from flashocc_ros.errors import InputError, OutputError
+from flashocc_ros.structures import Instance, Occupancy, VoxelGrid
+
+
+def make(panoptic: bool = True) -> Occupancy:
+    semantics = np.random.default_rng(0).integers(0, 18, (20, 20, 4), dtype=np.uint8)
+    objects = (Instance(18, 4, 0.5, (1.0, 2.0, 3.0), (4.0, 2.0, 1.5), 7),) if panoptic else ()
+    ids = semantics.astype(np.int32) if panoptic else None
+    grid = VoxelGrid(0.5, (-5.0, -5.0, 0.0), (20, 20, 4))
+    return Occupancy(semantics, ids, objects, 10**18 + 1, {"encoder": 1.5, "total": 2.5}, grid, ("rear", "hütte"))
+
+
+@pytest.mark.parametrize("panoptic", [True, False])
+def test_everything_comes_back(tmp_path: Path, panoptic: bool) -> None:
+    saved = make(panoptic)
+    saved.save(tmp_path / "o.npz")
+    loaded = Occupancy.load(tmp_path / "o.npz")
+    np.testing.assert_array_equal(loaded.semantics, saved.semantics)
+    assert (loaded.instances is None) is (saved.instances is None)
+    for name in ("centers", "stamp_ns", "timings", "grid", "masked_cameras"):
+        assert getattr(loaded, name) == getattr(saved, name)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def _other_arrays(path: Path) -> None:
+    np.savez(path, a=np.zeros(3))
+
+
+def _unknown_class(path: Path) -> None:
+    arrays = dict(np.load(path))
+    np.savez(path, **arrays | {"semantics": np.full((20, 20, 4), 40, np.uint8)})
+
+
+def _pickled(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"semantics": 1}))
+
+
+def _gone(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("spoil", [_cut, _other_arrays, _unknown_class, _pickled, _gone])
+def test_a_file_of_something_else_is_one_sentence(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    path = tmp_path / "o.npz"
+    make().save(path)
+    spoil(path)
+    with pytest.raises(InputError, match=r"o\.npz is no saved occupancy: .*; make one with Occupancy\.save"):
+        Occupancy.load(path)
+
+
+def test_a_full_disk_keeps_the_older_result(tmp_path: Path) -> None:
+    path = tmp_path / "1.npz"
+    path.write_text("old")
+    labels = np.random.default_rng(0).integers(0, 18, (200, 200, 16), dtype=np.uint8)
+    with largest_file(10_000), pytest.raises(OutputError, match=r"cannot write .*1\.npz .*free some space"):
+        Occupancy(labels, None, (), 1).save(path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["1.npz"]
+
+
+def test_another_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"result\.dat is not named \.npz.*name it result\.npz"):
+        make().save(tmp_path / "result.dat")
+
+
+def test_its_repr_is_a_line_not_an_array() -> None:
+    text = repr(make())
+    assert text.startswith("Occupancy(1515 of 1600 voxels occupied (")
+    assert "1 object, without rear, hütte" in text
+    assert len(text) < 200
