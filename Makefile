@@ -24,7 +24,7 @@ setup: ## Prepare .venv for running and developing
 
 demo: ## Replay a drive through the node and show what came out [BAG= VARIANT= CHECKPOINT= OUT= DEMO_ARGS=]
 	@scripts/setup.sh $(DEMO_PROFILE)
-	@$(PYTHON_ENV) -m flashocc_ros.cli.main demo --out $(OUT) $(if $(BAG),--bag $(BAG)) $(if $(VARIANT),--variant $(VARIANT)) \
+	@$(PYTHON_ENV) -m flashocc_ros.cli demo --out $(OUT) $(if $(BAG),--bag $(BAG)) $(if $(VARIANT),--variant $(VARIANT)) \
 	  $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(DEMO_ARGS)
 
 test: lint ## Check style, types and imports, run the tests [TEST_ARGS=]

@@ -42,6 +42,9 @@ def checked_number(name: str, value: Any) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+MAX_CAMERAS = 12
+"""Of a rig."""
+
 SYNC_TIMEOUT_S = Range(0.25, 0.01, 5.0)
 SYNC_QUEUE_SIZE = Range(16, 2, 200)
 SYNC_MAX_BACKWARD_S = Range(0.5, 0.1, 60.0)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from flashocc_ros.errors import InputError, OutputError
 from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
 from flashocc_ros.point_files import voxel_points, write_pcd, write_ply
+from flashocc_ros.ranges import MAX_CAMERAS
 from flashocc_ros.whole_file import whole_file
 
 Float64 = npt.NDArray[np.float64]
@@ -47,6 +48,8 @@ OCC3D_GRID = VoxelGrid()
 
 MAX_MOUNTING_M = 1e5
 """No camera is further from its vehicle; it leaves room for millimetres, which ``cameras.rig_check`` tells."""
+FOCAL_RANGE_PX = (1.0, 1e6)
+"""A telescope in front of the finest sensor has 1e6."""
 MAX_SKEW = 0.01
 """Of the focal length. Pixel axes of real sensors are perpendicular within 0.1 degrees, 0.002."""
 RIGID_TOLERANCE = 1e-3
@@ -109,6 +112,9 @@ def why_no_intrinsic(matrix: Float64) -> str | None:
             f"focal lengths {focal_x:g}, {focal_y:g} px must be positive; "
             "an all-zero K means the camera is not calibrated"
         )
+    low, high = FOCAL_RANGE_PX
+    if not (low <= focal_x <= high and low <= focal_y <= high):
+        return f"focal lengths {focal_x:g}, {focal_y:g} px must lie within {low:g} and {high:g} px; K is in pixels"
     if np.abs(matrix[2] - (0, 0, 1)).max() > ROUNDING:
         return f"K has the last row {_listed(matrix[2])}, needs [0, 0, 1]; divide K by its last number, or transpose it"
     if abs(skew) > MAX_SKEW * focal_x or abs(matrix[1, 0]) > ROUNDING * focal_y:
@@ -128,7 +134,7 @@ class CameraRig:
     """Names, intrinsics and mounting of N cameras.
 
     Attributes:
-        names: N distinct camera names; the order is the order of the images given to a predictor.
+        names: N distinct camera names, 1 to 12; the order is the order of the images given to a predictor.
         intrinsics: (N, 3, 3) float64, pixels of the source image.
         base_from_camera: (N, 4, 4) float64, camera optical frame to base frame, metres.
 
@@ -175,6 +181,8 @@ def _camera_names(names: Any) -> tuple[str, ...]:
         raise InputError(f"{wrong[0]!r} is no name of a camera, needs a string that is not empty")
     if not listed or len(set(listed)) != len(listed):
         raise InputError(f"camera names must be distinct and at least one, got {list(listed)}")
+    if len(listed) > MAX_CAMERAS:
+        raise InputError(f"{len(listed)} cameras are too many, a rig has 1 to {MAX_CAMERAS}; leave some out")
     return listed
 
 

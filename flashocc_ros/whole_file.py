@@ -1,8 +1,9 @@
-"""Files that are whole or not there: no reader, Ctrl-C or full disk ever leaves half of one."""
+"""Files and folders that are whole or not there: no reader, Ctrl-C or full disk ever leaves half of one."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,29 @@ def whole_file(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A name of the same last part to make a folder at; when the block is left the folder becomes ``path``.
+
+    It lies in a folder beside ``path``. An error or Ctrl-C leaves nothing, and what a killed run leaves is replaced by
+    the next one. ``path`` must not exist; missing folders above it are made.
+
+    Raises:
+        OutputError: the block or the renaming ended in an OSError, as on a full disk.
+    """
+    target = Path(os.path.realpath(path))
+    around = target.with_name(f".writing.{target.name}")
+    try:
+        shutil.rmtree(around, ignore_errors=True)
+        around.mkdir(parents=True)
+        yield around / target.name
+        (around / target.name).rename(target)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        shutil.rmtree(around, ignore_errors=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

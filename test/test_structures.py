@@ -101,3 +101,12 @@ def test_same_as_is_false_for_another_number_of_cameras() -> None:
 def test_voxel_centres_lie_half_a_voxel_inside() -> None:
     corners = OCC3D_GRID.centers_m(np.array([[0, 0, 0], [199, 199, 15], [100, 100, 2]]))
     np.testing.assert_allclose(corners, [[-39.8, -39.8, -0.8], [39.8, 39.8, 5.2], [0.2, 0.2, 0.0]], atol=1e-12)
+
+
+def test_a_rig_has_at_most_twelve_cameras() -> None:
+    def many(count: int) -> CameraRig:
+        return CameraRig([f"c{i}" for i in range(count)], np.tile(K, (count, 1, 1)), np.tile(np.eye(4), (count, 1, 1)))
+
+    assert many(12).num_cameras == 12
+    with pytest.raises(InputError, match="13 cameras are too many, a rig has 1 to 12"):
+        many(13)

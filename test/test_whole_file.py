@@ -12,7 +12,7 @@ import pytest
 from full_disk import largest_file
 
 from flashocc_ros.errors import OutputError
-from flashocc_ros.whole_file import check_writable, whole_file, write_whole
+from flashocc_ros.whole_file import check_writable, whole_file, whole_folder, write_whole
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -87,3 +87,40 @@ def test_a_file_that_cannot_be_made_is_said_before_the_work(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         check_writable(tmp_path / "file" / "a.json")
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "sub" / "drive") as folder:
+        assert folder.name == "drive"
+        folder.mkdir()
+        (folder / "a").write_text("half")
+        assert not (tmp_path / "sub" / "drive").exists()
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["drive"]
+
+
+def test_half_a_folder_of_a_killed_run_does_not_block_the_next(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from flashocc_ros.whole_file import whole_folder\n"
+        "with whole_folder(Path(sys.argv[1])) as folder:\n"
+        "    folder.mkdir(); (folder / 'old').write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "drive")], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "drive").exists()
+    with whole_folder(tmp_path / "drive") as folder:
+        folder.mkdir()
+        (folder / "new").write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["drive"]
+    assert [path.name for path in (tmp_path / "drive").iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_interruption_leaves_no_folder(tmp_path: Path, error: BaseException) -> None:
+    def interrupted() -> None:
+        with whole_folder(tmp_path / "drive") as folder:
+            folder.mkdir()
+            raise error
+
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []

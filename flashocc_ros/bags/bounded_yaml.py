@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -12,22 +13,48 @@ MAX_DEPTH = 32
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+@dataclass
+class _Collection:
+    """A mapping or sequence whose end has not come yet: how many nodes it had so far, and which keys."""
+
+    is_mapping: bool
+    nodes: int = 0
+    keys: set[str] = field(default_factory=set)
+
+
 def load(text: str | bytes) -> Any:
     """The document in ``text``, of plain types.
 
     Raises:
-        ValueError: it is longer than ``MAX_BYTES``, nested deeper than ``MAX_DEPTH``, merges keys or is no YAML.
+        ValueError: it is longer than ``MAX_BYTES``, nested deeper than ``MAX_DEPTH``, merges or repeats keys, or is no
+            YAML.
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"it is {len(text) / 1e6:.1f} MB long, the limit is {MAX_BYTES / 1e6:.1f} MB")
     try:
-        depth = 0
-        for event in yaml.parse(text, _LOADER):  # building objects recurses, reading events does not
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
-            if isinstance(event, yaml.ScalarEvent) and event.value == "<<":
-                raise ValueError("it merges keys")
+        _check_events(text)  # building objects recurses, reading events does not
         return yaml.load(text, _LOADER)
     except (yaml.YAMLError, AttributeError) as error:  # AttributeError: a tagged scalar its constructor cannot read
         raise ValueError(f"it is no YAML: {' '.join(str(error).split())}") from error
+
+
+def _check_events(text: str | bytes) -> None:
+    around: list[_Collection] = []
+    for event in yaml.parse(text, _LOADER):
+        if isinstance(event, yaml.CollectionEndEvent):
+            around.pop()
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        if around:
+            inside = around[-1]
+            if inside.is_mapping and inside.nodes % 2 == 0 and isinstance(event, yaml.ScalarEvent):
+                if event.value in inside.keys:
+                    raise ValueError(f"it has the key {event.value!r:.40} twice in one place")
+                inside.keys.add(event.value)
+            inside.nodes += 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append(_Collection(isinstance(event, yaml.MappingStartEvent)))
+            if len(around) > MAX_DEPTH:
+                raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(event, yaml.ScalarEvent) and event.value == "<<":
+            raise ValueError("it merges keys")

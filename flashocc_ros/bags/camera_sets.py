@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from flashocc_ros.bags.cameras import CameraTopics, find_cameras
+from flashocc_ros.bags.headers import header_frame, header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
-from flashocc_ros.bags.stamps import header_stamp_ns
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
 from flashocc_ros.cameras.playback import due, why_no_set
@@ -207,7 +207,8 @@ def outcomes(
         yield from due(road, recorded_ns)
         if topic.name in image_cameras:
             camera = image_cameras[topic.name]
-            yield from road.add_image(camera, header_stamp_ns(cdr), (topic.type, bytes(cdr)), recorded_ns)
+            stamp_ns, frame = header_stamp_ns(cdr), header_frame(cdr)
+            yield from road.add_image(camera, stamp_ns, (topic.type, bytes(cdr)), recorded_ns, frame)
         elif topic.name in info_cameras:
             for camera in info_cameras[topic.name]:
                 road.add_info(camera, bag.deserialize(cdr, topic.type))

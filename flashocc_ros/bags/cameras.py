@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.cameras.images import is_depth
 from flashocc_ros.errors import BagError, ConfigError
+from flashocc_ros.ranges import MAX_CAMERAS
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def find_cameras(bag: BagReader, wanted: Sequence[str] | None = None, prefix: st
     """The topics of the wanted cameras of a recording, or of all that it holds, in this order.
 
     Raises:
-        BagError: there is none, one that is wanted is missing, or a topic is empty.
+        BagError: there is none, one that is wanted is missing, there are too many, or a topic is empty.
         ConfigError: one is wanted twice.
     """
     known = camera_topics(bag.topics, prefix) if wanted is not None else colour_cameras(bag, prefix)
@@ -104,6 +105,11 @@ def find_cameras(bag: BagReader, wanted: Sequence[str] | None = None, prefix: st
     if missing or not names:
         raise BagError(
             f"{bag.path} holds no camera {', '.join(missing) or 'at all'}; cameras there: {', '.join(known) or 'none'}"
+        )
+    if len(names) > MAX_CAMERAS:
+        raise BagError(
+            f"{bag.path} holds {len(names)} cameras, a rig has at most {MAX_CAMERAS}; choose some of them by name "
+            f"(--cameras of `flashocc predict`, cameras.names of the node): {', '.join(names)}"
         )
     topics = {name: known[name] for name in names}
     bag.require([topic for pair in topics.values() for topic in pair])

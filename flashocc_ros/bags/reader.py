@@ -63,6 +63,7 @@ class BagReader:
     def __init__(self, path: str | Path, raw: bool = False) -> None:
         self.path = Path(path)
         files = find_files(self.path)
+        self._is_sqlite = ".db3" in files.paths[0].suffixes
         for remark in files.remarks:
             _warn_once(remark)
         try:
@@ -95,9 +96,10 @@ class BagReader:
         self._compare(files.counts)
 
     def _explain(self, error: Exception) -> str:
+        remedy = "`sqlite3 FILE .recover | sqlite3 NEW.db3`" if self._is_sqlite else "`mcap recover`"
         return (
             f"{self.path} is damaged, cut off or not a recording ({error or type(error).__name__}); "
-            "try `mcap recover` or `ros2 bag reindex`, or record again"
+            f"try {remedy} or `ros2 bag reindex`, or record again"
         )
 
     def _unreadable(self, connection: Connection, raw: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy.typing as npt
 
 from flashocc_ros.bags.camera_sets import read_sets
 from flashocc_ros.bags.cameras import camera_topics
+from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
-from flashocc_ros.bags.stamps import header_stamp_ns
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError
+from flashocc_ros.labels import FREE
 from flashocc_ros.structures import CameraRig, VoxelGrid
 
 OCCUPANCY_TYPE = "flashocc_ros/msg/Occupancy3D"
@@ -118,26 +120,42 @@ def to_volumes(message: Any) -> tuple[Volume, Volume | None, VoxelGrid]:
     """Classes, instance ids (or None) and grid of an Occupancy3D message.
 
     Raises:
-        BagError: its arrays do not have the announced size.
+        BagError: its arrays do not have the announced size, or it holds a class that does not exist.
     """
     shape = (message.size_x, message.size_y, message.size_z)
     origin = (message.origin.x, message.origin.y, message.origin.z)
     grid = VoxelGrid(round(float(message.resolution), 6), origin, shape)
-    try:
-        semantics = np.asarray(message.labels, np.uint8).reshape(shape)
-        instances = np.asarray(message.instances, np.uint16).reshape(shape) if len(message.instances) else None
-    except ValueError as error:
-        raise BagError(f"an Occupancy3D message announces {shape} voxels but holds {len(message.labels)}") from error
+    semantics = _volume(message.labels, np.uint8, shape, "labels")
+    if semantics.size and (highest := int(semantics.max())) > FREE:
+        raise BagError(f"an Occupancy3D message holds class {highest}, the highest is {FREE}; map its classes to ours")
+    instances = _volume(message.instances, np.uint16, shape, "instances") if len(message.instances) else None
     return semantics, instances, grid
+
+
+def to_truth(message: Any) -> tuple[Truth, VoxelGrid]:
+    """An OccupancyTruth message.
+
+    Raises:
+        BagError: see ``to_volumes``.
+    """
+    semantics, instances, grid = to_volumes(message.occupancy)
+    seen = [_volume(getattr(message, name), np.uint8, grid.size, name) for name in ("mask_camera", "mask_lidar")]
+    lidar = message.lidar_origin
+    return Truth(semantics, instances, seen[0], seen[1], (lidar.x, lidar.y, lidar.z)), grid
+
+
+def _volume(values: Any, dtype: type, shape: tuple[int, int, int], name: str) -> Volume:
+    if len(values) != math.prod(shape):
+        raise BagError(
+            f"an Occupancy3D message announces {' x '.join(map(str, shape))} voxels but holds {len(values)} {name}; "
+            "record it again"
+        )
+    return np.asarray(values, dtype).reshape(shape)
 
 
 def _truths(bag: BagReader, topics: list[str]) -> Iterator[tuple[int, Truth]]:
     for topic, _, cdr in bag.messages(topics) if topics else ():
-        message = bag.deserialize(cdr, topic.type)
-        semantics, instances, _ = to_volumes(message.occupancy)
-        masks = [np.asarray(m, np.uint8).reshape(semantics.shape) for m in (message.mask_camera, message.mask_lidar)]
-        lidar = message.lidar_origin
-        yield header_stamp_ns(cdr), Truth(semantics, instances, masks[0], masks[1], (lidar.x, lidar.y, lidar.z))
+        yield header_stamp_ns(cdr), to_truth(bag.deserialize(cdr, topic.type))[0]
 
 
 class _Follower(Generic[Item]):

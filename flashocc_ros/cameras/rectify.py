@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy.polynomial.polynomial import polyval
 
 from flashocc_ros.cameras.headers import check_size
 from flashocc_ros.errors import InputError
+from flashocc_ros.structures import why_no_intrinsic
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo
@@ -64,18 +66,6 @@ class Lens:
 Calibration: TypeAlias = "CameraInfo | Lens"
 
 
-def camera_matrix(info: Calibration, image_size: tuple[int, int], camera: str = "camera") -> Float64:
-    """K (3, 3) float64 for pixels of an image of ``image_size`` (height, width).
-
-    ``info.k`` is for the full sensor of ``info.width`` x ``info.height``; a region of interest shifts it, binning and
-    a driver that resized the image without telling scale it.
-
-    Raises:
-        InputError: K holds zeros or values that are not finite, or the image cannot be a scaled view of the sensor.
-    """
-    return sensor_to_image(info, image_size, camera) @ _intrinsics(info.k, camera)
-
-
 def sensor_to_image(info: Calibration, image_size: tuple[int, int], camera: str = "camera") -> Float64:
     """(3, 3) affine map from pixels of the full sensor to pixels of the image: region of interest, binning, resizing.
 
@@ -108,15 +98,8 @@ def sensor_to_image(info: Calibration, image_size: tuple[int, int], camera: str 
 
 def _intrinsics(k: npt.ArrayLike, camera: str) -> Float64:
     matrix = np.array(k, np.float64).reshape(3, 3)
-    if not np.isfinite(matrix).all():
-        raise InputError(
-            f"camera {camera}: K of its calibration holds a value that is not finite; calibrate the camera"
-        )
-    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-        raise InputError(
-            f"camera {camera}: K of its calibration has focal lengths {matrix[0, 0]:g}, {matrix[1, 1]:g} px, which "
-            "must be positive; zeros mean that the camera is not calibrated"
-        )
+    if why := why_no_intrinsic(matrix):
+        raise InputError(f"camera {camera}: {why}")
     return matrix
 
 
@@ -162,7 +145,8 @@ class Rectifier:
         """Takes a CameraInfo; True when it differs from the one before. Stamps do not count.
 
         Raises:
-            InputError: as `camera_matrix`, or a distortion that is not known. The one before stays in force.
+            InputError: K holds zeros or values that are not finite, or its distortion is not known. The one before
+                stays in force.
         """
         roi = info.roi
         numbers: tuple[object, ...] = (
@@ -224,6 +208,7 @@ class Rectifier:
             return matrix, None
         shape = (size[1], size[0])
         given = to_image @ projection if usable else None
+        self._check_growth(matrix, distortion, shape, fisheye)
         if fisheye:
             new_matrix = _fisheye_view(matrix, distortion, shape) if given is None else given
             maps = cv2.fisheye.initUndistortRectifyMap(matrix, distortion, np.eye(3), new_matrix, shape, cv2.CV_16SC2)
@@ -236,11 +221,36 @@ class Rectifier:
         """The camera matrix that shows as much as possible without black borders."""
         view = np.asarray(cv2.getOptimalNewCameraMatrix(matrix, distortion, shape, 0.0)[0], np.float64)
         if not _plausible(view, matrix):
-            raise InputError(
-                f"camera {self.camera}: D of its calibration, {np.array2string(distortion, precision=3)}, bends the "
-                "image beyond use; calibrate the camera"
-            )
+            raise self._bent(distortion)
         return view
+
+    def _check_growth(self, matrix: Float64, distortion: Float64, shape: tuple[int, int], fisheye: bool) -> None:
+        """Refuses lenses whose image does not go on outwards, up to 30 degrees or the nearest edge of the picture.
+
+        Radius over f is t (1 + k1 t^2 + k2 t^4 + k3 t^6 + k4 t^8) of a fisheye, t the angle to the axis (Kannala and
+        Brandt), else r (1 + k1 r^2 + k2 r^4 + k3 r^6) / (1 + k4 r^2 + k5 r^4 + k6 r^6), r its tangent (OpenCV).
+        """
+        (fx, fy), (cx, cy) = np.diag(matrix)[:2], matrix[:2, 2]
+        edge = min(cx / fx, (shape[0] - cx) / fx, cy / fy, (shape[1] - cy) / fy)
+        angles = np.geomspace(1e-6, np.pi / 6, 1000)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if fisheye:
+                ideal, growth = angles, polyval(angles**2, (1.0, *distortion))
+            else:
+                ideal, d = np.tan(angles), np.pad(distortion, (0, 14))
+                growth = polyval(ideal**2, (1.0, d[0], d[1], d[4])) / polyval(ideal**2, (1.0, *d[5:8]))
+            radii = ideal * growth
+        within = int(np.argmax(~(radii < edge))) or len(radii)
+        low, high = FOCAL_RANGE
+        steady = (np.diff(radii[:within]) > 0).all() and growth[:within].min() >= low and growth[:within].max() <= high
+        if not steady or (within < len(radii) and ideal[within] < low * edge):
+            raise self._bent(distortion)
+
+    def _bent(self, distortion: Float64) -> InputError:
+        numbers = np.array2string(distortion, precision=3, max_line_width=1000)
+        return InputError(
+            f"camera {self.camera}: D of its calibration, {numbers}, bends the image beyond use; calibrate the camera"
+        )
 
     def _check_distortion(self, info: Calibration) -> None:
         if self.rectified:

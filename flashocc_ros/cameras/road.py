@@ -109,7 +109,7 @@ class CameraRoad:
         sync: groups the images.
         intake: whose buffer the poses are looked up in; its messages are given to it, not to the road.
         base_frame, fixed_frame, allow_static, say: see `PoseSource`.
-        frames: optical frame by camera; others are named by their CameraInfo, or as the camera.
+        frames: optical frame by camera; others are named by their CameraInfo, their image, or as the camera.
         max_wait_s: how long a complete set may wait for CameraInfo and transforms.
         least_polls: how often a set is looked at before its time is up, for a machine so busy that messages lie unread.
 
@@ -133,6 +133,7 @@ class CameraRoad:
     ) -> None:
         self.sync, self.intake = sync, intake
         self.infos: dict[str, Any] = {}
+        self._image_frames: dict[str, str] = {}
         self.completed = 0
         self._base_frame, self._fixed_frame = frame_name(base_frame), frame_name(fixed_frame)
         self._frames = dict(frames or {})
@@ -145,8 +146,11 @@ class CameraRoad:
         intake.watched = (self._base_frame, *map(frame_name, filter(None, self._frames.values())))
 
     # ---------------------------------------------------------------- input
-    def add_image(self, camera: str, stamp_ns: int, message: Any, now_ns: int) -> list[PosedSet | Refusal]:
-        """Takes an image; a stamp of zero or below is counted as rejected by the synchroniser."""
+    def add_image(
+        self, camera: str, stamp_ns: int, message: Any, now_ns: int, frame: str = ""
+    ) -> list[PosedSet | Refusal]:
+        """Takes an image of the ``frame_id`` ``frame``; a stamp of zero or below is counted by the synchroniser."""
+        self._image_frames[camera] = frame
         epoch = self.sync.epoch
         finished = self.sync.add(camera, stamp_ns, message, now_ns)
         forgotten = self._forget() if self.sync.epoch != epoch else []
@@ -239,8 +243,8 @@ class CameraRoad:
         return self.intake.pose_jumps.passed(path, min(stamps_ns), max(stamps_ns))
 
     def _pose_source(self) -> PoseSource:
-        """Looks up the frames that the latest CameraInfos name."""
-        frames = camera_frames(self.sync.cameras, self.infos, self._frames)
+        """Looks up the frames that the latest CameraInfos and images name."""
+        frames = camera_frames(self.sync.cameras, self.infos, self._image_frames, self._frames)
         if self._poses is None or self._poses.camera_frames != frames:
             self.intake.watched = (*frames, self._base_frame)
             self._poses = PoseSource(
@@ -255,6 +259,13 @@ class CameraRoad:
         return self._poses
 
 
-def camera_frames(cameras: Sequence[str], infos: Mapping[str, Any], frames: Mapping[str, str]) -> tuple[str, ...]:
-    """Optical frame of each camera: the one given for it, else that of its CameraInfo, else its own name."""
-    return tuple(frame_name(frames.get(name) or infos[name].header.frame_id or name) for name in cameras)
+def camera_frames(
+    cameras: Sequence[str], infos: Mapping[str, Any], images: Mapping[str, str], frames: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Optical frame of each camera: the one given for it, else that of its CameraInfo, of its image, or its own name.
+
+    Many drivers leave the frame of one of the two messages empty.
+    """
+    return tuple(
+        frame_name(frames.get(name) or infos[name].header.frame_id or images.get(name) or name) for name in cameras
+    )

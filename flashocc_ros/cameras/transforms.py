@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.relocalisation import PoseJumps
+from flashocc_ros.cameras.tf_publishers import TransformPublishers
 from flashocc_ros.errors import FlashOccError
 from flashocc_ros.geometry.rigid import IDENTITY, Pose, compose, interpolate, inverse, matrix, normalized
 from flashocc_ros.ranges import MEMORY_MAX_SPEED_MPS, SYNC_MAX_BACKWARD_S
@@ -29,8 +30,6 @@ CACHE_S = 10.0
 MAX_DEPTH = 1000
 MAX_BACKWARD_NS = round(SYNC_MAX_BACKWARD_S.default * 1e9)
 """Stamps of a transform that go back further than this are of a recording that started over."""
-STATIC_TOLERANCE = 1e-4
-"""Of the numbers of a matrix: 0.1 mm, and what rounding leaves of a rotation."""
 UNIT_TOLERANCE = 0.01  # of the squared norm of a quaternion
 
 
@@ -123,8 +122,7 @@ class TransformIntake:
         self._parents: dict[str, str] = {}
         self._moving: set[str] = set()
         self._newest_ns: dict[str, int] = {}
-        self._static: dict[str, StampedTransform] = {}
-        self._two_parents: set[str] = set()
+        self._publishers = TransformPublishers(self._tell)
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -138,11 +136,9 @@ class TransformIntake:
             self._notice_jump(usable)
         for transform in usable:
             self._notice_loop(transform)
-            self._notice_parent(transform)
+            self._publishers.take(transform.parent, transform.child, transform.stamp_ns, transform.pose, static)
             self._parents[transform.child] = transform.parent
-            if static:
-                self._notice_change(transform)
-            else:
+            if not static:
                 self._moving.add(transform.child)
                 self._newest_ns[transform.child] = max(transform.stamp_ns, self._newest_ns.get(transform.child, 0))
                 self.pose_jumps.take(transform.parent, transform.child, transform.stamp_ns, transform.pose[0])
@@ -152,6 +148,7 @@ class TransformIntake:
         """Forget all transforms but the static ones."""
         self._newest_ns.clear()
         self.pose_jumps.clear()
+        self._publishers.clear()
         self.buffer.clear()
 
     def moving_parent(self, frame: str) -> str | None:
@@ -221,26 +218,6 @@ class TransformIntake:
             self._tell(
                 f"tf: {transform.parent} -> {transform.child} closes a loop, so nothing can be looked up through these "
                 "frames; two publishers disagree which one is the parent"
-            )
-
-    def _notice_parent(self, transform: StampedTransform) -> None:
-        before = self._parents.get(transform.child, transform.parent)
-        if before == transform.parent or transform.child in self._two_parents:
-            return
-        self._two_parents.add(transform.child)
-        self._tell(
-            f"tf: {transform.child} is below {before} and then below {transform.parent}; a frame has one parent, so "
-            "poses jump between both or are not found; let one publisher place it"
-        )
-
-    def _notice_change(self, transform: StampedTransform) -> None:
-        before = self._static.setdefault(transform.child, transform)
-        self._static[transform.child] = transform
-        moved = not np.allclose(matrix(before.pose), matrix(transform.pose), rtol=0, atol=STATIC_TOLERANCE)
-        if moved and before.parent == transform.parent:
-            self._tell(
-                f"tf: the static transform {transform.parent} -> {transform.child} differs from the one before, and "
-                "counts from now on; unless it was calibrated anew, two publishers disagree"
             )
 
     def _tell(self, sentence: str) -> None:

@@ -8,14 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, VariantByPlace, one_variant
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+DEFAULT = "flashocc-r50-M0"
 
-@app.command(epilog="Example: flashocc bench flashocc-r50-M0 --engine openvino --baseline reference --json")
+
+@app.command(epilog="Example: flashocc bench --variant flashocc-r50-M0 --engine openvino --baseline reference --json")
 def bench(
-    variant: Annotated[str, typer.Argument(help="Name out of `flashocc variants`.")] = "flashocc-r50-M0",
+    by_place: VariantByPlace = None,
+    variant: Annotated[str | None, typer.Option(help=f"Network, see `flashocc variants`; default: {DEFAULT}.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights; default: the shipped ones, else untrained (as fast).")
     ] = None,
@@ -27,6 +31,8 @@ def bench(
     frames: Annotated[
         Path | None, typer.Option(help="Recording or frame folder to take the pictures from; default: noise.")
     ] = None,
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
     runs: Annotated[int, typer.Option(min=1, max=10_000, help="Measured frames.")] = 10,
     cache_dir: Annotated[Path | None, typer.Option(help="Default: ~/.cache/flashocc_ros.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -36,6 +42,7 @@ def bench(
     from rich.console import Console
     from rich.progress import Progress
 
+    from flashocc_ros.bags import Frames
     from flashocc_ros.checks.speed import ReferencePipeline
     from flashocc_ros.checks.speed import bench as measure
     from flashocc_ros.data.frames import first_frame
@@ -46,9 +53,9 @@ def bench(
 
     if baseline not in ("none", "reference"):
         raise ConfigError(f"unknown baseline {baseline!r}; choose none or reference")
-    row = get_variant(variant)
+    row = get_variant(one_variant(variant, by_place) or DEFAULT)
     reference = ReferencePipeline(row, find_checkpoint(row, checkpoint)) if baseline == "reference" else None
-    frame = None if frames is None else first_frame(frames)
+    frame = None if frames is None else first_frame(frames, Frames.of(base_frame, tf_prefix))
     predictor = Predictor(row, checkpoint, engine, precision, cache_dir=cache_dir)
     with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
         task = bar.add_task(f"measuring {row.name}", total=runs)

@@ -7,25 +7,32 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, VariantByPlace, one_variant
 from flashocc_ros.engine_names import AUTO, EXPORT_ENGINES, PRECISION_HELP, one_of
+from flashocc_ros.ranges import MAX_CAMERAS
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command(epilog="Example: flashocc build flashocc-r50-M0 --checkpoint m0.pth --precision int8 --calibration my_bag")
+@app.command(
+    epilog="Example: flashocc build --variant flashocc-r50-M0 --checkpoint m0.pth --precision int8 --calibration my_bag"
+)
 def build(
+    by_place: VariantByPlace = None,
     variant: Annotated[
-        str | None, typer.Argument(help="Name out of `flashocc variants`; may be left out with --prune.")
+        str | None, typer.Option(help="Network, see `flashocc variants`; may be left out with --prune.")
     ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
     ] = None,
     engine: Annotated[str, typer.Option(help=f"{one_of((AUTO, *EXPORT_ENGINES))}.")] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
-    cameras: Annotated[int, typer.Option(min=1, max=64, help="Number of cameras of the vehicle.")] = 6,
+    cameras: Annotated[int, typer.Option(min=1, max=MAX_CAMERAS, help="Number of cameras of the vehicle.")] = 6,
     calibration: Annotated[
         Path | None, typer.Option(help="Recording or frame folders of this vehicle: needed once for int8.")
     ] = None,
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
     cache_dir: Annotated[Path | None, typer.Option(help="Default: ~/.cache/flashocc_ros.")] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove from the cache what was not used for long, or is too much.")
@@ -41,11 +48,13 @@ def build(
 
     from rich.console import Console
 
+    from flashocc_ros.bags import Frames
     from flashocc_ros.engine.build import fill_cache
     from flashocc_ros.errors import ConfigError
 
+    variant = one_variant(variant, by_place)
     if variant is None and not prune:
-        raise ConfigError("name a variant out of `flashocc variants` to build, or give --prune")
+        raise ConfigError("name a network out of `flashocc variants` to build with --variant, or give --prune")
     if prune:
         from flashocc_ros.engine.store.prune import prune as prune_cache
 
@@ -58,5 +67,7 @@ def build(
         return
     started = monotonic()
     with Console(stderr=True, quiet=quiet).status(f"building {variant}"):
-        description = fill_cache(variant, checkpoint, engine, precision, cameras, calibration, cache_dir)
+        description = fill_cache(
+            variant, checkpoint, engine, precision, cameras, calibration, cache_dir, Frames.of(base_frame, tf_prefix)
+        )
     typer.echo(f"{variant}: {description}, ready in {monotonic() - started:.1f} s")

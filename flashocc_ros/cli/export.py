@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, VariantByPlace, one_variant
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -17,10 +19,11 @@ class PrecisionName(str, Enum):
     int8 = "int8"
 
 
-@app.command(epilog="Example: flashocc export flashocc-r50-M0 --checkpoint flashocc-r50-M0.pth --out out/m0 --fused")
+@app.command(epilog="Example: flashocc export --variant flashocc-r50-M0 --checkpoint M0.pth --out out/m0 --fused")
 def export(
-    variant: Annotated[str, typer.Argument(help="Name out of `flashocc variants`.")],
     out: Annotated[Path, typer.Option(help="Folder for the graphs and meta.json; made when missing.")],
+    by_place: VariantByPlace = None,
+    variant: Annotated[str | None, typer.Option(help="Network, see `flashocc variants`.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
     ] = None,
@@ -31,19 +34,26 @@ def export(
     calibration: Annotated[
         Path | None, typer.Option(help="Recording or frame folders: int8 scales, and the rig of a fused graph.")
     ] = None,
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
 ) -> None:
     """Write image_encoder.onnx, bev_head.onnx (stereo: stereo_feature.onnx) and meta.json."""
     from rich.console import Console
 
+    from flashocc_ros.bags import Frames
     from flashocc_ros.engine.export.write import export as write_export
     from flashocc_ros.engine.select import find_checkpoint
+    from flashocc_ros.errors import ConfigError
     from flashocc_ros.variants import get_variant
 
-    row = get_variant(variant)
+    variant = one_variant(variant, by_place)
+    if variant is None:
+        raise ConfigError("name a network out of `flashocc variants` with --variant")
+    row, frames = get_variant(variant), Frames.of(base_frame, tf_prefix)
     weights = find_checkpoint(row, checkpoint)
     with Console(stderr=True, quiet=quiet).status(f"exporting {row.name} in {precision.value}"):
-        meta = write_export(row, weights, out, precision.value, fused, calibration)
+        meta = write_export(row, weights, out, precision.value, fused, calibration, frames=frames)
     if weights is None:
         typer.echo(f"warning: {row.name} was exported with untrained weights; give --checkpoint", err=True)
     for name, graph in meta.graphs.items():

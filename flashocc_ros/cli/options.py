@@ -10,3 +10,23 @@ BaseFrame = Annotated[str, typer.Option(help="Of a recording: frame of the vehic
 TfPrefix = Annotated[
     str, typer.Option(help="Of a recording: namespace of its transforms, e.g. robot1 where they are on /robot1/tf.")
 ]
+VariantByPlace = Annotated[str | None, typer.Argument(metavar="[VARIANT]", hidden=True)]
+"""The variant without ``--variant``, as the first release had it."""
+
+
+def one_variant(option: str | None, by_place: str | None) -> str | None:
+    """What ``--variant`` or the first argument says.
+
+    Raises:
+        ConfigError: both do, and differ.
+    """
+    from flashocc_ros.errors import ConfigError
+
+    if option is not None and by_place is not None and option != by_place:
+        raise ConfigError(f"two networks are named, {by_place} and --variant {option}; give one --variant")
+    return option if option is not None else by_place
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 set``, ``2 sets``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

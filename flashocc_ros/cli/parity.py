@@ -42,7 +42,9 @@ def parity(
         _compare_export(Path(target), variant, checkpoint, images)
         return
     if target not in VARIANTS and ("/" in target or variant is not None):
-        raise ConfigError(f"{target} is no folder; write an export there with `flashocc export VARIANT --out {target}`")
+        raise ConfigError(
+            f"{target} is no folder; write an export there with `flashocc export --variant NAME --out {target}`"
+        )
     row = get_variant(target)
     if not golden or images is None or checkpoint is None:
         raise ConfigError(

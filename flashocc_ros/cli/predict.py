@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, counted
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def predict(
     make_folder(out)
     frames = Frames.of(base_frame, tf_prefix)
     sets, count = _open(source, calibration, cameras, frames, bit_depth, get_variant(variant).temporal)
+    sets = _begun(sets)
     predictor = Predictor(variant, checkpoint, engine, precision, cache_dir=cache_dir)
     console = Console(stderr=True)
     console.print(predictor.description, highlight=False)
@@ -91,7 +93,13 @@ def predict(
     if not done:
         raise InputError(f"{source} gave no result: none of its sets can be used; see the warnings above")
     stages = ", ".join(f"{stage} {np.median(values):.0f}" for stage, values in timings.items())
-    typer.echo(f"{done} sets -> {out}; median ms: {stages}")
+    typer.echo(f"{counted(done, 'set')} -> {out}; median ms: {stages}")
+
+
+def _begun(sets: Iterable[Any]) -> Iterator[Any]:
+    """The same sets, the first of them read: what cannot be used is refused before a network is loaded or built."""
+    rest = iter(sets)
+    return chain([*islice(rest, 1)], rest)
 
 
 def _kinds(formats: str) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.options import counted
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -49,4 +51,6 @@ def render(
             limit=limit,
             progress=lambda done: bar.update(task, completed=done),
         )
-    typer.echo(f"{out}: {len(album.pictures)} pictures" + (f" and {album.video.name}" if album.video else ""))
+    typer.echo(
+        f"{out}: {counted(len(album.pictures), 'picture')}" + (f" and {album.video.name}" if album.video else "")
+    )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.options import counted
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -43,4 +45,5 @@ def synth(
     with Progress(disable=quiet, transient=True) as bar:
         task = bar.add_task("drawing", total=None)
         sets = write_bag(out, drive, rate, progress=lambda done, total: bar.update(task, completed=done, total=total))
-    typer.echo(f"{out}: {sets} sets of {drive.rig.cameras.num_cameras} cameras, {drive.world.light.name}, seed {seed}")
+    what = f"{counted(sets, 'set')} of {counted(drive.rig.cameras.num_cameras, 'camera')}"
+    typer.echo(f"{out}: {what}, {drive.world.light.name}, seed {seed}")

@@ -248,7 +248,13 @@ def _stamped(folder: Path) -> dict[int, Path]:
     wrong = [p.name for p in files if not (p.stem.isdecimal() and len(p.stem) < 20 and int(p.stem) <= MAX_STAMP_NS)]
     if wrong:
         raise InputError(f"{folder / wrong[0]} is not named by its stamp in nanoseconds, e.g. 1533201470412460000.jpg")
-    return {int(p.stem): p for p in files}
+    stamped = {int(p.stem): p for p in files}
+    if again := sorted(p.name for p in files if stamped[int(p.stem)] is not p):
+        raise InputError(
+            f"{folder} holds two pictures of one stamp, {again[0]} and {stamped[int(Path(again[0]).stem)].name}; "
+            "remove one of them"
+        )
+    return stamped
 
 
 def _read_poses(path: Path) -> TransformTree | None:

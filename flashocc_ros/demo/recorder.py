@@ -12,7 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 
 from flashocc_ros.bags import LATCHED, RELIABLE, BagWriter
-from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.msg import ClassTable, Occupancy3D, PanopticInstanceArray
 
 OCCUPANCY, INSTANCES, CLASS_TABLE, DIAGNOSTICS = "/occupancy", "/instances", "/class_table", "/diagnostics"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flashocc_ros.bags import Frames
 from flashocc_ros.engine.select import backend_class, find_checkpoint, on_demand, open_backend
 from flashocc_ros.engine_names import AUTO, ENGINES
 from flashocc_ros.errors import ConfigError
@@ -18,11 +19,13 @@ def fill_cache(
     cameras: int = 6,
     calibration: Path | None = None,
     cache_dir: Path | None = None,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
 ) -> str:
     """Export, quantize and compile what a predictor with the same arguments would.
 
     Args:
         calibration: frames for int8; given, the int8 engine is made again on them.
+        frames: how a recording names its frames.
 
     Returns:
         The backend's own description.
@@ -35,7 +38,7 @@ def fill_cache(
         raise ConfigError(f"--calibration only serves int8, not {precision}; leave it out or add --precision int8")
     if precision == "int8" and calibration is not None:
         engine = _first_available(engine, precision)
-        _quantize(row, find_checkpoint(row, checkpoint), engine, calibration, cache_dir, cameras)
+        _quantize(row, find_checkpoint(row, checkpoint), engine, calibration, frames, cache_dir, cameras)
     backend = open_backend(row, checkpoint, engine, precision, cache_dir)
     try:
         backend.prepare(cameras)
@@ -53,7 +56,13 @@ def _first_available(engine: str, precision: str) -> str:
 
 
 def _quantize(
-    variant: Variant, checkpoint: Path | None, engine: str, calibration: Path, cache_dir: Path | None, cameras: int
+    variant: Variant,
+    checkpoint: Path | None,
+    engine: str,
+    calibration: Path,
+    frames: Frames,
+    cache_dir: Path | None,
+    cameras: int,
 ) -> None:
     if engine == "openvino":
         from flashocc_ros.engine.export.calibration import record_feeds
@@ -62,7 +71,7 @@ def _quantize(
 
         folder = on_demand(OpenVinoBackend, variant, checkpoint, "fp32", cache_dir)
         backend = OpenVinoBackend(variant, folder, cache_dir=cache_dir, from_export=False)
-        feeds = record_feeds(backend, calibration, cameras=cameras)
+        feeds = record_feeds(backend, calibration, frames, cameras=cameras)
         backend.close()
         for graph in ("image_encoder", "bev_head"):
             quantized_graph(backend, graph, feeds[graph])
@@ -70,5 +79,5 @@ def _quantize(
         from flashocc_ros.data.frames import check_cameras, first_frame
         from flashocc_ros.engine.export.on_demand import cached_export
 
-        check_cameras(first_frame(calibration), calibration, cameras)
-        cached_export(variant, checkpoint, "int8", cache_dir, calibration=calibration)
+        check_cameras(first_frame(calibration, frames), calibration, cameras)
+        cached_export(variant, checkpoint, "int8", cache_dir, calibration=calibration, frames=frames)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from flashocc_ros.engine.labels_kernel import labels_from_planes
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence
-from flashocc_ros.engine.store.cache import default_root
+from flashocc_ros.engine.store.cache import cache_root
 from flashocc_ros.engine.store.meta import LOGITS
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
@@ -132,7 +132,7 @@ class OnnxRuntimeBackend(OnnxBackend):
 
     def _tensorrt_options(self) -> dict[str, Any]:
         """Engines are kept by onnxruntime itself, which names them after graph, GPU and TensorRT version."""
-        root = (default_root() if self.cache_dir is None else self.cache_dir) / "onnxruntime-tensorrt"
+        root = cache_root(self.cache_dir) / "onnxruntime-tensorrt"
         root.mkdir(parents=True, exist_ok=True)
         return {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(root)}
 

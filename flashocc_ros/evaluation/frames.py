@@ -10,14 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.bags.camera_sets import Frames, read_sets
+from flashocc_ros.bags import BagReader, Frames, read_sets
+from flashocc_ros.bags.headers import header_stamp_ns
+from flashocc_ros.bags.results import TRUTH_TYPE, Truth, to_truth
 from flashocc_ros.errors import BagError
 from flashocc_ros.labels import FIRST_INSTANCE_ID
-from flashocc_ros.structures import CameraRig
+from flashocc_ros.structures import OCC3D_GRID, CameraRig
 
 LIDAR_ORIGIN_M = (0.9858, 0.0, 1.8402)
 """Where the benchmark places the lidar on the vehicle."""
-TRUTH_TYPE = "flashocc_ros/msg/OccupancyTruth"
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,40 +122,33 @@ class BagFrames:
                 camera_set.rig,
                 camera_set.odom_from_base,
                 camera_set.stamp_ns,
-                truth["semantics"],
-                truth["mask_camera"],
-                truth["mask_lidar"],
-                truth["instances"],
-                lidar_origins(poses, place[camera_set.stamp_ns], truth["lidar_origin"]),
+                truth.semantics,
+                truth.mask_camera > 0,
+                truth.mask_lidar > 0,
+                None if truth.instances is None else _objects(truth.instances),
+                lidar_origins(poses, place[camera_set.stamp_ns], truth.lidar_origin_m),
             )
 
 
-def read_truth(bag: Path) -> dict[int, dict[str, Any]]:
-    """Ground truth of a recording by stamp: semantics, instances, mask_camera, mask_lidar, lidar_origin.
+def _objects(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
+    """Ids below the first of an object repeat the class, in messages as in results; here they are 0."""
+    return np.where(ids >= FIRST_INSTANCE_ID, ids.astype(np.int32), 0)
+
+
+def read_truth(bag: Path) -> dict[int, Truth]:
+    """Ground truth of a recording by stamp.
 
     Raises:
-        BagError: the recording has no topic of type ``OccupancyTruth``.
+        BagError: the recording has no topic of type ``OccupancyTruth``, or one that cannot be compared with.
     """
-    from flashocc_ros.bags import BagReader
-
     with BagReader(bag) as reader:
         topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE]
         if not topics:
             raise BagError(f"{bag} has no ground truth ({TRUTH_TYPE}); `flashocc synth` writes recordings with it")
-        result = {}
+        truths = {}
         for topic, _, cdr in reader.messages(topics[:1]):
-            message = reader.deserialize(cdr, topic.type)
-            grid, stamp = message.occupancy, message.occupancy.header.stamp
-            shape = (grid.size_x, grid.size_y, grid.size_z)
-            instances = None
-            if len(grid.instances):
-                ids = np.asarray(grid.instances, np.int32).reshape(shape)
-                instances = np.where(ids >= FIRST_INSTANCE_ID, ids, 0)
-            result[stamp.sec * 1_000_000_000 + stamp.nanosec] = {
-                "semantics": np.asarray(grid.labels, np.uint8).reshape(shape),
-                "instances": instances,
-                "mask_camera": np.asarray(message.mask_camera, np.uint8).reshape(shape) > 0,
-                "mask_lidar": np.asarray(message.mask_lidar, np.uint8).reshape(shape) > 0,
-                "lidar_origin": (message.lidar_origin.x, message.lidar_origin.y, message.lidar_origin.z),
-            }
-        return result
+            truth, grid = to_truth(reader.deserialize(cdr, topic.type))
+            if grid != OCC3D_GRID:
+                raise BagError(f"{bag}: its ground truth is on {grid}, networks predict on {OCC3D_GRID}; resample it")
+            truths[header_stamp_ns(cdr)] = truth
+        return truths

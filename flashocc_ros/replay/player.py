@@ -20,7 +20,7 @@ from rosbags.interfaces import Qos
 from rosgraph_msgs.msg import Clock
 
 from flashocc_ros.bags import LATCHED, Topic
-from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.types import CAMERA_INFO_TYPE
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.replay.outcome import Report

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flashocc_ros.bags import BagReader, colour_cameras
-from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.cameras.playback import synchronised, why_no_set
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.errors import BagError

@@ -136,7 +136,7 @@ class CameraInputs:
         stamp_ns = ns_from_stamp(message.header.stamp)
         epoch, counted = self._road.sync.epoch, self._road.sync.counters[camera]
         repeated = counted.duplicate
-        outcomes = self._road.add_image(camera, stamp_ns, message, self._now_ns())
+        outcomes = self._road.add_image(camera, stamp_ns, message, self._now_ns(), message.header.frame_id)
         if stamp_ns <= 0:
             self._stamp_fault(camera, "an image has the stamp zero and is not used; fix its driver")
         elif counted.duplicate > repeated:

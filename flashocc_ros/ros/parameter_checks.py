@@ -13,7 +13,8 @@ from typing import Any
 from flashocc_ros.cameras.images import BIT_DEPTHS
 from flashocc_ros.engine.select import find_export
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.ros.parameters import MAX_CAMERAS, Limits, NodeParameters, default_of, walk
+from flashocc_ros.ranges import MAX_CAMERAS
+from flashocc_ros.ros.parameters import Limits, NodeParameters, default_of, walk
 from flashocc_ros.variants import VARIANTS
 
 

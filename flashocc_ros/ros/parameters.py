@@ -13,6 +13,7 @@ from typing import Any
 from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.ranges import (
+    MAX_CAMERAS,
     MEMORY_INTERVAL_S,
     MEMORY_MAX_GAP_S,
     MEMORY_MAX_SPEED_MPS,
@@ -24,8 +25,6 @@ from flashocc_ros.ranges import (
     Range,
 )
 from flashocc_ros.variants import VARIANTS
-
-MAX_CAMERAS = 12
 
 
 @dataclass(frozen=True)

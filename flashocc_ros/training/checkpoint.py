@@ -51,18 +51,31 @@ def save_state(
     }
     path = folder / LAST
     try:
-        with whole_file(path) as temporary:
-            torch.save(state, temporary)
+        save_whole(path, state)
         if keep:
             numbered = folder / f"iteration_{iteration:07d}.pt"
             numbered.unlink(missing_ok=True)
             os.link(path, numbered)
             for old in sorted(folder.glob("iteration_*.pt"))[:-keep]:
                 old.unlink()
-    except (OutputError, OSError, RuntimeError) as error:  # a full disk is a RuntimeError of the zip writer
-        reason = str(error.__cause__ or error).splitlines()[0]
+    except (OutputError, OSError) as error:
+        system = error.__cause__ if isinstance(error, OutputError) else error
+        reason = getattr(system, "strerror", None) or error
         raise TrainingError(f"cannot write {path} ({reason}); free some space and continue with --resume") from error
     return path
+
+
+def save_whole(path: Path, value: Any) -> None:
+    """``torch.save``, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written, with the reason of the system.
+    """
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(value, file)
+        except RuntimeError as error:  # the zip writer stumbles over the file that could not be written
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def load_state(

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
-from flashocc_ros.errors import TrainingError
+from flashocc_ros.errors import OutputError, TrainingError
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import Prepared
-from flashocc_ros.training.checkpoint import LAST, WEIGHTS, export_weights, load_state, save_state
+from flashocc_ros.training.checkpoint import LAST, WEIGHTS, export_weights, load_state, save_state, save_whole
 from flashocc_ros.training.columns import ColumnObjective
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.muon import build_optimizer
@@ -208,10 +208,14 @@ def _keep_batch(out: Path, iteration: int, rank: int, batch: list[Prepared], los
         fields = {k: torch.as_tensor(v) for k, v in vars(item.sample).items() if hasattr(v, "dtype")}
         geometry = {k: torch.as_tensor(v) for k, v in vars(item.sample.geometry).items()}
         content.append({"step": item.step, "slot": item.slot, "sample": fields, "geometry": geometry})
-    torch.save({"iteration": iteration, "losses": values, "batch": content}, path)
+    try:
+        save_whole(path, {"iteration": iteration, "losses": values, "batch": content})
+        kept = f"the batch is in {path}"
+    except OutputError as error:
+        kept = f"the batch is lost: {error}"
     bad = ", ".join(name for name, value in values.items() if not torch.isfinite(torch.tensor(value)))
     return (
-        f"loss {bad} is not finite at iteration {iteration} ({json.dumps(values)}); the batch is in {path}; "
+        f"loss {bad} is not finite at iteration {iteration} ({json.dumps(values)}); {kept}; "
         "lower optimizer.lr or check the data"
     )
 

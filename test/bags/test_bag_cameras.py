@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drive_bag import write_drive
+from drive_bag import transform, write_drive
 
 from flashocc_ros import bags
 from flashocc_ros.bags.camera_sets import Frames
@@ -111,3 +111,15 @@ def test_a_robot_in_a_namespace_is_read_with_its_prefix(tmp_path: Path) -> None:
 def test_a_camera_named_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="distinct"):
         next(bags.read_sets(write_drive(tmp_path / "drive"), cameras=["CAM_FRONT", "CAM_FRONT"]))
+
+
+def test_more_cameras_than_a_rig_may_have_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "many"
+    with bags.BagWriter(path) as writer:
+        writer.add_topic("/tf", "tf2_msgs/msg/TFMessage")
+        writer.write("/tf", 1, transform(writer, 1, "odom", "base_link", (0.0, 0.0, 0.0)))
+        for index in range(13):
+            writer.add_topic(f"/c{index}/image", IMAGE)
+            writer.add_topic(f"/c{index}/camera_info", INFO)
+    with pytest.raises(BagError, match=r"holds 13 cameras, a rig has at most 12; choose some of them by name .*c0, c1"):
+        next(bags.read_sets(path))

@@ -12,7 +12,7 @@ from drive_bag import MS, NAMES, T0_NS, header, spoil_pictures, transform, write
 
 from flashocc_ros import bags
 from flashocc_ros.bags.camera_sets import Frames
-from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.errors import BagError
 
 
@@ -280,3 +280,21 @@ def test_the_real_recordings_hold_three_sets(shared_dir: Path) -> None:
         assert sets[0].names[0] == "CAM_FRONT_LEFT"
         assert {i.shape for s in sets for i in s.images} == {(900, 1600, 3)}
         assert np.ptp(sets[0].stamps_ns) == pytest.approx(43 * MS, abs=2 * MS)
+
+
+def test_a_camera_whose_calibration_names_no_frame_is_where_its_images_are(tmp_path: Path) -> None:
+    with bags.BagReader(write_drive(tmp_path / "drive")) as reader, bags.BagWriter(tmp_path / "named") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type, topic.qos)
+        for topic, stamp_ns, cdr in reader.messages():
+            message = reader.deserialize(cdr, topic.type)
+            if topic.name.endswith("camera_info"):
+                message.header.frame_id = ""
+            elif topic.name.endswith("compressed"):
+                message.header.frame_id += "_optical"
+            elif topic.name == "/tf_static":
+                message.transforms[0].child_frame_id += "_optical"
+            writer.write(topic.name, stamp_ns, message)
+    sets = list(bags.read_sets(tmp_path / "named"))
+    assert len(sets) == 6
+    assert sets[0].rig.base_from_camera[1, 0, 3] == 2.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
-from flashocc_ros.cameras.rectify import CACHED_SIZES, Lens, Rectifier, camera_matrix
+from flashocc_ros.cameras.rectify import CACHED_SIZES, Lens, Rectifier
 from flashocc_ros.errors import InputError
 
 pytestmark = pytest.mark.ros
@@ -145,7 +145,15 @@ def test_maps_are_built_once_and_again_after_a_change() -> None:
 
 @pytest.mark.parametrize(
     ("index", "value", "words"),
-    [(0, float("nan"), "not finite"), (4, float("inf"), "not finite"), (0, 0.0, "not calibrated"), (4, -1.0, "-1")],
+    [
+        (0, float("nan"), "not finite"),
+        (4, float("inf"), "not finite"),
+        (0, 0.0, "not calibrated"),
+        (4, -1.0, "-1"),
+        (0, 1e300, "within 1 and 1e"),
+        (0, 1e-30, "within 1 and 1e"),
+        (8, 0.0, "last row"),
+    ],
 )
 def test_an_impossible_k_is_refused(index: int, value: float, words: str) -> None:
     bad = info()
@@ -154,8 +162,6 @@ def test_an_impossible_k_is_refused(index: int, value: float, words: str) -> Non
     rectifier.update(info())
     with pytest.raises(InputError, match=f"camera front: .*{words}"):
         rectifier.update(bad)
-    with pytest.raises(InputError, match=words):
-        camera_matrix(bad, (HEIGHT, WIDTH), "front")
     np.testing.assert_array_equal(rectifier(np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1], K)  # the good one stays
 
 
@@ -329,3 +335,40 @@ def test_a_lens_of_a_file_is_as_good_as_a_message() -> None:
     assert not from_file.update(Lens(K, d, "plumb_bob", WIDTH, HEIGHT))
     for one, other in zip(from_message(image), from_file(image), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("model", "d"),
+    [
+        ("equidistant", (1e30, 0, 0, 0)),
+        ("equidistant", (0, 0, 0, -1e30)),
+        ("equidistant", (-3.0, 0, 0, 0)),
+        ("plumb_bob", (-1e30,) * 5),
+        ("plumb_bob", (-5.0, 0, 0, 0, 0)),
+        ("rational_polynomial", (0, 0, 0, 0, 0, -1e30, 0, 0)),
+        ("rational_polynomial", (0,) * 12 + (1e30, 0)),
+    ],
+)
+def test_a_distortion_that_turns_the_image_inside_out_is_refused(model: str, d: tuple[float, ...]) -> None:
+    rectifier = Rectifier("front")
+    rectifier.update(info(d, model))
+    with pytest.raises(
+        InputError, match=r"camera front: D of its calibration, .* bends the image beyond use"
+    ) as caught:
+        rectifier.prepare((HEIGHT, WIDTH))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "d"),
+    [
+        ("plumb_bob", (-0.4, 0.2, 0, 0, -0.05)),
+        ("rational_polynomial", (2.5, 1.1, 0, 0, 0.05, 2.8, 1.6, 0.3)),
+        ("equidistant", (-0.02, 0.004, -0.002, 0.0003)),
+        ("equidistant", (0.3, -0.2, 0.05, -0.01)),
+    ],
+)
+def test_lenses_of_wide_cameras_are_taken(model: str, d: tuple[float, ...]) -> None:
+    rectifier = Rectifier("front")
+    rectifier.update(info(d, model))
+    assert rectifier.prepare((HEIGHT, WIDTH))[0][0, 0] > 0

@@ -121,3 +121,30 @@ def test_a_jump_above_the_fixed_frame_is_none() -> None:
     drive = Drive(jump_ns=5 * S, above=True)
     drive.play(START_NS, 10 * S, arrives_ns=0)
     assert {each.pose_epoch for each in drive.sets} == {0}
+
+
+@pytest.mark.parametrize(
+    ("of_info", "of_image", "given", "expected"),
+    [
+        ("lens", "sensor", "mine", "mine"),
+        ("/lens", "sensor", "", "lens"),
+        ("", "/sensor", "", "sensor"),
+        ("", "", "", "left"),
+    ],
+)
+def test_the_frame_of_a_camera_is_the_first_that_is_named(
+    of_info: str, of_image: str, given: str, expected: str
+) -> None:
+    intake = TransformIntake(TransformTree(), lambda sentence: None)
+    intake.take(message(transform("base_link", expected, 0, (7.0, 0.0, 1.5))), static=True)
+    road = CameraRoad(AnchorSynchronizer(["left"]), intake, fixed_frame="", frames={"left": given} if given else {})
+    road.add_info("left", info(of_info))
+    outcomes = []
+    for index in range(8):
+        now_ns = START_NS + index * PERIOD_NS
+        outcomes += road.poll(now_ns)
+        outcomes += road.add_image("left", now_ns, "image", now_ns, of_image)
+    assert outcomes
+    for each in outcomes:
+        assert isinstance(each, PosedSet)
+        assert each.poses.base_from_camera[0, 0, 3] == 7.0

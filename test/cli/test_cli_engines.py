@@ -20,7 +20,7 @@ runner = CliRunner()
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "export"
-    done = runner.invoke(app, ["export", "synthetic-tiny", "--out", str(folder), "--quiet"])
+    done = runner.invoke(app, ["export", "--variant", "synthetic-tiny", "--out", str(folder), "--quiet"])
     assert done.exit_code == 0, done.output
     return folder
 
@@ -54,11 +54,14 @@ def test_parity_of_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["export", "synthetic-tiny", "--precision", "int8", "--out", "x"], "--calibration"),
-        (["build", "synthetic-tiny", "--calibration", "x"], "only serves int8"),
-        (["build", "synthetic-tiny", "--precision", "int3"], "unknown precision"),
-        (["bench", "synthetic-tiny", "--baseline", "theirs"], "unknown baseline"),
-        (["bench", "no-such-network"], "unknown variant"),
+        (["export", "--variant", "synthetic-tiny", "--precision", "int8", "--out", "x"], "--calibration"),
+        (["build", "--variant", "synthetic-tiny", "--calibration", "x"], "only serves int8"),
+        (["build", "--variant", "synthetic-tiny", "--precision", "int3"], "unknown precision"),
+        (["bench", "--variant", "synthetic-tiny", "--baseline", "theirs"], "unknown baseline"),
+        (["bench", "--variant", "no-such-network"], "unknown variant"),
+        (["bench", "no-such-network"], "unknown variant"),  # by place, as in the first release
+        (["build", "synthetic-tiny", "--variant", "flashocc-r50"], "two networks are named"),
+        (["export", "--out", "x"], "with --variant"),
     ],
 )
 def test_bad_options_are_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
@@ -70,8 +73,8 @@ def test_bad_options_are_one_sentence(tmp_path: Path, arguments: list[str], sent
 
 
 def test_bench_prints_medians_the_machine_and_ratios(tmp_path: Path) -> None:
-    arguments = ["bench", "synthetic-tiny", "--engine", "openvino", "--baseline", "reference", "--json", "--quiet"]
-    done = runner.invoke(app, [*arguments, "--runs", "1", "--cache-dir", str(tmp_path)])
+    arguments = ["bench", "--variant", "synthetic-tiny", "--engine", "openvino", "--baseline", "reference", "--json"]
+    done = runner.invoke(app, [*arguments, "--quiet", "--runs", "1", "--cache-dir", str(tmp_path)])
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout[done.stdout.index("{") :])
     assert report["machine"]["cpu"]

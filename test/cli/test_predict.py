@@ -69,7 +69,7 @@ def sequence(tmp_path: Path) -> Path:
 def test_a_folder_gives_one_file_and_picture_per_set(one_set: Path, tmp_path: Path) -> None:
     done = run(one_set, *TINY, "--out", tmp_path / "out", "--png")
     assert done.returncode == 0, done.stderr
-    assert "1 sets" in done.stdout
+    assert done.stdout.startswith("1 set -> ")
     with np.load(tmp_path / "out" / f"{FIRST_NS}.npz") as result:
         (given,) = ImageFolder(one_set)
         expected = Predictor("synthetic-tiny", engine="torch")(
@@ -218,3 +218,12 @@ def test_the_real_frame_and_its_recording_agree(shared_dir: Path, tmp_path: Path
     (theirs,) = (tmp_path / "b").glob("*.npz")
     with np.load(ours) as one, np.load(theirs) as other:
         assert (one["semantics"] != other["semantics"]).mean() < 0.02
+
+
+def test_a_temporal_network_refuses_a_drive_without_odometry_before_anything_is_built(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / "drive", odometry=False)
+    cache = tmp_path / "cache"
+    done = run(drive, "--variant", "flashocc-r50-4d-stereo", "--out", tmp_path / "out", "--cache-dir", cache)
+    assert done.returncode == 1
+    assert "has no transform that base_link moves in, which a network with a memory needs" in done.stderr
+    assert not cache.exists()

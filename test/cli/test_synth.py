@@ -21,7 +21,7 @@ def test_a_drive_is_written_and_read_back(tmp_path: Path) -> None:
     out = tmp_path / "drive"
     done = flashocc("--seed", "1001", "--seconds", "0.5", "--rate", "2", "--width", "160", "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert "1 sets of 6 cameras" in done.stdout
+    assert "1 set of 6 cameras" in done.stdout
     (found,) = read_sets(out)
     assert found.images[0].shape == (90, 160, 3)
     again = flashocc("--seed", "1001", "--seconds", "0.5", "--out", str(out))

@@ -135,6 +135,7 @@ def test_an_unknown_lens_is_refused_before_a_picture_is_read(tmp_path: Path, mod
         (b"cameras: !!timestamp x", "no YAML"),
         (b"cameras: " + b"9" * 10_000, "digits"),
         (b"\xe9", "no YAML"),
+        (b"cameras: {front: {}, front: {}}", "the key 'front' twice"),
     ],
 )
 def test_a_calibration_that_is_none_is_one_sentence(tmp_path: Path, content: bytes, words: str) -> None:
@@ -158,4 +159,12 @@ def test_a_picture_named_by_no_stamp_is_refused(tmp_path: Path) -> None:
     (tmp_path / "front").mkdir()
     cv2.imwrite(str(tmp_path / "front" / f"{2**63}.png"), picture())
     with pytest.raises(InputError, match=rf"{2**63}\.png is not named by its stamp"):
+        folder(tmp_path, image=None)
+
+
+def test_two_pictures_of_one_stamp_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "front").mkdir()
+    for name in ("5.png", "05.jpg"):
+        cv2.imwrite(str(tmp_path / "front" / name), picture())
+    with pytest.raises(InputError, match=r"two pictures of one stamp, .*; remove one"):
         folder(tmp_path, image=None)

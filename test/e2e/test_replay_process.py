@@ -17,7 +17,7 @@ import pytest
 from drive_bag import write_drive
 
 from flashocc_ros.bags import RELIABLE, BagReader, BagWriter
-from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.bags.headers import header_stamp_ns
 
 pytestmark = pytest.mark.ros
 

@@ -156,9 +156,9 @@ def test_a_process_short_of_memory_keeps_the_built_engines(
 
 def test_int8_that_was_never_built_names_the_command(cache: Path) -> None:
     backend = opened("openvino", "synthetic-tiny", cache, "int8")
-    with pytest.raises(EngineError, match="flashocc build synthetic-tiny --precision int8 --calibration BAG"):
+    with pytest.raises(EngineError, match="flashocc build --variant synthetic-tiny --precision int8 --calibration BAG"):
         backend.prepare(6)
-    with pytest.raises(EngineError, match="flashocc build synthetic-tiny --precision int8 --calibration BAG"):
+    with pytest.raises(EngineError, match="flashocc build --variant synthetic-tiny --precision int8 --calibration BAG"):
         opened("onnxruntime", "synthetic-tiny", cache, "int8")
 
 

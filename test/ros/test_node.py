@@ -377,7 +377,7 @@ def test_an_engine_that_cannot_be_loaded_is_said_when_the_node_is_configured(sta
     pytest.importorskip("openvino")
     node = start_node(engine="openvino", precision="int8", cache_dir=str(tmp_path))
     assert node.state == "unconfigured"
-    assert "run `flashocc build synthetic-tiny --precision int8" in str(node.node.problems)
+    assert "run `flashocc build --variant synthetic-tiny --precision int8" in str(node.node.problems)
 
 
 def test_parameters_are_refused_while_configured(start_node: Make):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,10 @@ from scipy.spatial.transform import Rotation
 from flashocc_ros.bags import LATCHED, RELIABLE, SENSOR_DATA, BagWriter
 from flashocc_ros.data.synthetic.drive import Drive, Pictures, Truth
 from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
-from flashocc_ros.errors import ConfigError
+from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION, FIRST_INSTANCE_ID
 from flashocc_ros.structures import OCC3D_GRID
-from flashocc_ros.whole_file import unwritable
+from flashocc_ros.whole_file import whole_folder
 
 TRUTH_TOPIC = "/ground_truth/occupancy"
 ODOM_FRAME, BASE_FRAME = "odom", "base_link"
@@ -38,7 +36,8 @@ def write_bag(
 
     Topics: ``/<CAMERA>/image_rect_compressed`` and ``/<CAMERA>/camera_info`` at ``rate_hz``, ``/tf_static``, ``/tf``
     and ``/odom`` at 50 Hz, ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames.
-    The same drive gives the same bytes. An error or Ctrl-C on the way leaves no folder.
+    The same drive gives the same bytes. An error or Ctrl-C on the way leaves no folder;
+    what a killed process leaves, under another name, the next one replaces.
 
     Args:
         rate_hz: camera sets per second, 0.5 to 30.
@@ -57,7 +56,10 @@ def write_bag(
         raise ConfigError(f"{drive.duration_s:g} s at {rate_hz:g} Hz hold no camera set; make the drive longer")
     every = truth_every or max(1, round(rate_hz * drive.interval_s))
     cameras = drive.rig.cameras
-    with _whole_or_none(Path(path)) as bag:
+    path = Path(path)
+    if path.exists():
+        raise BagError(f"{path} exists already; remove it or choose another name")
+    with whole_folder(path) as folder, BagWriter(folder, compress=True) as bag:
         bag.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", LATCHED)
         bag.add_topic("/tf", "tf2_msgs/msg/TFMessage", RELIABLE)
         bag.add_topic("/odom", "nav_msgs/msg/Odometry", RELIABLE)
@@ -82,20 +84,6 @@ def write_bag(
             if progress is not None:
                 progress(number + 1, sets)
     return sets
-
-
-@contextmanager
-def _whole_or_none(path: Path) -> Iterator[BagWriter]:
-    existed = path.exists()  # then the writer refuses; else all that is in the folder is ours
-    try:
-        with BagWriter(path, compress=True) as bag:
-            yield bag
-    except BaseException as error:
-        if not existed:
-            shutil.rmtree(path, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise unwritable(path, error) from error
-        raise
 
 
 class _Messages:

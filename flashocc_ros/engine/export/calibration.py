@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from flashocc_ros.bags import Frames
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.frames import SOURCE_HW, check_cameras, read_frames
 from flashocc_ros.engine.onnx_backend import OnnxBackend
@@ -32,13 +33,18 @@ def frame_table(variant: Variant, frame: CameraSet) -> LiftTable:
 
 
 def record_feeds(
-    backend: OnnxBackend, path: Path, max_frames: int = 32, *, cameras: int | None = None
+    backend: OnnxBackend,
+    path: Path,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
+    max_frames: int = 32,
+    *,
+    cameras: int | None = None,
 ) -> dict[str, Feeds]:
     """Run a float32 backend over frames and keep what each graph was fed with.
 
     Args:
         backend: opened on the float32 export; its ``observer`` is used.
-        path: see ``read_frames``.
+        path, frames: see ``read_frames``.
         max_frames: frames spread no further than the first of them.
         cameras: how many the vehicle has; None takes any number.
 
@@ -57,7 +63,7 @@ def record_feeds(
 
     backend.observer = keep
     try:
-        for frame in islice(read_frames(path), max_frames):
+        for frame in islice(read_frames(path, frames), max_frames):
             if cameras is not None:
                 check_cameras(frame, path, cameras)
             stream(frame)

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from flashocc_ros import weights
+from flashocc_ros.bags import Frames
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import FORMAT_VERSION, ExportMeta, int8_needs_calibration, load_export
@@ -25,6 +26,7 @@ def cached_export(
     cache_dir: Path | None = None,
     *,
     calibration: Path | None = None,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
 ) -> tuple[Path, ExportMeta]:
     """The export of these weights: the shipped one, out of the cache, or made now.
 
@@ -34,6 +36,7 @@ def cached_export(
         precision: fp32, fp16 or int8.
         cache_dir: None is the user's cache.
         calibration: frames for int8; when given, a cached int8 export is made again on them.
+        frames: how a recording names its frames.
 
     Raises:
         EngineError: int8 was never built for these weights, or the export cannot be made or kept.
@@ -51,7 +54,7 @@ def cached_export(
     def build(folder: Path) -> None:
         from flashocc_ros.engine.export.write import export
 
-        export(variant, checkpoint, folder, precision, calibration=calibration)  # type: ignore[arg-type]
+        export(variant, checkpoint, folder, precision, calibration=calibration, frames=frames)  # type: ignore[arg-type]
 
     key = CacheKey("export", variant.name, {**source_key(variant, checkpoint), "precision": precision})
     if precision == "int8" and calibration is None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.bags import Frames
 from flashocc_ros.engine.export.calibration import Feeds, record_feeds
 from flashocc_ros.engine.export.onnx_tools import compute_in_half, own_constants, separate_outputs
 from flashocc_ros.engine.export.quiet import quiet
@@ -64,7 +65,11 @@ ERROR_LIMIT = 0.5
 
 
 def convert(
-    files: dict[str, Path], variant: Variant, precision: Precision, calibration: Path | None
+    files: dict[str, Path],
+    variant: Variant,
+    precision: Precision,
+    calibration: Path | None,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
 ) -> tuple[LayerMeta, ...]:
     """Replace float32 graph files by their form in ``precision``.
 
@@ -73,7 +78,7 @@ def convert(
             error of its output.
         variant: which network.
         precision: fp16 or int8.
-        calibration: frames, for int8.
+        calibration, frames: for int8, see ``data.frames.read_frames``.
 
     Returns:
         Layers that stay more precise, with the reason.
@@ -84,7 +89,7 @@ def convert(
     if precision == "fp16":
         return tuple(layer for graph, path in files.items() for layer in _to_fp16(graph, path))
     assert calibration is not None
-    feeds = _record(files, variant, calibration)
+    feeds = _record(files, variant, calibration, frames)
     kept: list[LayerMeta] = []
     report: dict[str, dict[str, float]] = {}
     for graph, path in files.items():
@@ -147,12 +152,12 @@ def camera_nodes(model: Any) -> Iterator[str]:
             yield node.name
 
 
-def _record(files: dict[str, Path], variant: Variant, calibration: Path) -> dict[str, Feeds]:
+def _record(files: dict[str, Path], variant: Variant, calibration: Path, frames: Frames) -> dict[str, Feeds]:
     """Inputs of both graphs on the calibration frames, run in float32."""
     from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
 
     backend = OnnxRuntimeBackend.on_files(variant, files)
-    feeds = record_feeds(backend, calibration)
+    feeds = record_feeds(backend, calibration, frames)
     backend.close()
     return {graph: feeds[graph] for graph in ("image_encoder", "bev_head") if graph in feeds}
 

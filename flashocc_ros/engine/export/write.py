@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flashocc_ros.bags import Frames
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.frames import first_frame, nominal_rig
 from flashocc_ros.engine.export.calibration import frame_table, standing_table
@@ -62,6 +63,7 @@ def export(
     fused: bool = False,
     calibration: Path | None = None,
     *,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
     rig: CameraRig | None = None,
     model: FlashOcc | None = None,
 ) -> ExportMeta:
@@ -74,6 +76,7 @@ def export(
         precision: fp32, fp16 (mixed) or int8 (Q/DQ).
         fused: also write ``fused.onnx``, pictures to labels without a plugin, sized for ``rig``.
         calibration: bag or folder of frames; int8 needs it, and a fused graph takes its rig from it.
+        frames: how that bag names its frames.
         rig: cameras the fused graph is sized for; None takes ``calibration``'s, else six cameras around the vehicle.
         model: a network already built, instead of ``checkpoint``.
 
@@ -88,7 +91,7 @@ def export(
     if precision == "int8" and calibration is None:
         raise ConfigError("int8 needs frames to measure activations on; give --calibration a bag or a frame folder")
     # Before minutes of work and half an export.
-    frame = None if calibration is None else first_frame(calibration)
+    frame = None if calibration is None else first_frame(calibration, frames)
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401
@@ -105,7 +108,7 @@ def export(
     try:
         with written_together(out_dir) as folder:
             table = None if not fused else _fused_table(row, rig, frame)
-            return _write(model, row, checkpoint, folder, precision, table, calibration)
+            return _write(model, row, checkpoint, folder, precision, table, calibration, frames)
     except OSError as error:
         raise EngineError(
             f"cannot write the export to {out_dir}: {error.strerror or error}; free some space or choose another --out "
@@ -121,6 +124,7 @@ def _write(
     precision: Precision,
     fused: tuple[LiftTable, float] | None,
     calibration: Path | None,
+    frames: Frames,
 ) -> ExportMeta:
     from flashocc_ros.engine.rewrite.fold import folded
 
@@ -133,7 +137,7 @@ def _write(
     if precision != "fp32":
         from flashocc_ros.engine.export.precision import convert
 
-        kept = convert(files, row, precision, calibration)
+        kept = convert(files, row, precision, calibration, frames)
     meta = ExportMeta(
         variant=row.name,
         grid=grid_meta(),

@@ -75,6 +75,17 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def cache_root(root: Path | str | None) -> Path:
+    """The folder of the cache; None is the user's.
+
+    Raises:
+        EngineError: no folder can have this name.
+    """
+    if "\0" in str(root or ""):
+        raise EngineError(f"the cache folder {str(root)!r:.60} has a null byte in its name; give another --cache-dir")
+    return default_root() if root is None else Path(root)
+
+
 def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, replace: bool = False) -> Path:
     """Folder of the entry for ``key``; ``build(folder)`` fills it when it is absent, damaged or foreign.
 
@@ -85,7 +96,7 @@ def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, r
         EngineError: the cache folder cannot be written, the disk is full, this process is short of memory, another one
             holds the lock for longer than ``LOCK_WAIT_S``, or ``build`` says so.
     """
-    root = default_root() if root is None else Path(root)
+    root = cache_root(root)
     entry = root / key.folder_name
     _warn_of_others(root)
     if not replace and _problem(entry, key) is None:
@@ -111,7 +122,7 @@ def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, r
 
 def found(root: Path | None, key: CacheKey) -> Path | None:
     """Folder of the entry for ``key`` when it is there and sound; a damaged or foreign one is said."""
-    root = default_root() if root is None else Path(root)
+    root = cache_root(root)
     entry = root / key.folder_name
     _warn_of_others(root)
     problem = _problem(entry, key)

@@ -151,7 +151,9 @@ def load_export(
     """
     path = folder / META_FILE
     if not path.is_file():
-        raise EngineError(f"{folder} holds no {META_FILE}; write an export there with `flashocc export VARIANT --out`")
+        raise EngineError(
+            f"{folder} holds no {META_FILE}; write an export there with `flashocc export --variant NAME --out`"
+        )
     try:
         if path.stat().st_size > MAX_META_BYTES:
             raise EngineError(
@@ -237,6 +239,6 @@ def _check_file(path: Path, sha256: str) -> None:
 def int8_needs_calibration(variant: Variant) -> str:
     """One sentence for engines asked for int8 before it was built."""
     return (
-        f"int8 of {variant.name} was never built for these weights: run `flashocc build {variant.name} "
+        f"int8 of {variant.name} was never built for these weights: run `flashocc build --variant {variant.name} "
         "--precision int8 --calibration BAG` once with a recording of this vehicle"
     )

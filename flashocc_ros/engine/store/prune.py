@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from flashocc_ros.engine.store.cache import ENTRY, default_root, left_overs, lock_of, remove
+from flashocc_ros.engine.store.cache import ENTRY, cache_root, left_overs, lock_of, remove
 from flashocc_ros.errors import EngineError
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def prune(root: Path | None = None, keep_days: float = KEEP_DAYS, keep_gb: float
     Raises:
         EngineError: something cannot be removed.
     """
-    root = default_root() if root is None else Path(root)
+    root = cache_root(root)
     entries = sorted(_entries(root), key=lambda entry: entry.used_s)
     total = sum(entry.size_bytes for entry in entries)
     now_s, freed, removed = time.time(), 0, []

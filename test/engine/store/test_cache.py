@@ -284,6 +284,11 @@ def test_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
         cached(tmp_path / "file" / "cache", KEY, write_engine)
 
 
+def test_a_folder_that_no_folder_can_be_is_one_clear_error() -> None:
+    with pytest.raises(EngineError, match="null byte"):
+        cached(Path("a\0b"), KEY, write_engine)
+
+
 def test_default_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("FLASHOCC_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

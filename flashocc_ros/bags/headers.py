@@ -1,4 +1,4 @@
-"""The stamp of a serialised message without reading the rest of it."""
+"""The header of a serialised message without reading the rest of it."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def header_stamp_ns(cdr: bytes | memoryview) -> int:
         raise BagError(f"a message of {len(cdr)} bytes is too short for its header (12 or more); record it again")
     seconds, nanoseconds = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def header_frame(cdr: bytes | memoryview) -> str:
+    """``frame_id`` of a serialised message that begins with a std_msgs/Header; empty where the message is cut off."""
+    if len(cdr) < 16:
+        return ""
+    (length,) = struct.unpack_from("<I" if cdr[1] & 1 else ">I", cdr, 12)  # in bytes, the null at the end included
+    return bytes(cdr[16 : 16 + length]).partition(b"\0")[0].decode(errors="replace") if 16 + length <= len(cdr) else ""
