@@ -70,14 +70,15 @@ class BuildWithMessages(build_py):
         super().run()
         prefix = BUILD / "prefix"
         shutil.rmtree(prefix, ignore_errors=True)
-        # tf2_msgs is part of every ROS 2 installation, but not on PyPI.
-        if not sourced_ros():
-            cmake(ROOT / "cmake" / "tf2_msgs", BUILD / "tf2_msgs", prefix, [])
+        # Real ones are part of a ROS 2 installation, or can be added to it, but are not on PyPI.
+        stand_ins = [] if sourced_ros() else sorted(p.parent for p in (ROOT / "cmake").glob("*/package.xml"))
+        for package in stand_ins:
+            cmake(package, BUILD / package.name, prefix, [])
         cmake(ROOT, BUILD / "flashocc_ros", prefix, ["-DFLASHOCC_MESSAGES_ONLY=ON"])
         generated = next(prefix.glob("**/*-packages/flashocc_ros"))
         shutil.copytree(generated, Path(self.build_lib, "flashocc_ros"), dirs_exist_ok=True, ignore=ignore_init)
-        if not sourced_ros():
-            shutil.copytree(generated.parent / "tf2_msgs", Path(self.build_lib, "tf2_msgs"), dirs_exist_ok=True)
+        for package in stand_ins:
+            shutil.copytree(generated.parent / package.name, Path(self.build_lib, package.name), dirs_exist_ok=True)
         # Libraries and the ament index are looked up below the prefix of the environment.
         for folder in ("lib", "share"):
             for path in sorted((prefix / folder).rglob("*")):

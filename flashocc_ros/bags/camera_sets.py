@@ -21,6 +21,7 @@ from flashocc_ros.cameras.playback import due, why_no_set
 from flashocc_ros.cameras.road import CameraRoad, PosedSet, Refusal
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import TransformIntake, TransformTree
+from flashocc_ros.cameras.video import VIDEO_TYPES, VideoStream
 from flashocc_ros.errors import BagError
 
 _LOG = logging.getLogger(__name__)
@@ -196,9 +197,10 @@ def road_of(bag: BagReader, names: Sequence[str], frames: Frames, needs_odometry
 def outcomes(
     bag: BagReader, road: CameraRoad, topics: dict[str, CameraTopics], frames: Frames
 ) -> Iterator[PosedSet | Refusal]:
-    """A recording down the road; images stay serialised, as pairs of type and bytes."""
+    """A recording down the road; images stay serialised, as pairs of type and bytes, but for those of a video."""
     moving, static = frames.topics
     image_cameras = {pair.image: name for name, pair in topics.items()}
+    videos = {name: VideoStream() for name, pair in topics.items() if bag.topics[pair.image].type in VIDEO_TYPES}
     info_cameras: dict[str, list[str]] = {}
     for name, pair in topics.items():
         info_cameras.setdefault(pair.info, []).append(name)
@@ -208,7 +210,11 @@ def outcomes(
         if topic.name in image_cameras:
             camera = image_cameras[topic.name]
             stamp_ns, frame = header_stamp_ns(cdr), header_frame(cdr)
-            yield from road.add_image(camera, stamp_ns, (topic.type, bytes(cdr)), recorded_ns, frame)
+            image: Any = (topic.type, bytes(cdr))
+            if camera in videos:
+                image = videos[camera].add(bag.deserialize(cdr, topic.type), stamp_ns)
+            if image is not None:
+                yield from road.add_image(camera, stamp_ns, image, recorded_ns, frame)
         elif topic.name in info_cameras:
             for camera in info_cameras[topic.name]:
                 road.add_info(camera, bag.deserialize(cdr, topic.type))
@@ -219,7 +225,7 @@ def outcomes(
 
 
 def _deserialized(bag: BagReader, posed: PosedSet) -> PosedSet:
-    images = tuple(None if held is None else bag.deserialize(held[1], held[0]) for held in posed.images)
+    images = tuple(bag.deserialize(held[1], held[0]) if isinstance(held, tuple) else held for held in posed.images)
     return replace(posed, images=images)
 
 

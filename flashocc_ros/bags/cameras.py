@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.cameras.images import is_depth
+from flashocc_ros.cameras.video import VIDEO_TYPES
 from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.ranges import MAX_CAMERAS
 
 _LOG = logging.getLogger(__name__)
 
-IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
+IMAGE_TYPES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image", *VIDEO_TYPES)
 NUSCENES_ORDER = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
 
 

@@ -1,9 +1,11 @@
-"""Message types and QoS profiles of recordings: the standard ROS 2 set plus ``msg/*.msg`` of this package."""
+"""Message types and QoS profiles of recordings: the standard ROS 2 set, ``msg/*.msg`` of this package and
+the video messages."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
@@ -14,6 +16,8 @@ from flashocc_ros.bags import bounded_yaml
 from flashocc_ros.errors import BagError
 from flashocc_ros.paths import PACKAGE, share_directory
 
+_DEFINITIONS = Path(__file__).with_name("definitions")
+"""Of packages beyond the standard set, which recordings of older distributions do not hold."""
 _FOREVER = QosTime(0, 0)
 Policy = TypeVar("Policy", QosHistory, QosReliability, QosDurability)
 
@@ -102,4 +106,6 @@ def _own_types() -> dict:
     types: dict = {}
     for path in sorted(folder.glob("*.msg")):
         types.update(get_types_from_msg(path.read_text(), f"{PACKAGE}/msg/{path.stem}"))
+    for path in sorted(_DEFINITIONS.glob("*/msg/*.msg")):
+        types.update(get_types_from_msg(path.read_text(), "/".join(path.with_suffix("").parts[-3:])))
     return types

@@ -67,8 +67,14 @@ class _Bits:
 
 
 def units(data: bytes) -> Iterator[bytes]:
-    """The NAL units of a packet in byte stream format (Annex B), their first `MAX_HEADER_BYTES` bytes."""
+    """The NAL units of a packet in byte stream format (Annex B), their first `MAX_HEADER_BYTES` bytes.
+
+    Raises:
+        InputError: it is not in this format.
+    """
     starts = [match.end() for match in _START_CODE.finditer(data)]
+    if not starts:
+        raise InputError(f"a packet of {len(data)} bytes holds no start code; let the encoder write Annex B")
     for start, following in zip(starts, [*starts[1:], len(data) + 3], strict=True):
         unit = data[start : min(following - 3, start + MAX_HEADER_BYTES)]
         if unit:

@@ -16,13 +16,14 @@ from flashocc_ros.cameras.headers import Buffer, check_size, read_header
 from flashocc_ros.cameras.jpeg import decode_jpeg
 from flashocc_ros.cameras.opencv_files import decode_other
 from flashocc_ros.cameras.rectify import Rectifier
+from flashocc_ros.cameras.video import VideoDecoder, VideoPicture
 from flashocc_ros.errors import InputError
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
 
 RgbImage = npt.NDArray[np.uint8]
-Source: TypeAlias = "Image | CompressedImage | bytes"
+Source: TypeAlias = "Image | CompressedImage | VideoPicture | bytes"
 
 BIT_DEPTHS = (0, *range(8, 17))
 DEPTH_TYPES = ("16uc1", "16sc1", "32sc1", "32fc1", "64fc1")
@@ -45,6 +46,7 @@ class ImageDecoder:
         self._bit_depth = check_bit_depth(bit_depth)
         self._say = say or logging.getLogger(__name__).warning
         self._said: set[str] = set()
+        self._video = VideoDecoder()
 
     def size(self, message: Source) -> tuple[int, int]:
         """(H, W) of what `decode` will give, from the message's numbers or its file's header.
@@ -53,6 +55,9 @@ class ImageDecoder:
             InputError: there is nothing that can be decoded, or it is larger than `headers.check_size` allows.
         """
         with self._named():
+            if isinstance(message, VideoPicture):
+                height, width, _ = self._video(message).shape
+                return height, width
             file = _file(message)
             if file is not None:
                 header = read_header(file)
@@ -60,7 +65,7 @@ class ImageDecoder:
             return self._raw_size(message)
 
     def decode(self, message: Source) -> RgbImage:
-        """RGB uint8 (H, W, 3) of a ``sensor_msgs`` Image or CompressedImage, or of the bytes of a picture file.
+        """RGB uint8 (H, W, 3) of a ``sensor_msgs`` Image or CompressedImage, of a video's picture or a file's bytes.
 
         An unpadded rgb8 image comes back as a view of the message's data. The pixels are those that were stored:
         orientation tags do not count, as calibration belongs to the pixels as the sensor gave them.
@@ -69,6 +74,8 @@ class ImageDecoder:
             InputError: damaged data, data of the wrong size or an encoding that is not known.
         """
         with self._named():
+            if isinstance(message, VideoPicture):
+                return self._video(message)
             file = _file(message)
             if file is None:
                 return self._raw(message)
@@ -199,13 +206,13 @@ def compressed_data(message: CompressedImage) -> memoryview:
     return data.cast("B") if data.nbytes else memoryview(b"")
 
 
-def plain_jpeg(message: Image | CompressedImage) -> bytes | None:
+def plain_jpeg(message: Source) -> bytes | None:
     """The JPEG file inside a compressed image if any decoder gives its colours, None otherwise.
 
     Raises:
         InputError: its header is damaged.
     """
-    if hasattr(message, "encoding"):
+    if isinstance(message, VideoPicture | bytes) or hasattr(message, "encoding"):
         return None
     data = compressed_data(message)
     if bytes(data[:2]) != b"\xff\xd8":
@@ -215,7 +222,7 @@ def plain_jpeg(message: Image | CompressedImage) -> bytes | None:
     return bytes(data) if channels in (1, 3) and not mosaic else None
 
 
-def _file(message: Source) -> Buffer | None:
+def _file(message: Image | CompressedImage | bytes) -> Buffer | None:
     """The file inside a message, None for raw pixels.
 
     Raises:
@@ -227,8 +234,8 @@ def _file(message: Source) -> Buffer | None:
     name = message.encoding if raw else message.format
     if any(word in VIDEO for word in re.split(r"[^a-z0-9]+|lib", name.lower())):
         raise InputError(
-            f"{name!r} is video, whose pictures need those before them, and is not decoded; publish JPEG "
-            "(image_transport republish, or the driver's own), or convert the recording"
+            f"{name!r} is video in a message for pictures; publish it as foxglove_msgs/CompressedVideo or as "
+            "ffmpeg_image_transport does, or publish JPEG"
         )
     if is_depth(name):
         raise InputError(

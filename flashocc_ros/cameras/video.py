@@ -30,9 +30,13 @@ MAX_CHAIN_PICTURES = 1000
 MAX_CHAIN_BYTES = 64_000_000
 """Between two key pictures; more is never decoded in time and only fills the memory."""
 
-_PARSERS = {"h264": H264Parser, "hevc": HevcParser}
+_PARSERS: dict[str, type[H264Parser | HevcParser]] = {"h264": H264Parser, "hevc": HevcParser}
 _NAMES = {"h264": "h264", "x264": "h264", "avc": "h264", "h265": "hevc", "x265": "hevc", "hevc": "hevc"}
 _UNTIL = "its pictures are used again from the next key picture on"
+_REORDERED = (
+    "it has B-frames, so pictures come late and out of order; set the encoder to none (bf=0, tune=zerolatency, a "
+    "low-delay preset)"
+)
 
 
 @dataclass(eq=False)
@@ -116,10 +120,7 @@ class VideoStream:
         except ImageError as error:
             return str(error)
         if found.reordered:
-            return (
-                "it has B-frames, so pictures come late and out of order; set the encoder to none (bf=0, "
-                "tune=zerolatency, a low-delay preset)"
-            )
+            return _REORDERED
         if found.key:
             return ""
         if self._latest.fault:
@@ -186,7 +187,10 @@ class VideoDecoder:
         except (av.error.FFmpegError, ValueError) as error:
             part.fault = f"a packet is damaged ({getattr(error, 'strerror', None) or error}); {_UNTIL}"
             raise ImageError(part.fault) from error
-        if len(frames) != 1 or frames[0].is_corrupt:
+        if not frames:
+            part.fault = _REORDERED  # the decoder waits for what is shown before
+            raise ImageError(part.fault)
+        if len(frames) > 1 or frames[0].is_corrupt:
             part.fault = f"a packet of {len(part.data)} bytes gave no whole picture; {_UNTIL}"
             raise ImageError(part.fault)
         return frames[0]

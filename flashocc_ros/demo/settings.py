@@ -12,6 +12,7 @@ from flashocc_ros.bags import BagReader, colour_cameras
 from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.cameras.decode import is_rectified_topic
 from flashocc_ros.errors import BagError
+from flashocc_ros.ros.transports import MESSAGE_TYPES
 
 REPORT_PERIOD_S = 0.25
 
@@ -33,18 +34,18 @@ def node_parameters(bag: BagReader, network: Network, lockstep: bool = False) ->
         lockstep: the recording is replayed in lockstep, which offers every topic reliably.
 
     Raises:
-        BagError: the recording holds no camera, or compressed and raw ones.
+        BagError: the recording holds no camera, or cameras of several message types.
     """
     cameras = colour_cameras(bag)
     if not cameras:
         raise BagError(f"{bag.path} holds no camera: an image topic and a camera_info in one namespace")
     kinds = {bag.topics[pair.image].type for pair in cameras.values()}
     if len(kinds) > 1:
-        raise BagError(f"{bag.path} holds compressed and raw cameras; the node takes one kind at a time")
+        raise BagError(f"{bag.path} holds cameras of {' and '.join(sorted(kinds))}; the node takes one kind at a time")
     names = [name.replace("/", "_") for name in cameras]
     rig: dict[str, Any] = {
         "names": names,
-        "transport": "compressed" if "Compressed" in kinds.pop() else "raw",
+        "transport": next(name for name, kind in MESSAGE_TYPES.items() if kind in kinds),
         # Nothing may be lost where the publishers allow it: one lost image costs a set.
         "reliability": "reliable"
         if lockstep or all(bag.topics[pair.image].qos.reliability.name != "BEST_EFFORT" for pair in cameras.values())

@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -21,6 +21,7 @@ except ImportError:  # its name until ROS 2 Iron
 from flashocc_ros.cameras.road import CameraRoad, PosedSet, Refusal
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import TransformIntake
+from flashocc_ros.cameras.video import VIDEO_TYPES, VideoStream
 from flashocc_ros.ros.approximate import ApproximateSynchronizer
 from flashocc_ros.ros.diagnostics import CameraHealth
 from flashocc_ros.ros.faults import CameraFaults
@@ -28,9 +29,9 @@ from flashocc_ros.ros.latched import LatchedTopics
 from flashocc_ros.ros.logs import SeldomLogger
 from flashocc_ros.ros.parameters import NodeParameters
 from flashocc_ros.ros.problems import Problems, guarded, nothing
-from flashocc_ros.ros.stamps import ns_from_stamp
 from flashocc_ros.ros.statistics import Statistics
 from flashocc_ros.ros.transforms import TfListener, make_buffer
+from flashocc_ros.ros.transports import MESSAGE_TYPES, message_class, stamp_and_frame
 from flashocc_ros.ros.worker import NewestWorker
 from flashocc_ros.variants import VARIANTS
 
@@ -65,6 +66,8 @@ class CameraInputs:
         self._worker = worker
         self._now_ns = now_ns
         self._names = parameters.cameras.names
+        video = MESSAGE_TYPES[parameters.cameras.transport] in VIDEO_TYPES
+        self._videos = {name: VideoStream() for name in self._names} if video else {}
         self._arrived_s: dict[str, float] = {}
         self._reset_s = float("-inf")
         self._counted = self._incomplete = 0
@@ -101,7 +104,7 @@ class CameraInputs:
             depth=cameras.depth,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         )
-        message_type = CompressedImage if cameras.transport == "compressed" else Image
+        message_type = message_class(cameras.transport)
         image_topic, info_topic = self._parameters.image_topic(camera), self._parameters.info_topic(camera)
         for kind, topic, callback in (
             (message_type, image_topic, self._on_image),
@@ -131,12 +134,15 @@ class CameraInputs:
         self._road.add_info(camera, message)
 
     @guarded("an image could not be taken", nothing, often=True)
-    def _on_image(self, camera: str, message: CompressedImage | Image) -> None:
+    def _on_image(self, camera: str, message: Any) -> None:
         self._arrived_s[camera] = time.monotonic()
-        stamp_ns = ns_from_stamp(message.header.stamp)
+        stamp_ns, frame = stamp_and_frame(message)
+        image = self._videos[camera].add(message, stamp_ns) if camera in self._videos else message
+        if image is None:  # headers of a video, which belong to its next picture
+            return
         epoch, counted = self._road.sync.epoch, self._road.sync.counters[camera]
         repeated = counted.duplicate
-        outcomes = self._road.add_image(camera, stamp_ns, message, self._now_ns(), message.header.frame_id)
+        outcomes = self._road.add_image(camera, stamp_ns, image, self._now_ns(), frame)
         if stamp_ns <= 0:
             self._stamp_fault(camera, "an image has the stamp zero and is not used; fix its driver")
         elif counted.duplicate > repeated:

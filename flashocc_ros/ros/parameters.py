@@ -44,8 +44,13 @@ CAMERA_OVERRIDES = {
     "frame": "Optical frame of this camera; empty: `frame_id` of its CameraInfo.",
 }
 """Parameters `cameras.<name>.<key>`, declared for every name in `cameras.names`; all strings, empty by default."""
-
-DEFAULT_IMAGE_TOPIC = {"compressed": "{name}/image_rect_compressed", "raw": "{name}/image_rect"}
+DEFAULT_IMAGE_TOPIC = {
+    "compressed": "{name}/image_rect_compressed",
+    "raw": "{name}/image_rect",
+    "compressed_video": "{name}/image_raw/compressed_video",
+    "ffmpeg": "{name}/image_raw/ffmpeg",
+}
+"""By the value of ``cameras.transport``."""
 
 
 def option(
@@ -79,10 +84,16 @@ class CameraParameters:
     """The cameras and how their images arrive."""
 
     names: tuple[str, ...] = option((), f"Names of 1 to {MAX_CAMERAS} cameras, in the order the network sees them.")
-    transport: str = option("compressed", "Message type of the image topics.", choices=("compressed", "raw"))
+    transport: str = option(
+        "compressed",
+        "Message type of the image topics: CompressedImage, Image, foxglove_msgs/CompressedVideo or FFMPEGPacket.",
+        choices=tuple(DEFAULT_IMAGE_TOPIC),
+    )
     image_topic: str = option(
         "",
-        "Image topic of each camera, with `{name}`; empty: `{name}/image_rect_compressed`, or `{name}/image_rect` raw.",
+        "Image topic of each camera, with `{name}`; empty: "
+        + ", ".join(f"`{topic}`" for topic in DEFAULT_IMAGE_TOPIC.values())
+        + " by transport.",
     )
     info_topic: str = option("{name}/camera_info", "CameraInfo topic of each camera, with `{name}`.")
     rectified: bool = option(False, "The images are rectified already, whatever D in CameraInfo says.")

@@ -181,7 +181,7 @@ def test_a_depth_image_is_refused() -> None:
 
 @pytest.mark.parametrize("form", ["h264", "h265", "hevc", "H264", "av1", "libx264;yuv420p;bgr8", "hevc_nvenc"])
 def test_video_is_refused_with_what_to_do(form: str) -> None:
-    with pytest.raises(InputError, match=r"camera front: .*is video, .* publish JPEG"):
+    with pytest.raises(InputError, match=r"camera front: .*is video in a message for pictures.* publish JPEG"):
         ImageDecoder("front").decode(compressed(b"\0\0\0\1\x67" + bytes(500), form))
 
 

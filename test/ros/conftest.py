@@ -34,8 +34,11 @@ class Feeder:
         from rclpy.context import Context
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.qos import DurabilityPolicy, QoSProfile
-        from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+        from sensor_msgs.msg import CameraInfo
         from tf2_msgs.msg import TFMessage
+
+        from flashocc_ros.ros.parameters import DEFAULT_IMAGE_TOPIC
+        from flashocc_ros.ros.transports import message_class
 
         self.names, self.size = names, size
         self.stamp_ns = START_NS
@@ -46,8 +49,8 @@ class Feeder:
         self.node = rclpy.create_node("feeder", context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
-        self.image_class = CompressedImage if image_type == "compressed" else Image
-        suffix = "image_rect_compressed" if image_type == "compressed" else "image_rect"
+        self.image_class = message_class(image_type)
+        suffix = DEFAULT_IMAGE_TOPIC[image_type].removeprefix("{name}/")
         latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.images = {n: self.node.create_publisher(self.image_class, f"{n}/{suffix}", 10) for n in names}
         self.infos = {n: self.node.create_publisher(CameraInfo, f"{n}/camera_info", 10) for n in names}
