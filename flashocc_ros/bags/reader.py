@@ -17,7 +17,7 @@ from rosbags.typesys import get_types_from_idl, get_types_from_msg
 from flashocc_ros.bags.files import find_files, some
 from flashocc_ros.bags.joined import JoinedFiles
 from flashocc_ros.bags.storage import Connection, DamagedError
-from flashocc_ros.bags.types import LATCHED, is_static_tf, offered, strongest, typestore
+from flashocc_ros.bags.types import LATCHED, add_own_types, is_static_tf, offered, own_types, standard_types, strongest
 from flashocc_ros.errors import BagError
 
 _LOG = logging.getLogger(__name__)
@@ -70,9 +70,14 @@ class BagReader:
             self._reader = JoinedFiles(files, _warn_once)
         except (DamagedError, OSError) as error:
             raise BagError(self._explain(error)) from error
-        self.types = typestore()
+        self.types = standard_types()
         self._problems: dict[str, str] = {}
         connections = self._reader.connections
+        # Messages of an earlier version of this package are read as they were then.
+        for connection in connections:
+            if connection.msgtype in own_types() and connection.encoding == "cdr" and connection.msgdef.data:
+                self._problems[connection.msgtype] = self._learn(connection.msgtype, connection.msgdef)
+        add_own_types(self.types)
         if not any(c.msgcount for c in connections):
             self.close()
             raise BagError(f"{self.path} is an empty recording: it holds 0 messages; record again")

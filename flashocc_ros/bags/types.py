@@ -92,13 +92,32 @@ def typestore() -> Typestore:
     Raises:
         BagError: a ``.msg`` file of this package is missing.
     """
-    store = get_typestore(Stores.ROS2_KILTED)
-    store.register(_own_types())
+    store = standard_types()
+    add_own_types(store)
     return store
 
 
+def standard_types() -> Typestore:
+    """A new store with the types of ROS 2 alone."""
+    return get_typestore(Stores.ROS2_KILTED)
+
+
+def add_own_types(store: Typestore) -> None:
+    """Add those of this package's types that a store does not have yet.
+
+    Raises:
+        BagError: a ``.msg`` file of this package is missing.
+    """
+    store.register({name: fields for name, fields in own_types().items() if name not in store.fielddefs})
+
+
 @functools.cache
-def _own_types() -> dict:
+def own_types() -> dict:
+    """This package's types by name, as they are today.
+
+    Raises:
+        BagError: a ``.msg`` file of this package is missing.
+    """
     try:
         folder = share_directory() / "msg"
     except FileNotFoundError as error:

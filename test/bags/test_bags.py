@@ -298,3 +298,33 @@ def test_a_camera_whose_calibration_names_no_frame_is_where_its_images_are(tmp_p
     sets = list(bags.read_sets(tmp_path / "named"))
     assert len(sets) == 6
     assert sets[0].rig.base_from_camera[1, 0, 3] == 2.0
+
+
+def test_results_of_an_earlier_version_are_read_by_the_definition_recorded_with_them(tmp_path: Path) -> None:
+    with bags.BagWriter(tmp_path / "old") as writer:
+        kind = "flashocc_ros/msg/Occupancy3D"
+        constants, fields = writer.types.fielddefs.pop(kind)
+        earlier = [field for field in fields if field[0] != "masked_cameras"]
+        assert len(earlier) == len(fields) - 1
+        writer.types.register({kind: (constants, earlier)})
+        writer.add_topic("/occupancy", kind)
+        header = writer.message(
+            "std_msgs/msg/Header", stamp=writer.message("builtin_interfaces/msg/Time", sec=1, nanosec=2), frame_id="b"
+        )
+        message = writer.message(
+            kind,
+            header=header,
+            resolution=0.4,
+            origin=writer.message("geometry_msgs/msg/Point", x=0.0, y=0.0, z=0.0),
+            size_x=2,
+            size_y=2,
+            size_z=2,
+            labels=np.arange(8, dtype=np.uint8),
+            instances=np.zeros(0, np.uint16),
+            class_table="t",
+            class_table_version=1,
+        )
+        writer.write("/occupancy", 5, message)
+    ((_, _, read),) = list(bags.read_messages(tmp_path / "old", "/occupancy"))
+    assert read.labels.tolist() == list(range(8))
+    assert not hasattr(read, "masked_cameras")
