@@ -9,7 +9,7 @@ meant is a convention, chosen once per lock by `cut_cycle` and never changed whi
    burst that holds all cameras, wherever the anchor is in it.
 2. Otherwise the shutters sweep evenly through the whole period and a trigger is the sweep that begins with the anchor:
    offsets lie in [0, T). A camera within 2 % of T of the anchor counts as simultaneous with it.
-3. While the noise of the estimates does not allow the decision, there is no lock.
+3. While the noise of the estimates does not allow the decision, there is no lock, up to `LAST_SAMPLES` images.
 
 Phases are circular means of stamp differences modulo T, so lost images do not bias them.
 """
@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 HISTORY = 400  # stamps kept per camera: half a minute at 12 Hz
 MIN_SAMPLES = 4  # fewer images of a camera tell nothing about its jitter
@@ -28,7 +29,8 @@ CLEAR_GAP_RATIO = 1.25
 SAME_SHUTTER = 0.02  # of the period
 MAX_JITTER = 0.23  # rms of the residuals, of the period; evenly spread phases give 0.289
 LAST_SAMPLES = 360  # after this many a phase must only be clear of the border between two conventions by 1 %
-UNDECIDED_SAMPLES = 32  # after this many a gap that is not clear counts as not there
+UNDECIDED_SAMPLES = 32  # after this many it is enough that there is likely a clear gap, or likely none
+MAX_OFF_MULTIPLE = 0.2  # rms, of the period; intervals of stamps that jitter over half of it have that
 SIGMAS = 3.5
 JITTER_FLOOR_NS = 0.3e6
 
@@ -36,20 +38,36 @@ JITTER_FLOOR_NS = 0.3e6
 def estimate_period_ns(anchor: Sequence[int], others: Sequence[Sequence[int]]) -> float | None:
     """Period of the anchor in nanoseconds from its sorted stamps, robust to lost images; None while unsure.
 
-    The median interval is refined over the whole span. While there are few intervals a loss could double the median, so
-    the pooled intervals of all cameras must agree with it.
+    Each interval is a multiple of the period; where half of the images are lost the median interval is not the period
+    itself. So shorter ones are tried as well, and the one of which all are multiples best is refined over the whole
+    span. While there are few, a loss could double them all: then the other cameras must not know shorter ones.
     """
     intervals = np.diff(np.asarray(anchor, np.int64)).astype(np.float64)
     if len(intervals) < 3:
         return None
-    rough = float(np.median(intervals))
+    median, *shorter = np.quantile(intervals, (0.5, 0.25, 0.0)).tolist()
+    fits = [_fit(intervals, rough) for rough in (median, *(s for s in shorter if s > 0.3 * median))]
+    period, off = min(fits, key=lambda fit: fit[1])
+    if off > MAX_OFF_MULTIPLE:
+        # Two publishers on the topic, for one: there is no period, and the median has to do.
+        return fits[0][0] if len(intervals) >= 8 else None
     if len(intervals) < 8:
-        pooled = np.concatenate([np.diff(np.asarray(stamps, np.int64)) for stamps in (anchor, *others)])
-        if abs(float(np.median(pooled)) - rough) > 0.25 * rough:
+        theirs = np.concatenate([np.diff(np.asarray(stamps, np.int64)) for stamps in others])
+        pooled = np.concatenate([intervals, theirs])
+        if abs(float(np.median(pooled)) - period) > 0.25 * period:
             return None
-    periods = np.rint(intervals / rough)
+        if len(theirs) and float(np.quantile(theirs, 0.25)) < 0.75 * period:
+            return None
+    return period
+
+
+def _fit(intervals_ns: npt.NDArray[np.float64], rough_ns: float) -> tuple[float, float]:
+    """Period near ``rough_ns``, and how far the intervals are from its multiples (rms, of the period)."""
+    periods = np.rint(intervals_ns / rough_ns)
     near = (periods >= 1) & (periods <= 8)
-    return float(intervals[near].sum() / periods[near].sum())
+    period_ns = float(intervals_ns[near].sum() / periods[near].sum())
+    off = np.where(near, intervals_ns / period_ns - periods, np.where(periods < 1, 0.5, 0.0))
+    return period_ns, float(np.sqrt(np.mean(off * off)))
 
 
 def phase_of(stamps: Sequence[int], anchor: Sequence[int], period_ns: float) -> tuple[float, float, int]:
@@ -92,10 +110,17 @@ def cut_cycle(
     gaps = sorted((end - start, start) for start, end in zip(ordered, ends, strict=True))
     largest, second = gaps[-1], gaps[-2] if len(gaps) > 1 else (0.0, 0.0)
     margin = math.sqrt(2) * max(noise_ns.values(), default=0.0)
-    if largest[0] - margin > CLEAR_GAP_RATIO * (second[0] + margin):
+    clear = largest[0] - margin > CLEAR_GAP_RATIO * (second[0] + margin)
+    unclear = largest[0] + margin < CLEAR_GAP_RATIO * (second[0] - margin)
+    if num_samples >= UNDECIDED_SAMPLES:  # the likelier of the two, as soon as it is likely
+        short = CLEAR_GAP_RATIO * second[0] - largest[0]
+        last = num_samples >= LAST_SAMPLES
+        clear = short < 0 and (last or largest[0] - second[0] > margin)
+        unclear = short >= (0.0 if last else margin / 2)
+    if clear:
         cut = largest[1] + largest[0] / 2
         return {name: phase if phase < cut else phase - period_ns for name, phase in phases_ns.items()}
-    if num_samples < UNDECIDED_SAMPLES and largest[0] + margin > CLEAR_GAP_RATIO * max(second[0] - margin, 0.0):
+    if not unclear:
         return None
     offsets = {}
     for name, phase in phases_ns.items():

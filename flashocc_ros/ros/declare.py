@@ -122,15 +122,18 @@ def describe(limits: Limits, default: Any) -> ParameterDescriptor:
 
 
 def _declare_one(node: Node, name: str, default: Any, descriptor: ParameterDescriptor, rejected: Rejected) -> None:
-    value: Any = default
-    if default == []:  # an empty list has no type of its own
-        value = Parameter.Type.DOUBLE_ARRAY if name.endswith("_s") else Parameter.Type.STRING_ARRAY
+    empty = default == []  # without a type of its own
+    array = Parameter.Type.DOUBLE_ARRAY if name.endswith("_s") else Parameter.Type.STRING_ARRAY
+    value: Any = array if empty else default
     try:
         node.declare_parameter(name, value, descriptor)
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:
         allowed = f"default {default!r}" + (f", {limits}" if (limits := _range(descriptor)) else "")
         rejected[name] = f"parameter {name}: the start-up value cannot be used: {error}; give one like the {allowed}"
         node.declare_parameter(name, value, descriptor, ignore_override=True)
+    if empty and _value(node, name) is None:
+        # A single parameter without value, and the service that gets them answers none of those it was asked for.
+        node.set_parameters([Parameter(name, array, [])])
 
 
 def _range(descriptor: ParameterDescriptor) -> str:

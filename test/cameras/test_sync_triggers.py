@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -92,6 +93,32 @@ def test_complete_sets_come_out_and_none_is_mixed(stream: Stream, arguments: dic
     sets = feed(AnchorSynchronizer(SIX, **arguments), messages)
     assert mixed(sets) == []
     assert len(sets) >= share * possible(messages, 6)
+
+
+TWO = ("left", "right")
+
+
+@pytest.mark.parametrize("anchor", TWO)
+@pytest.mark.parametrize("missing", ["drop", "mask"])
+@pytest.mark.parametrize("stagger_s", [0.0, 0.1, 0.2])
+def test_latency_beyond_a_period_does_not_mix(anchor: str, missing: Literal["drop", "mask"], stagger_s: float) -> None:
+    """Two cameras at 2 Hz whose images arrive up to 0.75 s late; the gap at 0.2 s is hardly larger than the sweep."""
+    stream = Stream(60, 0.5, stagger_s, 0.07, (0.0, 0.75), cameras=TWO)
+    for seed in range(12):
+        sets = feed(AnchorSynchronizer(TWO, anchor, missing=missing), stream.messages(seed))
+        assert mixed(sets) == [], seed
+
+
+def test_the_loss_of_half_the_images_does_not_double_the_period() -> None:
+    stream = Stream(60, 0.5, 0.08, 0.02, (0.0, 0.1), loss=0.5, cameras=TWO)
+    count = 0
+    for seed in range(60):
+        sync = AnchorSynchronizer(TWO)
+        sets = feed(sync, stream.messages(seed))
+        assert mixed(sets) == [], seed
+        assert sync.period_s is None or sync.period_s == pytest.approx(0.5, abs=0.02), seed
+        count += len(sets)
+    assert count > 0.7 * 60 * 60 / 4
 
 
 @pytest.mark.parametrize("seed", range(4))
