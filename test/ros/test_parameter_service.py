@@ -1,4 +1,4 @@
-"""What tools see of the parameters: every one has a value, in one call and with `ros2 param dump` where it is installed."""
+"""What tools see of the parameters: all have a value, in one call and in `ros2 param dump` where that is installed."""
 
 from __future__ import annotations
 
