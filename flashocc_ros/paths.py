@@ -31,3 +31,10 @@ def share_directory() -> Path:
         f"launch, config and message files of {PACKAGE} are below none of {[str(p) for p in prefixes]}; "
         "reinstall the package"
     )
+
+
+def fastdds_profile() -> tuple[str, str]:
+    """Environment variable and file that give Fast DDS shared memory for images; it renamed the one with release 3."""
+    older = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE" if older else "FASTDDS_DEFAULT_PROFILES_FILE"
+    return name, str(share_directory() / "config" / "fastdds_shm.xml")

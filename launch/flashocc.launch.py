@@ -2,39 +2,77 @@
 
 from __future__ import annotations
 
-from launch import LaunchContext, LaunchDescription
+import os
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
+from launch.substitutions.substitution_failure import SubstitutionFailure
 from launch_ros.actions import Node
+from launch_ros.substitutions import ExecutableInPackage
 
 from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
-from flashocc_ros.paths import share_directory
+from flashocc_ros.paths import fastdds_profile, share_directory
+from flashocc_ros.ros.rviz_layout import camera_views, rviz_config
 from flashocc_ros.variants import VARIANTS
 
 SHARE = share_directory()
 FROM_FILE = ""  # an argument left empty leaves the parameter to the params file
 BOOLEAN = ["true", "false"]
+RESPAWN_DELAY_S = 2.0
 
 
-def start_node(context: LaunchContext) -> list[Node]:
+def start(context: LaunchContext) -> list[Action]:
+    """The node, and RViz, whose executable is looked up before anything runs."""
+    return [*_rviz(context), *_node(context)] if context.launch_configurations["rviz"] == "true" else _node(context)
+
+
+def _node(context: LaunchContext) -> list[Action]:
     """The node, with the parameter files first and the arguments that were given on top."""
-    given = {name: context.launch_configurations[name] for name in ("variant", "checkpoint", "engine", "precision")}
+    arguments = context.launch_configurations
+    given = {name: arguments[name] for name in ("variant", "checkpoint", "engine", "precision")}
     overrides: dict[str, object] = {name: value for name, value in given.items() if value != FROM_FILE}
-    overrides["use_sim_time"] = context.launch_configurations["use_sim_time"] == "true"
-    files = [context.launch_configurations[name] for name in ("params", "cameras")]
-    return [
-        Node(
-            package="flashocc_ros",
-            executable="flashocc_node",
-            name="flashocc_node",
-            namespace=context.launch_configurations["namespace"],
-            parameters=[*(path for path in files if path), overrides],
-            ros_arguments=["--log-level", context.launch_configurations["log_level"]],
-            output="screen",
-            emulate_tty=True,
-        )
-    ]
+    overrides["use_sim_time"] = arguments["use_sim_time"] == "true"
+    files = [arguments[name] for name in ("params", "cameras")]
+    node = Node(
+        package="flashocc_ros",
+        executable="flashocc_node",
+        name="flashocc_node",
+        namespace=arguments["namespace"],
+        parameters=[*(path for path in files if path), overrides],
+        ros_arguments=["--log-level", arguments["log_level"]],
+        respawn=arguments["respawn"] == "true",
+        respawn_delay=RESPAWN_DELAY_S,
+        output="screen",
+        emulate_tty=True,
+    )
+    return [node]
+
+
+def _rviz(context: LaunchContext) -> list[Action]:
+    """RViz with the cameras of the parameter file, or a failure while nothing has been started."""
+    try:
+        ExecutableInPackage(executable="rviz2", package="rviz2").perform(context)
+    except (PackageNotFoundError, SubstitutionFailure) as error:
+        raise RuntimeError(
+            f"rviz:=true needs rviz2 ({error}); install ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-rviz2 "
+            "or leave rviz:=true out"
+        ) from error
+    arguments = context.launch_configurations
+    views = camera_views(*(Path(arguments[name]) for name in ("params", "cameras") if arguments[name]))
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        namespace=arguments["namespace"],
+        arguments=["-d", str(rviz_config(SHARE / "config" / "flashocc.rviz", views))],
+        remappings=[(view.shown, view.topic) for view in views],
+        parameters=[{"use_sim_time": arguments["use_sim_time"] == "true"}],
+    )
+    return [rviz]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -76,6 +114,12 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument("rviz", default_value="false", choices=BOOLEAN, description="Start RViz."),
             DeclareLaunchArgument(
+                "respawn",
+                default_value="false",
+                choices=BOOLEAN,
+                description=f"Start the node again, {RESPAWN_DELAY_S:g} s later, when it ends by itself.",
+            ),
+            DeclareLaunchArgument(
                 "use_sim_time",
                 default_value="false",
                 choices=BOOLEAN,
@@ -96,24 +140,7 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["debug", "info", "warn", "error"],
                 description="Least severity that is logged.",
             ),
-            # The variable's name changed between Fast DDS releases.
-            *(
-                SetEnvironmentVariable(
-                    name,
-                    str(SHARE / "config" / "fastdds_shm.xml"),
-                    condition=IfCondition(LaunchConfiguration("large_messages")),
-                )
-                for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-            ),
-            OpaqueFunction(function=start_node),
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                name="rviz",
-                namespace=LaunchConfiguration("namespace"),
-                arguments=["-d", str(SHARE / "config" / "flashocc.rviz")],
-                parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
-                condition=IfCondition(LaunchConfiguration("rviz")),
-            ),
+            SetEnvironmentVariable(*fastdds_profile(), condition=IfCondition(LaunchConfiguration("large_messages"))),
+            OpaqueFunction(function=start),
         ]
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from launch import LaunchContext, LaunchDescription
+import signal
+from pathlib import Path
+
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -13,6 +16,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackagePrefix
@@ -20,29 +24,35 @@ from launch_ros.substitutions import FindPackagePrefix
 from flashocc_ros.paths import share_directory
 
 SHARE = share_directory()
+INTERRUPTED = (128 + signal.SIGINT, -signal.SIGINT)
+"""Ctrl-C reaches the player from the terminal, maybe before it reaches the launch."""
 FLASHOCC = PathJoinSubstitution([FindPackagePrefix("flashocc_ros"), "lib", "flashocc_ros", "flashocc"])
 
 
-def start_replay(context: LaunchContext) -> list[ExecuteProcess | RegisterEventHandler]:
-    """The player; when it has played everything, all stops."""
+def check_bag(context: LaunchContext) -> None:
+    """Fail while nothing has been started."""
+    bag = Path(context.launch_configurations["bag"]).expanduser()
+    if not bag.exists():
+        raise RuntimeError(f"there is no recording {bag}; give bag:= the path of a rosbag2 folder or file")
+
+
+def start_replay(context: LaunchContext) -> list[Action]:
+    """The player; when it has played everything, all stops, and its failure is one of the launch."""
     arguments = context.launch_configurations
-    command = [
-        FLASHOCC,
-        "replay",
-        arguments["bag"],
-        "--clock",
-        "--rate",
-        arguments["rate"],
-        "--wait-for",
-        "cameras",
-        "--wait",
-        "300",
-    ]
+    command = [FLASHOCC, "replay", arguments["bag"], "--clock", "--rate", arguments["rate"]]
+    command += ["--wait-for", "cameras", "--wait", "300"]
     if arguments["loop"] == "true":
         command.append("--loop")
-    player = ExecuteProcess(cmd=command, output="screen", emulate_tty=True)
-    finished = OnProcessExit(target_action=player, on_exit=[EmitEvent(event=Shutdown(reason="the recording ended"))])
-    return [RegisterEventHandler(finished), player]
+    # No terminal is feigned: a bar that is redrawn would fill the log.
+    player = ExecuteProcess(cmd=command, name="replay", output="screen")
+    return [RegisterEventHandler(OnProcessExit(target_action=player, on_exit=end)), player]
+
+
+def end(event: ProcessExited, context: LaunchContext) -> list[Action]:
+    """Shut down; raising is what makes `ros2 launch` end with an error."""
+    if event.returncode not in (0, *INTERRUPTED) and not context.is_shutdown:
+        raise RuntimeError(f"the replay failed with exit code {event.returncode}; its last line says why")
+    return [EmitEvent(event=Shutdown(reason="the recording ended"))]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -55,6 +65,7 @@ def generate_launch_description() -> LaunchDescription:
                 "loop", default_value="false", choices=["true", "false"], description="Start again at the end."
             ),
             DeclareLaunchArgument("rviz", default_value="true", choices=["true", "false"], description="Start RViz."),
+            OpaqueFunction(function=check_bag),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(SHARE / "launch" / "flashocc.launch.py")),
                 launch_arguments={"rviz": LaunchConfiguration("rviz"), "use_sim_time": "true"}.items(),

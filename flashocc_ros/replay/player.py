@@ -76,6 +76,7 @@ class Player:
             profile = to_profile(_replayed_qos(topic), reliable=answer_topic is not None)
             self._publishers[topic.name] = self.node.create_publisher(kind, topic.name, profile)
         self._clock = self.node.create_publisher(Clock, "/clock", 10) if clock else None
+        self._now_ns = 0
         self._answer_topic, self._anchor_topic = answer_topic, anchor_topic
         self._answer: Any = None
         self._answered_ns = -1
@@ -152,7 +153,7 @@ class Player:
     def play_timed(self, messages: Iterable[Outgoing], rate: float, progress: Callable[[int], None]) -> None:
         """Publish each message at its time; ``rate`` 2 is twice as fast. ``progress`` gets the recorded time."""
         begin_ns: int | None = None
-        start = 0
+        start = self._now_ns = 0
         for message in messages:
             if message.topic not in self._publishers:
                 continue
@@ -178,9 +179,9 @@ class Player:
         Args:
             messages: from ``schedule.set_by_set``.
             first_ns: earliest image stamp of each set; an answer with that stamp or a later one counts.
-            progress: gets the recorded time.
+            progress: gets the time on the clock of the recording.
         """
-        self._answered_ns = -1
+        self._answered_ns, self._now_ns = -1, 0
         done, settled_before = 0, self._reports.settled if self._reports.heard else None
         for message in messages:
             if message.topic not in self._publishers:
@@ -237,9 +238,11 @@ class Player:
         self.report.messages += 1
 
     def _tick(self, stamp_ns: int) -> None:
+        """Tell the time; within a round it never goes back, which would make nodes forget all they know."""
         assert self._clock is not None
+        self._now_ns = max(self._now_ns, stamp_ns)
         message = Clock()
-        message.clock.sec, message.clock.nanosec = divmod(stamp_ns, 1_000_000_000)
+        message.clock.sec, message.clock.nanosec = divmod(self._now_ns, 1_000_000_000)
         self._clock.publish(message)
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flashocc_ros.bags import BagReader, colour_cameras
 from flashocc_ros.errors import BagError, ConfigError
-from flashocc_ros.paths import share_directory
+from flashocc_ros.paths import fastdds_profile
 from flashocc_ros.replay.interrupts import signals_interrupt
 from flashocc_ros.replay.outcome import check, summary
+from flashocc_ros.replay.progress import progress
 from flashocc_ros.replay.schedule import CameraSets, find_camera_sets, in_time_order, set_by_set
 from flashocc_ros.replay.statics import StaticTransforms
 from flashocc_ros.whole_file import check_writable, write_whole
@@ -84,14 +82,14 @@ def _play(bag: BagReader, topics: tuple[str, ...], start_ns: int, sets: CameraSe
     try:
         with signals_interrupt():
             _wait(player, bag, topics, sets, options, console)
-            with _progress_bar(console, bag, start_ns) as progress:
+            with progress(console, bag.path.name, start_ns, bag.end_ns) as tell:
                 while True:
                     if sets is None:
                         ordered = in_time_order(bag, topics, start_ns)
-                        player.play_timed(statics.complete(ordered), options.rate, progress)
+                        player.play_timed(statics.complete(ordered), options.rate, tell)
                     else:
                         ordered = set_by_set(bag, topics, start_ns, sets)
-                        player.play_lockstep(statics.complete(ordered), sets.first_ns, progress)
+                        player.play_lockstep(statics.complete(ordered), sets.first_ns, tell)
                     if not options.loop:
                         break
     except KeyboardInterrupt:
@@ -114,9 +112,7 @@ def use_large_shared_memory() -> None:
 
     Does nothing where the user chose a profile or has another middleware. Must run before the first node is made.
     """
-    older = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
-    name = "FASTRTPS_DEFAULT_PROFILES_FILE" if older else "FASTDDS_DEFAULT_PROFILES_FILE"
-    os.environ.setdefault(name, str(share_directory() / "config" / "fastdds_shm.xml"))
+    os.environ.setdefault(*fastdds_profile())
 
 
 def _wait(player, bag, topics, sets, options, console) -> None:  # type: ignore[no-untyped-def]
@@ -137,17 +133,3 @@ def _wait(player, bag, topics, sets, options, console) -> None:  # type: ignore[
         raise ConfigError(
             f"nobody publishes {options.lockstep} within {options.wait_s:g} s; start the node first or raise --wait"
         )
-
-
-@contextmanager
-def _progress_bar(console: Console, bag: BagReader, start_ns: int) -> Iterator[Callable[[int], None]]:
-    length_s = max((bag.end_ns - start_ns) * 1e-9, 1e-3)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.1f} of {task.total:.1f} s"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(bag.path.name, total=length_s)
-        yield lambda stamp_ns: bar.update(task, completed=max((stamp_ns - start_ns) * 1e-9, 0.0))

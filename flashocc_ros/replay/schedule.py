@@ -24,7 +24,7 @@ class Outgoing(NamedTuple):
 
     Attributes:
         topic: its topic.
-        stamp_ns: when it was recorded.
+        stamp_ns: when it is due on the clock of the recording: as recorded, or as much earlier as it runs ahead.
         cdr: serialised content.
         completes: number of the camera set whose last image this is, -1 for all other messages.
     """
@@ -64,14 +64,12 @@ def set_by_set(bag: BagReader, topics: Collection[str], start_ns: int, sets: Cam
     others = [t for t in topics if t not in sets.topics]
     streams = []
     if others:
-        streams.append(
-            (stamp - LOOKAHEAD_NS, 0, t.name, stamp, cdr) for t, stamp, cdr in bag.messages(others, start_ns)
-        )
-    streams.append((stamp, 1, t.name, stamp, cdr) for t, stamp, cdr in bag.messages(images, start_ns))
+        streams.append((stamp - LOOKAHEAD_NS, 0, t.name, cdr) for t, stamp, cdr in bag.messages(others, start_ns))
+    streams.append((stamp, 1, t.name, cdr) for t, stamp, cdr in bag.messages(images, start_ns))
     numbers = itertools.count()
-    for _, is_image, topic, stamp_ns, cdr in heapq.merge(*streams, key=lambda m: m[:2]):
+    for due_ns, is_image, topic, cdr in heapq.merge(*streams, key=lambda m: m[:2]):
         completes = sets.last.get(next(numbers), -1) if is_image else -1
-        yield Outgoing(topic, stamp_ns, bytes(cdr), completes)
+        yield Outgoing(topic, due_ns, bytes(cdr), completes)
 
 
 def find_camera_sets(bag: BagReader, topics: Collection[str], start_ns: int) -> CameraSets:

@@ -141,6 +141,21 @@ def test_everything_arrives_in_real_time_with_a_clock(tmp_path: Path, domain: in
     assert "late" in output
 
 
+def test_a_lockstep_clock_never_goes_back_and_leaves_no_set_unanswered(tmp_path: Path, domain: int) -> None:
+    """Poses run ahead of the images, and a latched message is sent that is older than the start."""
+    drive, report = write_drive(tmp_path / "drive", sets=8), tmp_path / "report.json"
+    arguments = ["--clock", "--lockstep", "answer", "--start", "0.1", "--wait", "80", "--report", str(report)]
+    with listening(domain) as listener, replay(str(drive), *arguments) as process:
+        listener.listen_until(lambda: process.poll() is not None)
+        output = process.communicate()[0]
+    assert process.returncode == 0, output
+    told = json.loads(report.read_text())
+    assert told["sets"] == told["answered"] > 5
+    clock_ns = [header_stamp_ns(cdr) for topic, cdr in listener.heard if topic == "/clock"]  # as a header begins
+    assert len(clock_ns) > 20
+    assert clock_ns == sorted(clock_ns)
+
+
 def test_lockstep_waits_for_every_answer(tmp_path: Path, domain: int) -> None:
     drive = write_drive(tmp_path / "drive")
     report = tmp_path / "report.json"

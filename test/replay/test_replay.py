@@ -46,16 +46,18 @@ def test_each_complete_set_ends_with_its_last_image(tmp_path: Path) -> None:
     assert [(m.topic, m.completes) for m in sent if m.completes >= 0] == [(IMAGES[1], k) for k in range(5)]
 
 
-def test_poses_are_out_before_the_images_that_need_them(tmp_path: Path) -> None:
+def test_poses_are_out_before_the_images_that_need_them_and_the_time_never_goes_back(tmp_path: Path) -> None:
     with BagReader(write_drive(tmp_path / "drive")) as bag:
         sets = find_camera_sets(bag, list(bag.topics), bag.start_ns)
         newest_pose_ns = 0
-        last_pose_ns = max(s for t, s, _ in bag.messages(["/tf"]))
-        for message in set_by_set(bag, list(bag.topics), bag.start_ns, sets):
-            if message.topic == "/tf":
-                newest_pose_ns = message.stamp_ns
-            elif message.topic in IMAGES:
-                assert newest_pose_ns >= min(message.stamp_ns + LOOKAHEAD_NS - 100 * MS, last_pose_ns)
+        recorded_ns = {cdr: stamp_ns for _, stamp_ns, cdr in bag.messages(["/tf"])}
+        sent = list(set_by_set(bag, list(bag.topics), bag.start_ns, sets))
+    for message in sent:
+        if message.topic == "/tf":
+            newest_pose_ns = recorded_ns[message.cdr]
+        elif message.topic in IMAGES:
+            assert newest_pose_ns >= min(message.stamp_ns + LOOKAHEAD_NS - 100 * MS, max(recorded_ns.values()))
+    assert [m.stamp_ns for m in sent] == sorted(m.stamp_ns for m in sent)
 
 
 def test_a_lockstep_needs_complete_sets(tmp_path: Path) -> None:
