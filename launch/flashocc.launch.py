@@ -71,6 +71,7 @@ def _rviz(context: LaunchContext) -> list[Action]:
         arguments=["-d", str(rviz_config(SHARE / "config" / "flashocc.rviz", views))],
         remappings=[(view.shown, view.topic) for view in views],
         parameters=[{"use_sim_time": arguments["use_sim_time"] == "true"}],
+        output="screen",
     )
     return [rviz]
 

@@ -31,12 +31,16 @@ from flashocc_ros.structures import Occupancy
 
 @dataclass(frozen=True)
 class Output:
-    """A topic, its type, what it says and how a result becomes its message (or the message's bytes)."""
+    """A topic, its type, what it says and how a result becomes its message (or the message's bytes).
+
+    The last message of a ``latched`` one reaches those who subscribe later, as readers of maps ask for.
+    """
 
     topic: str
     message_type: type
     description: str
     build: Callable[[Occupancy, Header], Any]
+    latched: bool = False
 
 
 def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
@@ -56,7 +60,7 @@ def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
             "visible voxels as cubes, names over instances",
             partial(to_markers, alpha=parameters.markers.alpha),
         ),
-        Output("grid", OccupancyGrid, "2D cost map, ready for nav2", partial(to_grid, rule=rule)),
+        Output("grid", OccupancyGrid, "2D cost map for nav2, latched", partial(to_grid, rule=rule), latched=True),
     ]
     if panoptic:
         everyone.append(
@@ -85,7 +89,8 @@ class Publishers:
         )
         with ExitStack() as undo:
             for output in outputs(parameters, panoptic):
-                publisher: Publisher[Any] = node.create_publisher(output.message_type, output.topic, results)
+                profile = latched if output.latched else results
+                publisher: Publisher[Any] = node.create_publisher(output.message_type, output.topic, profile)
                 undo.callback(node.destroy_publisher, publisher)
                 self._outputs.append((output, publisher))
             self._class_table = node.create_publisher(ClassTable, "class_table", latched)

@@ -1,6 +1,6 @@
 """The shipped RViz configuration, with the pictures of the cameras at hand.
 
-RViz shows a compressed image only where its topic ends in ``/compressed``; the cameras' own topics are remapped to such.
+RViz shows a compressed image only where its topic ends in ``/compressed``; the cameras' topics are remapped to such.
 """
 
 from __future__ import annotations

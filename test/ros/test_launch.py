@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import yaml
 from flashocc_ros.ros.parameter_checks import build
 from flashocc_ros.ros.parameters import walk
 
+DEADLINE_S = 90.0
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -31,6 +35,9 @@ source = PythonLaunchDescriptionSource(sys.argv[1])
 service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)]))
 sys.exit(service.run())
 """
+NODE = "from flashocc_ros.ros.main import main\nmain()\n"
+PLAYER = "from flashocc_ros.cli.main import main\nmain()\n"
+RVIZ = "import sys\nprint('told:', *sys.argv, flush=True)\n"
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -71,12 +78,6 @@ def test_the_shared_memory_profile_holds_two_raw_sets():
     assert used == defined
 
 
-def test_rviz_shows_every_picture_output():
-    displays = yaml.safe_load((CONFIG / "flashocc.rviz").read_text())["Visualization Manager"]["Displays"]
-    topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
-    assert topics == {"markers", "points", "grid"}
-
-
 # ---------------------------------------------------------------- with the real launch
 
 
@@ -108,40 +109,107 @@ def test_choices_of_the_launch_file_are_those_of_the_parameters(launch_arguments
             assert argument.choices == ["", *limits[argument.name].choices]
 
 
+Launched = subprocess.Popen[str]
+
+
 @pytest.fixture
-def launched(launch_arguments: dict[str, list[Any]], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """flashocc.launch.py with two cameras, run by LaunchService in a process of its own."""
-    (tmp_path / "share/ament_index/resource_index/packages").mkdir(parents=True)
-    (tmp_path / "share/ament_index/resource_index/packages/flashocc_ros").touch()
-    executable = tmp_path / "lib/flashocc_ros/flashocc_node"
-    executable.parent.mkdir(parents=True)
-    executable.write_text(f"#!{sys.executable}\nfrom flashocc_ros.ros.main import main\nmain()\n")
-    executable.chmod(0o755)
+def start(launch_arguments: dict[str, list[Any]], tmp_path: Path) -> Iterator[Callable[..., Launched]]:
+    """Runs a launch file with two cameras by LaunchService, in a process group of its own as a terminal would."""
+    executables = {"flashocc_ros/flashocc_node": NODE, "flashocc_ros/flashocc": PLAYER, "rviz2/rviz2": RVIZ}
+    for executable, text in executables.items():
+        package = executable.split("/")[0]
+        (tmp_path / "share/ament_index/resource_index/packages").mkdir(parents=True, exist_ok=True)
+        path = tmp_path / "lib" / executable
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!{sys.executable}\n{text}")
+        path.chmod(0o755)
+        if package != "rviz2":
+            (tmp_path / "share/ament_index/resource_index/packages" / package).touch()
     cameras = tmp_path / "cameras.yaml"
     cameras.write_text("/**: {ros__parameters: {cameras: {names: [front, back]}, sync: {timeout_s: 0.1}}}\n")
     prefixes = [str(tmp_path), *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))]
-    command = [sys.executable, "-c", RUN, str(ROOT / "launch" / "flashocc.launch.py")]
-    command += ["variant:=synthetic-tiny", "engine:=torch", f"cameras:={cameras}"]
     environment = os.environ | {"AMENT_PREFIX_PATH": os.pathsep.join(prefixes), "ROS_LOG_DIR": str(tmp_path / "log")}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=tmp_path
-    )
-    yield process
-    process.kill()
-    process.wait()
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    started: list[Launched] = []
+
+    def run(name: str, *arguments: str) -> Launched:
+        command = [sys.executable, "-c", RUN, str(ROOT / "launch" / name), f"cameras:={cameras}", *arguments]
+        command += ["variant:=synthetic-tiny", "engine:=torch"]
+        pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        started.append(subprocess.Popen(command, env=environment, cwd=tmp_path, start_new_session=True, **pipe))
+        return started[-1]
+
+    yield run
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-@pytest.mark.parametrize("interrupts", [1, 2])
-def test_the_launched_node_becomes_active_and_finishes_cleanly(launched: subprocess.Popen[str], interrupts: int):
-    assert launched.stdout is not None
-    said = []
-    for line in launched.stdout:
-        said.append(line)
-        if "active: waiting for front, back" in line:
-            break
-    for _ in range(interrupts):
-        launched.send_signal(signal.SIGINT)
-    output, _ = launched.communicate(timeout=60)
-    everything = "".join(said) + output
-    assert "process has finished cleanly" in everything, everything
-    assert "Traceback" not in everything
+def heard(process: Launched, what: str) -> str:
+    """Everything it said up to a line that holds ``what``."""
+    assert process.stdout is not None
+    give_up = threading.Timer(DEADLINE_S, os.killpg, (process.pid, signal.SIGKILL))  # which ends the lines
+    give_up.start()
+    said = ""
+    for line in process.stdout:
+        said += line
+        if what in line:
+            give_up.cancel()
+            return said
+    pytest.fail(f"it never said {what!r}: {said}")
+
+
+ACTIVE = "active: waiting for front, back"
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_ctrl_c_ends_the_launch_and_its_node_with_zero(start: Callable[..., Launched], signals: int):
+    """A terminal sends it to the whole group, and launch once more to the node."""
+    process = start("flashocc.launch.py")
+    said = heard(process, ACTIVE)
+    for _ in range(signals):
+        os.killpg(process.pid, signal.SIGINT)
+    said += process.communicate(timeout=60)[0]
+    assert process.returncode == 0, said
+    assert "process has finished cleanly" in said, said
+    assert "Traceback" not in said
+
+
+def test_without_rviz_nothing_is_started(start: Callable[..., Launched]):
+    process = start("flashocc.launch.py", "rviz:=true")
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 1, said
+    assert "rviz:=true needs rviz2" in said
+    assert "process started" not in said
+
+
+def test_rviz_is_told_the_cameras_of_the_parameter_file(start: Callable[..., Launched], tmp_path: Path):
+    (tmp_path / "share/ament_index/resource_index/packages/rviz2").touch()
+    process = start("flashocc.launch.py", "rviz:=true")
+    said = heard(process, "told: ")
+    told = said.splitlines()[-1]
+    assert "flashocc_view/front/compressed:=front/image_rect_compressed" in told
+    config = yaml.safe_load(Path(told.split(" -d ")[1].split()[0]).read_text())
+    displays = config["Visualization Manager"]["Displays"]
+    assert [d["Name"] for d in displays if d["Class"].endswith("Image")] == ["front", "back"]
+
+
+def test_a_node_that_died_comes_back_with_respawn(start: Callable[..., Launched]):
+    process = start("flashocc.launch.py", "respawn:=true")
+    (pid,) = re.findall(r"started with pid \[(\d+)\]", heard(process, "process started"))
+    heard(process, ACTIVE)
+    os.kill(int(pid), signal.SIGKILL)
+    heard(process, ACTIVE)
+
+
+@pytest.mark.parametrize(("bag", "starts"), [("nowhere", 0), ("empty", 2)])
+def test_a_recording_that_cannot_be_played_is_a_failure(
+    start: Callable[..., Launched], tmp_path: Path, bag: str, starts: int
+):
+    (tmp_path / "empty").mkdir()
+    process = start("replay.launch.py", f"bag:={tmp_path / bag}", "rviz:=false")
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 1, said
+    assert str(tmp_path / bag) in said
+    assert said.count("process started") == starts

@@ -1,4 +1,4 @@
-"""A 2D cost map as ``nav_msgs/OccupancyGrid``, ready for a static or obstacle layer of nav2."""
+"""A 2D cost map as ``nav_msgs/OccupancyGrid``, as the static layer of nav2 reads one (``config/nav2_costmap.yaml``)."""
 
 from __future__ import annotations
 
