@@ -161,7 +161,8 @@ class TemporalMemory:
     def _forget(self, reason: str, detail: str) -> None:
         self._frames.clear()
         self.events[reason] += 1
-        level = logging.DEBUG if reason in self._told or reason == "reset" else logging.WARNING
+        quiet = reason in self._told or reason == "reset" or not self.num_history  # a single frame has no past
+        level = logging.DEBUG if quiet else logging.WARNING
         self._told.add(reason)
         logger.log(level, "temporal memory cleared (%s): %s; further ones are only counted", reason, detail)
 

@@ -254,10 +254,11 @@ class FlashOccNode(LifecycleNode):
 
     def _tell_memory_events(self) -> None:
         assert self._inference is not None
-        events = self._inference.predictor.memory_events
+        variant, events = self._inference.predictor.variant, self._inference.predictor.memory_events
+        lost = "the past was forgotten" if variant.temporal else "objects get new ids" if variant.panoptic else ""
         for event, count in events.items():
-            if event != "reset" and count > self._memory_events.get(event, 0):
-                self._seldom.warning(f"memory {event}", f"the past was forgotten: {event.replace('_', ' ')}")
+            if lost and event != "reset" and count > self._memory_events.get(event, 0):
+                self._seldom.warning(f"memory {event}", f"{lost}: {event.replace('_', ' ')}")
         self._memory_events = events
 
     def _on_skipped(self, posed: PosedSet) -> None:

@@ -192,6 +192,7 @@ class MarkerParameters:
     """The `markers` output."""
 
     alpha: float = option(1.0, "Opacity of the cubes.", minimum=0.0, maximum=1.0)
+    max_names: int = option(30, "Names over this many of the nearest objects; 0: none.", minimum=0, maximum=1000)
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
         Output(
             "markers",
             MarkerArray,
-            "visible voxels as cubes, names over instances",
-            partial(to_markers, alpha=parameters.markers.alpha),
+            "visible voxels as cubes, names over the nearest objects",
+            partial(to_markers, alpha=parameters.markers.alpha, max_names=parameters.markers.max_names),
         ),
         Output("grid", OccupancyGrid, "2D cost map for nav2, latched", partial(to_grid, rule=rule), latched=True),
     ]

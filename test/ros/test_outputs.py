@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("rclpy")
 from geometry_msgs.msg import Point
@@ -17,7 +22,16 @@ from flashocc_ros.ros.outputs.class_table import to_class_table
 from flashocc_ros.ros.outputs.grid import CollapseRule, to_grid
 from flashocc_ros.ros.outputs.ids import ID_COUNT, message_ids
 from flashocc_ros.ros.outputs.instances import to_instances
-from flashocc_ros.ros.outputs.markers import small_markers, surface, surface_cubes, to_markers
+from flashocc_ros.ros.outputs.markers import (
+    NAME_CONTRAST,
+    RVIZ_GROUND,
+    contrast,
+    name_color,
+    small_markers,
+    surface,
+    surface_cubes,
+    to_markers,
+)
 from flashocc_ros.ros.outputs.occupancy import to_occupancy
 from flashocc_ros.ros.outputs.points import to_points
 from flashocc_ros.ros.stamps import make_header, ns_from_stamp
@@ -27,6 +41,8 @@ CAR = CLASS_NAMES.index("car")
 ROAD = CLASS_NAMES.index("driveable_surface")
 STAMP_NS = 1_533_151_603_547_590_123
 HEADER = make_header("base_link", STAMP_NS)
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+RVIZ_CONFIG = CONFIG / "flashocc.rviz"
 COSTS = [100] * 11 + [0, 30, 60, 80, 100, 100]
 RULE = CollapseRule(class_costs=COSTS, min_height_m=0.0, max_height_m=2.2)
 
@@ -191,6 +207,54 @@ def test_markers_clear_every_namespace_and_use_no_name_twice():
     ]
 
 
+def rviz_status(markers: list[Marker]) -> str:
+    """What RViz 14 says of an array: a name and id twice make the whole display red, whatever the actions."""
+    keys = [(m.ns, m.id) for m in markers]
+    return (
+        "" if len(set(keys)) == len(keys) else "Multiple Markers in the same MarkerArray message had the same ns and id"
+    )
+
+
+def rviz_scene(scene: dict[tuple[str, int], Marker], markers: list[Marker]) -> None:
+    """What RViz 14 shows afterwards: DELETEALL clears the namespace that is named, or all where none is."""
+    for marker in markers:
+        if marker.action == Marker.ADD:
+            scene[marker.ns, marker.id] = marker
+        elif marker.action == Marker.DELETEALL:
+            for key in [key for key in scene if marker.ns in ("", key[0])]:
+                del scene[key]
+
+
+def test_rviz_forgets_the_names_of_objects_that_left():
+    scene: dict[tuple[str, int], Marker] = {}
+    for instances in ({(5, 5, 5): 20, (9, 9, 9): 21}, {(9, 9, 9): 21, (1, 1, 1): 18}):
+        markers = deserialize_message(to_markers(occupancy_with({}, instances), HEADER), MarkerArray).markers
+        assert rviz_status(markers) == ""
+        rviz_scene(scene, markers)
+    assert {m.text for m in scene.values() if m.ns == "instances"} == {"car 21", "car 18"}
+    assert sum(m.type == Marker.CUBE_LIST for m in scene.values()) == 1
+
+
+@pytest.mark.parametrize("class_id", range(len(CLASS_NAMES) - 1))
+def test_names_can_be_read_on_the_ground_of_rviz(class_id: int):
+    ground = yaml.safe_load(RVIZ_CONFIG.read_text())["Visualization Manager"]["Global Options"]["Background Color"]
+    for rgb in (RVIZ_GROUND, tuple(int(v) for v in ground.split(";"))):
+        assert contrast(name_color(class_id), [v / 255 for v in rgb]) >= NAME_CONTRAST
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast((1, 1, 1), (0, 0, 0)) == pytest.approx(21)
+    assert contrast((0, 0, 0), (0.466, 0.466, 0.466)) == pytest.approx(4.69, abs=0.02)  # #777777
+
+
+def test_the_nearest_objects_keep_their_names():
+    far = [Instance(18 + k, CAR, 0.9, (20.0 - 4 * k, -1.0, 0.5), (4.0, 2.0, 1.6), 5) for k in range(5)]
+    occupancy = dataclasses.replace(occupancy_with({(1, 2, 3): ROAD}), centers=tuple(far))
+    texts = [m.text for m in small_markers(occupancy, HEADER, 2) if m.type == Marker.TEXT_VIEW_FACING]
+    assert texts == ["car 22", "car 21"]
+    assert [m.ns for m in small_markers(occupancy, HEADER, 0)] == ["", "occupancy"]
+
+
 def test_a_free_volume_still_clears_the_viewer():
     message = deserialize_message(to_markers(occupancy_with({}), HEADER), MarkerArray)
     assert message.markers[0].action == Marker.DELETEALL
@@ -241,6 +305,41 @@ def test_ground_counts_at_any_height():
 def test_empty_columns_may_count_as_free():
     rule = CollapseRule(class_costs=COSTS, min_height_m=0.0, max_height_m=2.2, empty_is_unknown=False)
     assert set(to_grid(occupancy_with({}), HEADER, rule).data) == {0}
+
+
+def nav2_cost(value: int, settings: dict[str, Any]) -> int:
+    """What the static layer of nav2 makes of a cell of a map (int8, read as unsigned)."""
+    value %= 256
+    if value == settings.get("unknown_cost_value", 255):
+        return 255 if settings.get("track_unknown_space", False) else 0
+    if value == settings.get("inscribed_obstacle_cost_value", 99):
+        return 253
+    if value >= settings.get("lethal_cost_threshold", 100):
+        return 254
+    return 0 if settings.get("trinary_costmap", True) else int(value / settings["lethal_cost_threshold"] * 254)
+
+
+def test_the_shipped_settings_keep_the_costs_in_nav2():
+    settings = yaml.safe_load((CONFIG / "nav2_costmap.yaml").read_text())
+    settings = settings["local_costmap"]["local_costmap"]["ros__parameters"]
+    classes = {CLASS_NAMES.index(name): name for name in ("driveable_surface", "other_flat", "sidewalk", "terrain")}
+    seen = {name: nav2_cost(COSTS[class_id], settings) for class_id, name in classes.items()}
+    assert seen == {"driveable_surface": 0, "other_flat": 76, "sidewalk": 152, "terrain": 203}
+    assert nav2_cost(COSTS[CAR], settings) == 254
+    assert nav2_cost(-1, settings) == 255
+    assert len({nav2_cost(cost, {}) for cost in (-1, 0, 30, 60, 80)}) == 1  # nav2's defaults tell none of these apart
+
+
+def test_the_shipped_settings_fit_the_grid():
+    settings = yaml.safe_load((CONFIG / "nav2_costmap.yaml").read_text())
+    settings = settings["local_costmap"]["local_costmap"]["ros__parameters"]
+    info = to_grid(occupancy_with({}), HEADER, RULE).info
+    assert settings["rolling_window"] is True
+    assert settings["resolution"] == pytest.approx(info.resolution)
+    assert settings["width"] == settings["height"] == round(info.width * info.resolution)
+    layers = [settings[name] for name in settings["plugins"]]
+    assert [layer["plugin"] for layer in layers] == ["nav2_costmap_2d::StaticLayer", "nav2_costmap_2d::InflationLayer"]
+    assert layers[0]["map_subscribe_transient_local"] is True
 
 
 # --- ids

@@ -7,6 +7,7 @@ alignment counted from behind the 4-byte encapsulation header).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -21,23 +22,29 @@ from flashocc_ros.ros.outputs.ids import message_ids
 from flashocc_ros.structures import Instance, Occupancy
 
 _ENCAPSULATION_BYTES = 4
+NAME_CONTRAST = 7.0
+"""Least contrast of a name with the ground of RViz, as WCAG 2 asks of text that everybody can read."""
+RVIZ_GROUND = (48, 48, 48)
+"""Its default colour; the shipped configuration is darker."""
 
 
-def to_markers(occupancy: Occupancy, header: Header, alpha: float = 1.0) -> bytes:
-    """A serialised MarkerArray for ``Publisher.publish(bytes)``: DELETEALL, a name over each instance, the cubes."""
-    frame = serialize_message(MarkerArray(markers=small_markers(occupancy, header)))
+def to_markers(occupancy: Occupancy, header: Header, alpha: float = 1.0, max_names: int = 1000) -> bytes:
+    """A serialised MarkerArray for ``Publisher.publish(bytes)``: DELETEALL, names of the nearest objects, the cubes."""
+    frame = serialize_message(MarkerArray(markers=small_markers(occupancy, header, max_names)))
     centers_m, colors = surface_cubes(occupancy, alpha)
     return _splice(bytes(frame), centers_m, colors) if len(centers_m) else bytes(frame)
 
 
-def small_markers(occupancy: Occupancy, header: Header) -> list[Marker]:
+def small_markers(occupancy: Occupancy, header: Header, max_names: int = 1000) -> list[Marker]:
     """All markers; the last one is the cube list, without its points and colours.
 
     RViz clears every namespace only when DELETEALL names none, and refuses an array that holds a pair of namespace and
     id twice, whatever the actions are.
     """
     clear = Marker(header=header, action=Marker.DELETEALL)
-    names = [_name_marker(i, header) for i in occupancy.centers if i.voxel_count > 0]
+    named = [i for i in occupancy.centers if i.voxel_count > 0]
+    nearest = sorted(named, key=lambda i: i.center_m[0] ** 2 + i.center_m[1] ** 2)[:max_names]
+    names = [_name_marker(i, header) for i in nearest]
     edge_m = occupancy.grid.resolution_m
     cubes = Marker(
         header=header,
@@ -78,7 +85,7 @@ def surface(occupied: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def _name_marker(instance: Instance, header: Header) -> Marker:
     x, y, z = (float(v) for v in instance.center_m)
     identifier = message_ids(int(instance.id))
-    red, green, blue = (float(v) / 255 for v in COLORS_RGB[instance.class_id])
+    red, green, blue = name_color(instance.class_id)
     return Marker(
         header=header,
         ns="instances",
@@ -90,6 +97,28 @@ def _name_marker(instance: Instance, header: Header) -> Marker:
         color=ColorRGBA(r=red, g=green, b=blue, a=1.0),
         text=f"{CLASS_NAMES[instance.class_id]} {identifier}",
     )
+
+
+@lru_cache(maxsize=len(CLASS_NAMES))
+def name_color(class_id: int) -> tuple[float, float, float]:
+    """Red, green, blue from 0 to 1: the colour of the class, brightened as far as reading it on dark ground takes."""
+    color = tuple(float(v) / 255 for v in COLORS_RGB[class_id])
+    for white in np.linspace(0, 1, 51).tolist():
+        red, green, blue = (v + white * (1 - v) for v in color)
+        if contrast((red, green, blue), tuple(v / 255 for v in RVIZ_GROUND)) >= NAME_CONTRAST:
+            break
+    return red, green, blue
+
+
+def contrast(color: Sequence[float], ground: Sequence[float]) -> float:
+    """Contrast of two sRGB colours (0 to 1), from 1 to 21 (WCAG 2.1, relative luminance)."""
+    light, dark = sorted((_luminance(color), _luminance(ground)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(color: Sequence[float]) -> float:
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in color]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @lru_cache(maxsize=1)
