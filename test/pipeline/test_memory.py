@@ -176,6 +176,15 @@ def test_a_reason_is_said_once_and_counted_every_time(caplog: pytest.LogCaptureF
     assert "10.000 s without images" in caplog.text
 
 
+def test_a_network_of_one_frame_is_not_told_of_a_memory(caplog: pytest.LogCaptureFixture) -> None:
+    memory = TemporalMemory(0)
+    with caplog.at_level(logging.WARNING, logger="flashocc_ros.pipeline.memory"):
+        for k in range(3):
+            watch(memory, k * 10 * SECOND, RIG, SIZES, at())
+    assert memory.events["gap"] == 2
+    assert not caplog.records
+
+
 def test_reset_forgets_the_stream_too() -> None:
     memory = TemporalMemory(1)
     watch(memory, 10 * SECOND, RIG, SIZES, at())

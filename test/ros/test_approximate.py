@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
 pytest.importorskip("message_filters")
 from sensor_msgs.msg import Image
 
+from flashocc_ros.cameras.sync import CameraCounters
+from flashocc_ros.msg import Occupancy3D
 from flashocc_ros.ros.approximate import ApproximateSynchronizer
 from flashocc_ros.ros.stamps import make_header
 
@@ -49,3 +55,51 @@ def test_stamps_that_go_back_start_over(synchronizer: ApproximateSynchronizer[Im
 def test_a_stamp_of_zero_is_rejected(synchronizer: ApproximateSynchronizer[Image]):
     assert add(synchronizer, "a", 0) == []
     assert synchronizer.counters["a"].rejected == 1
+
+
+def balance(counted: CameraCounters, waiting: int) -> int:
+    return counted.used + counted.late + counted.dropped + counted.duplicate + counted.rejected + waiting
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_image_is_counted_once(seed: int):
+    """Loss, repeats, stamps of zero, disorder and two starts over, more than the queue holds."""
+    rng, names = np.random.default_rng(seed), ["a", "b", "c"]
+    sync: ApproximateSynchronizer[Image] = ApproximateSynchronizer(
+        names, "b", slop_s=0.03, queue_size=5, max_backward_s=1.0
+    )
+    messages = []
+    for trigger in range(120):
+        for index, name in enumerate(names):
+            stamp_ns = START_NS + trigger % 50 * 100 * MS + index * 8 * MS
+            repeats = 0 if rng.random() < 0.1 else 2 if rng.random() < 0.1 else 1
+            messages += [(trigger + rng.uniform(0, 2), name, 0 if rng.random() < 0.03 else stamp_ns)] * repeats
+    sets = 0
+    for _, name, stamp_ns in sorted(messages):
+        sets += len(add(sync, name, stamp_ns))
+        for camera, counted in sync.counters.items():
+            assert counted.received == balance(counted, sync.waiting(camera))
+            assert min(counted.dropped, counted.late) >= 0
+    total = {key: sum(getattr(c, key) for c in sync.counters.values()) for key in ("duplicate", "rejected", "dropped")}
+    assert sets == sync.sets.complete > 20
+    assert min(total.values()) > 0
+
+
+def test_the_node_counts_what_message_filters_does(make_feeder: Callable[..., Any], start_node: Callable[..., Any]):
+    feeder = make_feeder()
+    occupancy = feeder.listen("occupancy", Occupancy3D)
+    node = start_node(sync__policy="approximate_time", cameras__reliability="reliable")
+    feeder.connect(node)
+    for k in range(6):
+        before = len(occupancy)
+        feeder.send(images={"back": None} if k == 2 else None)
+        if k != 2:
+            feeder.until(lambda n=before: len(occupancy) > n, "an occupancy")
+    feeder.send(feeder.stamp_ns)  # repeats
+    feeder.images["front"].publish(feeder.image("front", 0))
+    images = node.node._statistics.sync.images
+    feeder.until(lambda: images("front")["rejected"] and images("back")["duplicate"], "the counts")
+    for camera in feeder.names:
+        counted = images(camera)
+        assert counted["received"] == sum(count for key, count in counted.items() if key != "received")
+    assert images("front")["used"] == len(occupancy) == 5

@@ -153,6 +153,18 @@ def test_published_temporal_variants_run_over_dds(running: Make, monkeypatch: py
     assert bool(occupancy[-1].instances) == predictor.variant.panoptic
 
 
+def test_who_comes_later_still_gets_the_last_cost_map(running: Make):
+    feeder, node, _ = running()
+    early = feeder.listen("grid", OccupancyGrid, LATCHED)
+    feeder.connect(node)
+    feeder.send()
+    feeder.until(lambda: early, "the cost map")
+    late: list[OccupancyGrid] = []
+    feeder.node.create_subscription(OccupancyGrid, "grid", late.append, LATCHED)  # as nav2 does
+    feeder.until(lambda: late, "the cost map once more")
+    assert late[0] == early[0]
+
+
 def test_raw_images_are_read(make_feeder: Make, start_node: Make):
     feeder = make_feeder(image_type="raw")
     occupancy = feeder.listen("occupancy", Occupancy3D)
