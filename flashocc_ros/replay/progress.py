@@ -35,7 +35,8 @@ def progress(console: Console, name: str, begin_ns: int, end_ns: int) -> Iterato
 
 
 def _lines(console: Console, name: str, length_s: float, done_s: Callable[[int], float]) -> Callable[[int], None]:
-    said_s, round_from_s, before_s = time.monotonic(), time.monotonic(), 0.0
+    said_s = round_from_s = time.monotonic()
+    before_s = 0.0
 
     def tell(stamp_ns: int) -> None:
         nonlocal said_s, round_from_s, before_s

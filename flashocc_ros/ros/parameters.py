@@ -183,8 +183,10 @@ class PanopticParameters:
 class OutputParameters:
     """Quality of service of the results."""
 
-    reliability: str = option("reliable", "Reliability of the result topics.", choices=("reliable", "best_effort"))
-    depth: int = option(2, "Queue depth of the result topics.", minimum=1, maximum=100)
+    reliability: str = option(
+        "reliable", "Reliability of the result topics that are not latched.", choices=("reliable", "best_effort")
+    )
+    depth: int = option(2, "Queue depth of the result topics that are not latched.", minimum=1, maximum=100)
 
 
 @dataclass(frozen=True)
