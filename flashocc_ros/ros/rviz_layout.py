@@ -34,7 +34,7 @@ class CameraView:
 
 
 def camera_views(*parameter_files: Path) -> list[CameraView]:
-    """The cameras that parameter files list, a later file before an earlier one; none where none is listed.
+    """The cameras that parameter files list, a later file before an earlier one; none of video, which RViz cannot show.
 
     Raises:
         ConfigError: a file cannot be read.
@@ -53,8 +53,9 @@ def camera_views(*parameter_files: Path) -> list[CameraView]:
         cameras=CameraParameters(**{key: value for key, value in cameras.items() if key in known}),
         camera_overrides={name: cameras[name] for name in names if isinstance(cameras.get(name), dict)},
     )
-    compressed = parameters.cameras.transport == "compressed"
-    return [CameraView(name, parameters.image_topic(name), compressed) for name in names]
+    transport = parameters.cameras.transport
+    shown = names if transport in ("compressed", "raw") else ()
+    return [CameraView(name, parameters.image_topic(name), transport == "compressed") for name in shown]
 
 
 def rviz_config(shipped: Path, views: Sequence[CameraView]) -> Path:

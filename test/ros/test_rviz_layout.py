@@ -67,6 +67,13 @@ def test_a_camera_is_found_as_the_node_finds_it(tmp_path: Path):
     assert camera_views(base, rig)[0].shown.endswith("a/image")
 
 
+def test_video_is_not_shown(tmp_path: Path):
+    rig = tmp_path / "rig.yaml"
+    rig.write_text("/**: {ros__parameters: {cameras: {transport: ffmpeg, names: [a, b]}}}")
+    assert camera_views(rig) == []
+    assert not any(d["Class"] == IMAGE for d in displays(rviz_config(SHIPPED, [])))
+
+
 def test_a_parameter_file_that_cannot_be_read_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"gone\.yaml"):
         camera_views(tmp_path / "gone.yaml")
