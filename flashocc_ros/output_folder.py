@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flashocc_ros import plain_json
 from flashocc_ros.errors import ConfigError
 
 MARKER = ".made_by_flashocc"
@@ -117,7 +118,7 @@ def _read(marker: Path) -> tuple[dict[str, Stamps], dict[str, Stamps]]:
     written_ns = marker.stat().st_mtime_ns
     for line in marker.read_text(errors="replace").splitlines():
         try:
-            entry: dict[str, Any] = json.loads(line)
+            entry: dict[str, Any] = plain_json.parse(line)
             name, files = entry["name"], entry["files"]
         except (ValueError, LookupError, TypeError):
             continue  # a line cut off by a full disk proves nothing

@@ -90,10 +90,14 @@ def main() -> None:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno in DISK_ERRORS:
+            where = f"write {error.filename}" if error.filename else "write"
+            remedy = "free some space or choose another place"
+        elif error.filename:
+            where, remedy = f"use {error.filename!s:.200}", "check the path and its permissions"
+        else:
             raise
-        where = f"write {error.filename}" if error.filename else "write"
-        typer.echo(f"error: cannot {where} ({error.strerror}); free some space or choose another place", err=True)
+        typer.echo(f"error: cannot {where} ({error.strerror}); {remedy}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -5,13 +5,13 @@ The real tables have up to 2.6 million rows, so a row is checked by plain compar
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flashocc_ros import plain_json
 from flashocc_ros.errors import InputError
 
 Row = dict[str, Any]
@@ -82,12 +82,12 @@ class Tables:
         if table not in self._rows:
             path = self.path(table)
             try:
-                rows = json.loads(path.read_bytes())
+                rows = plain_json.parse(path.read_bytes())
             except OSError as error:
                 raise InputError(
                     f"cannot read {path}: {error.strerror}; give the folder above {path.parent.name}/"
                 ) from error
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise InputError(f"{path} is damaged: {error}; {_REMEDY}") from error
             if not isinstance(rows, list):
                 raise InputError(f"{path} holds {_short(rows)}, needs a list of rows; {_REMEDY}")

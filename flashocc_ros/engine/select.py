@@ -10,6 +10,7 @@ from typing import Any
 
 from flashocc_ros import weights
 from flashocc_ros.engine.export.on_demand import cached_export
+from flashocc_ros.engine.store.cache import cache_root
 from flashocc_ros.engine.store.meta import META_FILE, load_export
 from flashocc_ros.engine_names import AUTO, ENGINES, EXPORT_ENGINES, PRECISIONS
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
@@ -59,7 +60,7 @@ def find_checkpoint(variant: str | Variant, checkpoint: str | Path | None) -> Pa
     """
     if checkpoint is None or str(checkpoint) == "":
         return weights.path(get_variant(variant).name)
-    path = Path(checkpoint).expanduser()
+    path = _given(checkpoint)
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
         raise CheckpointError(f"checkpoint {path} {found}; give the path of a .pth or .safetensors file")
@@ -70,8 +71,18 @@ def find_export(checkpoint: str | Path | None) -> Path | None:
     """``checkpoint`` where it is the folder of an export, None where it is anything else."""
     if checkpoint is None or str(checkpoint) == "":
         return None
-    folder = Path(checkpoint).expanduser()
+    folder = _given(checkpoint)
     return folder if (folder / META_FILE).is_file() else None
+
+
+def _given(checkpoint: str | Path) -> Path:
+    try:
+        path = Path(checkpoint).expanduser()
+        path.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # no such user, a name too long
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"checkpoint {str(checkpoint)!r:.80} cannot be used ({reason}); give its path") from error
+    return path
 
 
 def has_weights(variant: str | Variant, checkpoint: str | Path | None) -> bool:
@@ -122,7 +133,7 @@ def open_backend(
     row = get_variant(variant)
     precision = resolved_precision(checkpoint, precision)
     path = find_export(checkpoint) or find_checkpoint(row, checkpoint)
-    folder = None if cache_dir is None else Path(cache_dir).expanduser()
+    folder = None if cache_dir is None else cache_root(cache_dir)
     if not isinstance(engine, str) or engine != AUTO:
         return _open(engine, row, path, precision, folder)
     reasons = []

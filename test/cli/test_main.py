@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from flashocc_ros.cli.options import counted
 from flashocc_ros.version import __version__
@@ -18,3 +21,18 @@ def test_the_package_of_the_commands_can_be_run() -> None:
 
 def test_one_is_no_plural() -> None:
     assert [counted(number, "set") for number in (0, 1, 2)] == ["0 sets", "1 set", "2 sets"]
+
+
+@pytest.mark.parametrize("command", ["predict", "doctor", "train"])
+def test_a_path_that_cannot_be_one_is_one_sentence(command: str, tmp_path: Path) -> None:
+    place = [] if command == "doctor" else ["--out", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "flashocc_ros.cli", command, "x" * 5000, *place],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "(File name too long)" in said or "does not exist" in said

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
+from flashocc_ros import plain_json
 from flashocc_ros.data.synthetic.drive import Drive, KeyFrame
 from flashocc_ros.data.synthetic.rig import SyntheticRig
 from flashocc_ros.data.synthetic.world import Boxes
@@ -182,7 +183,7 @@ class FrameCache:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self.meta: dict[str, Any] = json.loads((self.path / "meta.json").read_text())
+            self.meta: dict[str, Any] = plain_json.parse((self.path / "meta.json").read_text())
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.path} is no cache of synthetic frames: {error}; write one with write_cache"

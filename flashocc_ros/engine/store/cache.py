@@ -23,6 +23,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flashocc_ros import plain_json
 from flashocc_ros.errors import EngineError
 
 logger = logging.getLogger(__name__)
@@ -76,14 +77,25 @@ def file_sha256(path: Path) -> str:
 
 
 def cache_root(root: Path | str | None) -> Path:
-    """The folder of the cache; None is the user's.
+    """The folder of the cache, which need not be there; None is the user's.
 
     Raises:
         EngineError: no folder can have this name.
     """
-    if "\0" in str(root or ""):
-        raise EngineError(f"the cache folder {str(root)!r:.60} has a null byte in its name; give another --cache-dir")
-    return default_root() if root is None else Path(root)
+    if root is None:
+        return default_root()
+    try:
+        folder = Path(root).expanduser()
+        folder.stat()
+    except FileNotFoundError:
+        return folder
+    except (OSError, ValueError, RuntimeError) as error:  # no such user, a null byte, a name too long
+        reason = getattr(error, "strerror", None) or error
+        raise EngineError(
+            f"cannot use the engine cache {str(root)!r:.80} ({reason}); set cache_dir or FLASHOCC_CACHE to another "
+            "folder"
+        ) from error
+    return folder
 
 
 def cached(root: Path | None, key: CacheKey, build: Callable[[Path], None], *, replace: bool = False) -> Path:
@@ -198,9 +210,8 @@ def _build(entry: Path, key: CacheKey, build: Callable[[Path], None], *, keep: b
         folder.mkdir()
         build(folder)
         files = {
-            path.relative_to(folder).as_posix(): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            name: {"sha256": file_sha256(folder / name), "bytes": (folder / name).stat().st_size}
+            for name in _contents(folder)
         }
         _write_durably(folder / ENTRY, json.dumps({"key": key.as_dict(), "files": files}, indent=1))
         if keep:
@@ -216,6 +227,11 @@ def _build(entry: Path, key: CacheKey, build: Callable[[Path], None], *, keep: b
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(folder.with_suffix(".old.tmp"), ignore_errors=True)
     logger.info("engine cache: built %s in %.1f s", entry, time.monotonic() - started)
+
+
+def _contents(folder: Path) -> list[str]:
+    """The files below a folder, relative to it."""
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def _write_durably(path: Path, text: str) -> None:
@@ -255,7 +271,7 @@ def _problem(entry: Path, key: CacheKey) -> str | None:
     if not entry.is_dir():
         return "is no folder" if os.path.lexists(entry) else "does not exist"
     try:
-        content = json.loads((entry / ENTRY).read_text())
+        content = plain_json.parse((entry / ENTRY).read_text())
         recorded, files = content["key"], content["files"]
         if recorded != key.as_dict():
             return "was built for something else"
@@ -263,6 +279,8 @@ def _problem(entry: Path, key: CacheKey) -> str | None:
             path = entry / name
             if not path.is_file() or path.stat().st_size != facts["bytes"] or file_sha256(path) != facts["sha256"]:
                 return f"is damaged: {name} is not the file that was written"
+        if {name for name in _contents(entry) if name != ENTRY} != set(files):
+            return f"is damaged: it does not hold the files that its {ENTRY} lists"
     except (OSError, MemoryError) as error:
         if isinstance(error, MemoryError) or error.errno in _SHORT_OF:
             what = "out of memory" if isinstance(error, MemoryError) else error.strerror

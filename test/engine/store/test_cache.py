@@ -284,9 +284,28 @@ def test_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
         cached(tmp_path / "file" / "cache", KEY, write_engine)
 
 
-def test_a_folder_that_no_folder_can_be_is_one_clear_error() -> None:
-    with pytest.raises(EngineError, match="null byte"):
-        cached(Path("a\0b"), KEY, write_engine)
+@pytest.mark.parametrize(
+    ("root", "words"),
+    [("a\0b", "null byte"), ("a" * 5000, "File name too long"), ("~no_such_user_there/x", "home directory")],
+)
+def test_a_folder_that_no_folder_can_be_is_one_clear_error(root: str, words: str) -> None:
+    with pytest.raises(EngineError, match=rf"cannot use the engine cache .*{words}"):
+        cached(Path(root), KEY, write_engine)
+
+
+@pytest.mark.parametrize("files", ["{}", "[" * 100_000])
+def test_an_entry_that_does_not_list_what_it_holds_is_built_again(tmp_path: Path, files: str) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+    content = json.dumps({"key": KEY.as_dict(), "files": 0}).replace('"files": 0', f'"files": {files}')
+    (entry / "entry.json").write_text(content)
+    built = []
+
+    def build(folder: Path) -> None:
+        built.append(folder)
+        write_engine(folder)
+
+    assert cached(tmp_path, KEY, build) == entry
+    assert len(built) == 1
 
 
 def test_default_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
