@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.bags.camera_sets import read_sets
+from flashocc_ros.bags.camera_sets import Frames, read_sets
 from flashocc_ros.bags.cameras import camera_topics
-from flashocc_ros.bags.headers import header_stamp_ns
+from flashocc_ros.bags.headers import header_frame, header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError
@@ -79,7 +79,8 @@ def read_results(path: str | Path, pictures: bool = True) -> Iterator[ResultFram
                 f"{path} holds no {OCCUPANCY_TYPE}; record the node's occupancy topic, or run `flashocc demo`"
             )
         has_cameras = pictures and bool(camera_topics(bag.topics))
-        sets = _Follower(read_sets(path) if has_cameras else iter(()), lambda s: s.stamp_ns)
+        recorded = read_sets(path, frames=_frames(bag, topics[0])) if has_cameras else iter(())
+        sets = _Follower(recorded, lambda s: s.stamp_ns)
         truth = _Follower(_truths(bag, truths), lambda pair: pair[0])
         for topic, _, cdr in bag.messages(topics[:1]):
             stamp_ns = header_stamp_ns(cdr)
@@ -88,6 +89,13 @@ def read_results(path: str | Path, pictures: bool = True) -> Iterator[ResultFram
             yield ResultFrame(
                 stamp_ns, semantics, instances, grid, sets.at(stamp_ns), None if true is None else true[1]
             )
+
+
+def _frames(bag: BagReader, topic: str) -> Frames:
+    """Results are in the frame of the vehicle, whatever it is called."""
+    for _, _, cdr in bag.messages([topic]):
+        return Frames.of(header_frame(cdr), "")
+    return Frames()
 
 
 def count_results(path: str | Path) -> int:

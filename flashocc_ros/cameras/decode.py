@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
+from flashocc_ros.cameras.findings import CameraFindings, Say
 from flashocc_ros.cameras.images import ImageDecoder, plain_jpeg
 from flashocc_ros.cameras.rectify import Rectifier
 from flashocc_ros.cameras.road import PosedSet
@@ -37,7 +38,7 @@ class SetDecoder:
         rectified: whether the images of each are free of distortion whatever D says, see `is_rectified_topic`.
         bit_depth: bits that the sensors use of 16 bit images, 8 to 16; 0 means all of them.
         keep_jpeg: leave JPEG files as they are where there is nothing to rectify, for an engine that decodes them.
-        say: called once per finding a user should know.
+        say: called once per finding a user should know, whatever the number of cameras it holds for.
     """
 
     def __init__(
@@ -47,11 +48,14 @@ class SetDecoder:
         bit_depth: int = 0,
         *,
         keep_jpeg: bool = False,
-        say: Callable[[str], object] | None = None,
+        say: Say | None = None,
     ) -> None:
         self.names, self.keep_jpeg = tuple(names), keep_jpeg
-        self._decoders = [ImageDecoder(name, bit_depth, say) for name in self.names]
-        self._rectifiers = [Rectifier(name, free, say) for name, free in zip(self.names, rectified, strict=True)]
+        self._findings = CameraFindings(say)
+        self._decoders = [ImageDecoder(name, bit_depth, self._findings.of(name)) for name in self.names]
+        self._rectifiers = [
+            Rectifier(name, free, self._findings.of(name)) for name, free in zip(self.names, rectified, strict=True)
+        ]
 
     def __call__(self, posed: PosedSet) -> CameraSet:
         """N pictures with their rig; a masked camera becomes black pixels.
@@ -61,9 +65,12 @@ class SetDecoder:
         """
         images: list[Picture] = []
         intrinsics = np.empty((len(self.names), 3, 3))
-        for index in range(len(self.names)):
-            picture, intrinsics[index] = self._picture(posed, index)
-            images.append(picture)
+        try:
+            for index in range(len(self.names)):
+                picture, intrinsics[index] = self._picture(posed, index)
+                images.append(picture)
+        finally:
+            self._findings.tell()
         try:
             rig = CameraRig(self.names, intrinsics, posed.poses.base_from_camera)
             return CameraSet(

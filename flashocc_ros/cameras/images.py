@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras import encodings
+from flashocc_ros.cameras.findings import Say, say_of
 from flashocc_ros.cameras.headers import Buffer, check_size, read_header
 from flashocc_ros.cameras.jpeg import decode_jpeg
 from flashocc_ros.cameras.opencv_files import decode_other
@@ -38,13 +38,14 @@ class ImageDecoder:
     Args:
         camera: its name, for messages.
         bit_depth: how many of the 16 bits of a value the sensor uses, 8 to 16, from the lowest on; 0 means all.
-        say: called once per finding a user should know, such as upper bits that are never set.
+        say: called once per finding a user should know, such as upper bits that are never set, with a sentence that
+            does not name the camera; default: a warning that does.
     """
 
-    def __init__(self, camera: str = "camera", bit_depth: int = 0, say: Callable[[str], object] | None = None) -> None:
+    def __init__(self, camera: str = "camera", bit_depth: int = 0, say: Say | None = None) -> None:
         self.camera = camera
         self._bit_depth = check_bit_depth(bit_depth)
-        self._say = say or logging.getLogger(__name__).warning
+        self._say = say or say_of(camera)
         self._said: set[str] = set()
         self._video = VideoDecoder()
 
@@ -146,16 +147,15 @@ class ImageDecoder:
         if values.dtype == np.uint8:
             return values
         bits = named_bits or self._bit_depth
-        if not bits and "bits" not in self._said and (top := int(values.max())):
-            bits_seen = top.bit_length()
+        if not bits and "bits" not in self._said and (bits_seen := int(values.max()).bit_length()):
             if bits_seen > 14:
                 self._said.add("bits")
             else:
                 depth = next(depth for depth in (8, 10, 12, 14) if depth >= bits_seen)
                 self._once(
-                    f"its 16 bit image holds no value above {top}, as of a sensor of {depth} bits or at night, and is "
-                    f"taken for nearly black; if the sensor has {depth} bits, set the bit depth (cameras.bit_depth of "
-                    f"the node, bit_depth elsewhere) to {depth}",
+                    f"16 bit images without a value of more than {depth} bits, as of such a sensor or at night, are "
+                    f"taken for nearly black; if the sensor has {depth} bits, set the bit depth (cameras.bit_depth "
+                    f"of the node, bit_depth elsewhere) to {depth}",
                     "bits",
                 )
         if bits in (0, 16):
@@ -165,7 +165,7 @@ class ImageDecoder:
     def _once(self, sentence: str, key: str = "") -> None:
         if (key or sentence) not in self._said:
             self._said.add(key or sentence)
-            self._say(f"camera {self.camera}: {sentence}")
+            self._say(sentence)
 
 
 def rectified_image(

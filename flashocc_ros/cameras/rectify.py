@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial.polynomial import polyval
 
+from flashocc_ros.cameras.findings import Say, say_of
 from flashocc_ros.cameras.headers import check_size
 from flashocc_ros.errors import InputError
 from flashocc_ros.structures import why_no_intrinsic
@@ -109,14 +109,13 @@ class Rectifier:
     Args:
         camera: its name, for messages.
         rectified: the images are rectified already, whatever D says (``image_rect`` of image_proc): P is their matrix.
-        say: called once per finding a user should know, such as an image that is not of the calibrated size.
+        say: called once per finding a user should know, such as an image that is not of the calibrated size, with a
+            sentence that does not name the camera; default: a warning that does.
     """
 
-    def __init__(
-        self, camera: str = "camera", rectified: bool = False, say: Callable[[str], object] | None = None
-    ) -> None:
+    def __init__(self, camera: str = "camera", rectified: bool = False, say: Say | None = None) -> None:
         self.camera, self.rectified = camera, rectified
-        self._say = say or logging.getLogger(__name__).warning
+        self._say = say or say_of(camera)
         self._info: Calibration | None = None
         self._numbers: tuple[object, ...] = ()
         # by image size, of the calibration in force; a few sizes, the latest, as a stream has one
@@ -280,8 +279,7 @@ class Rectifier:
         if described != size and not self._said_size:
             self._said_size = True
             self._say(
-                f"camera {self.camera}: images are {width}x{height} but its calibration is for "
-                f"{described[1]}x{described[0]}; its K is scaled"
+                f"images are {width}x{height} but the calibration is for {described[1]}x{described[0]}; K is scaled"
             )
 
 

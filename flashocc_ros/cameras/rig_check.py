@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.cameras.findings import named
 from flashocc_ros.cameras.mounting import MAX_HEIGHT_M, MAX_NAME_ERROR_DEG, MAX_REACH_M, View, compass
 from flashocc_ros.errors import InputError
 from flashocc_ros.structures import CameraRig
@@ -264,9 +265,7 @@ def _baseline(views: Sequence[View]) -> list[RigFinding]:
 
 
 def _named(names: Sequence[str], of: int = 0) -> str:
-    if len(names) == 1:
-        return f"camera {names[0]}"
-    return f"all {of} cameras" if len(names) == of else f"cameras {', '.join(names)}"
+    return f"all {of} cameras" if 1 < len(names) == of else named(names)
 
 
 # ---------------------------------------------------------------- twins and lenses
@@ -295,20 +294,26 @@ def _twins(rig: CameraRig, views: Sequence[View], image_sizes: Sizes) -> list[Ri
 
 
 def _lenses(rig: CameraRig, image_sizes: Sizes) -> list[RigFinding]:
-    findings = []
+    """One finding per cause; it tells the numbers of the first camera."""
+    found: dict[str, dict[str, str]] = {"other_picture": {}, "field_of_view": {}}
     for name, matrix, (height, width) in zip(rig.names, rig.intrinsics, image_sizes, strict=True):
         off = abs(matrix[0, 2] / width - 0.5)
         view_deg = math.degrees(2 * math.atan(width / 2 / matrix[0, 0]))
         if off > MAX_OFF_CENTRE:
-            text = (
-                f"camera {name}: the principal point is {off:.0%} of the width off the middle of its picture of "
-                f"{width}x{height}, limit {MAX_OFF_CENTRE:.0%}; K is most likely of another picture size"
+            found["other_picture"][name] = (
+                f"the principal point is {off:.0%} of the width off the middle of its picture of {width}x{height}, "
+                f"limit {MAX_OFF_CENTRE:.0%}; K is most likely of another picture size"
             )
-            findings.append(RigFinding("warn", "other_picture", (name,), text))
         if not MIN_VIEW_DEG <= view_deg <= MAX_VIEW_DEG:
-            text = (
-                f"camera {name}: it is {view_deg:.1f} degrees wide, limits {MIN_VIEW_DEG:g} and {MAX_VIEW_DEG:g}; the "
-                "focal length has to be in pixels of these pictures"
+            found["field_of_view"][name] = (
+                f"it is {view_deg:.1f} degrees wide, limits {MIN_VIEW_DEG:g} and {MAX_VIEW_DEG:g}; the focal length "
+                "has to be in pixels of these pictures"
             )
-            findings.append(RigFinding("warn", "field_of_view", (name,), text))
+    findings = []
+    for cause, cameras in found.items():
+        names = tuple(cameras)
+        if names:
+            whose = f"camera {names[0]}: " if len(names) > 1 else ""
+            text = f"{_named(names, rig.num_cameras)}: {whose}{cameras[names[0]]}"
+            findings.append(RigFinding("warn", cause, names, text))
     return findings

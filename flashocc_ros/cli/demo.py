@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.options import BaseFrame, TfPrefix
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -34,9 +35,12 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out"),
     seed: Annotated[int, typer.Option(min=0, help="Which drive is generated.")] = 1000,
     seconds: Annotated[float, typer.Option(min=0.5, max=600.0, help="Length of the generated drive.")] = 6.0,
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
     pictures: Annotated[bool, typer.Option(help="Draw pictures and a video.")] = True,
 ) -> None:
     """Start the node, replay a drive, record the results, draw them, and print a table."""
+    from flashocc_ros.bags import Frames
     from flashocc_ros.demo.inputs import GeneratedDrive
     from flashocc_ros.demo.run import Options, run
     from flashocc_ros.demo.settings import Network
@@ -52,4 +56,4 @@ def demo(
             f"--checkpoint {checkpoint} does not exist; give a .pth or .safetensors file, or the folder of an export"
         )
     network = Network(variant, checkpoint, engine, resolved_precision(checkpoint, precision))
-    run(Options(bag, network, rate, out, GeneratedDrive(seed, seconds), pictures))
+    run(Options(bag, network, rate, out, GeneratedDrive(seed, seconds), pictures, Frames.of(base_frame, tf_prefix)))

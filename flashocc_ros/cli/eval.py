@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, seed_range
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -66,7 +66,7 @@ def evaluate(
 
         data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix))
     else:
-        data = SyntheticFrames(_seed_range(seeds or "1000:1005"), frames, interval)
+        data = SyntheticFrames(seed_range(seeds or "1000:1005"), frames, interval)
     precision = resolved_precision(checkpoint, precision)
     settings = PredictorSettings(get_variant(variant).name, str(checkpoint) if checkpoint else None, engine, precision)
     with Progress(transient=True) as bar:
@@ -84,16 +84,3 @@ def evaluate(
     typer.echo(format_tables(result))
     if output is not None:
         write_whole(output, json.dumps(result, indent=2) + "\n")
-
-
-def _seed_range(text: str) -> tuple[int, ...]:
-    from flashocc_ros.errors import ConfigError
-
-    first, _, stop = text.partition(":")
-    try:
-        seeds = range(int(first), int(stop) if stop else int(first) + 1)
-    except ValueError as error:
-        raise ConfigError(f"--seeds {text} must be a number or FIRST:STOP, e.g. 1000:1010") from error
-    if not seeds or seeds.start < 0:
-        raise ConfigError(f"--seeds {text} holds no seed; e.g. 1000:1010")
-    return tuple(seeds)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+MAX_SEEDS = 1_000_000
+
 BaseFrame = Annotated[str, typer.Option(help="Of a recording: frame of the vehicle.")]
 TfPrefix = Annotated[
     str, typer.Option(help="Of a recording: namespace of its transforms, e.g. robot1 where they are on /robot1/tf.")
@@ -30,3 +32,21 @@ def one_variant(option: str | None, by_place: str | None) -> str | None:
 def counted(number: int, noun: str) -> str:
     """``1 set``, ``2 sets``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def seed_range(text: str) -> tuple[int, ...]:
+    """Drives of the synthetic world: ``7`` or ``FIRST:STOP``.
+
+    Raises:
+        ConfigError: it is neither, or names no drive.
+    """
+    from flashocc_ros.errors import ConfigError
+
+    first, _, stop = text.partition(":")
+    try:
+        seeds = range(int(first), int(stop) if stop else int(first) + 1)
+    except ValueError as error:
+        raise ConfigError(f"--seeds {text} must be a number or FIRST:STOP, e.g. 1000:1010") from error
+    if not seeds or seeds.start < 0 or len(seeds) > MAX_SEEDS:
+        raise ConfigError(f"--seeds {text:.40} must hold 1 to {MAX_SEEDS} seeds from 0 on, e.g. 1000:1010")
+    return tuple(seeds)

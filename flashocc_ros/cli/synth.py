@@ -1,20 +1,26 @@
-"""``flashocc synth``: a synthetic drive with exact ground truth as a rosbag2 recording."""
+"""``flashocc synth``: a synthetic drive with exact ground truth as a rosbag2 recording, or frames to train on."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flashocc_ros.cli.options import counted
+from flashocc_ros.cli.options import counted, seed_range
+
+if TYPE_CHECKING:
+    from flashocc_ros.data.synthetic import SyntheticRig
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command(epilog="Example: flashocc synth --seed 1000 --seconds 10 --out out/drive_1000")
+@app.command(
+    epilog="Examples: flashocc synth --seed 1000 --seconds 10 --out out/drive_1000 | "
+    "flashocc synth --cache runs/synthetic_0 --seeds 0:1000 --frames 4"
+)
 def synth(
-    out: Annotated[Path, typer.Option(help="Folder of the new recording; must not exist.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the new recording; must not exist.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which drive; the shipped network never saw 1000 and above.")] = 1000,
     seconds: Annotated[float, typer.Option(help="Length of the drive, more than 0 and at most 600.")] = 10.0,
     rig: Annotated[
@@ -24,26 +30,53 @@ def synth(
     width: Annotated[
         int | None, typer.Option(min=64, max=4096, help="Width of the pictures; default 704, or the rig file's.")
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Instead of a recording: folder of frames to train on; one begun is continued.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Of a cache: drives FIRST:STOP; train below 1000.")] = "0:32",
+    frames: Annotated[int, typer.Option(min=1, max=1000, help="Of a cache: key frames per drive, 0.5 s apart.")] = 4,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Cameras drawn at a time.")] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Write a synthetic drive: JPEG pictures, camera_info, tf, odometry and ground-truth occupancy."""
     from rich.progress import Progress
 
-    from flashocc_ros.data.synthetic import Drive, load_rig
+    from flashocc_ros.data.synthetic import Drive, SyntheticDataset, load_rig, write_cache
     from flashocc_ros.data.synthetic.bag import write_bag
-    from flashocc_ros.errors import BagError
+    from flashocc_ros.errors import BagError, ConfigError
 
-    if out.exists():
-        raise BagError(f"{out} exists already; remove it or choose another --out")
+    if (out is None) == (cache is None):
+        raise ConfigError("give either --out for a recording or --cache for frames to train on")
     cameras = load_rig(rig) if rig is not None else None
-    size = None
-    if width is not None:
-        source = cameras.image_size if cameras is not None else (900, 1600)
-        size = (round(width * source[0] / source[1]), width)
-    drive = Drive(seed, seconds, cameras, size, threads=threads)
     with Progress(disable=quiet, transient=True) as bar:
         task = bar.add_task("drawing", total=None)
-        sets = write_bag(out, drive, rate, progress=lambda done, total: bar.update(task, completed=done, total=total))
-    what = f"{counted(sets, 'set')} of {counted(drive.rig.cameras.num_cameras, 'camera')}"
-    typer.echo(f"{out}: {what}, {drive.world.light.name}, seed {seed}")
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        if out is None:
+            assert cache is not None
+            if width is not None:
+                raise ConfigError("--width is of a recording; the frames of a cache have the size of the networks")
+            size = (396, 704) if cameras is None else cameras.image_size
+            dataset = SyntheticDataset(
+                seed_range(seeds), frames_per_seed=frames, rig=cameras, source_size=size, threads=threads
+            )
+            write_cache(cache, dataset, progress=progress)
+            drawn = f"{cache}: {counted(len(dataset), 'frame')} of {counted(len(dataset.seeds), 'drive')}"
+        else:
+            if out.exists():
+                raise BagError(f"{out} exists already; remove it or choose another --out")
+            drive = Drive(seed, seconds, cameras, _picture_size(width, cameras), threads=threads)
+            sets = write_bag(out, drive, rate, progress=progress)
+            what = f"{counted(sets, 'set')} of {counted(drive.rig.cameras.num_cameras, 'camera')}"
+            drawn = f"{out}: {what}, {drive.world.light.name}, seed {seed}"
+    typer.echo(drawn)
+
+
+def _picture_size(width: int | None, rig: SyntheticRig | None) -> tuple[int, int] | None:
+    """(height, width) with the aspect ratio of the rig, None for the usual."""
+    if width is None:
+        return None
+    source = rig.image_size if rig is not None else (900, 1600)
+    return round(width * source[0] / source[1]), width

@@ -11,11 +11,12 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command(
-    epilog="Example: flashocc train config/train_synthetic.yaml --out runs/tiny optimizer.lr=1e-3. "
-    "Several processes: torchrun --nproc-per-node 2 -m flashocc_ros.cli.main train config/train_synthetic.yaml"
+    epilog="Two minutes: flashocc train config/quickstart.yaml. "
+    "Example: flashocc train config/train_synthetic.yaml --out runs/tiny optimizer.lr=1e-3. "
+    "Several processes: torchrun --nproc-per-node 2 -m flashocc_ros.cli train config/train_synthetic.yaml"
 )
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML file, see config/train_*.yaml.")],
+    config: Annotated[Path, typer.Argument(help="YAML file, see config/quickstart.yaml and config/train_*.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings that replace those of the file.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, log.jsonl and TensorBoard files.")] = Path(
         "runs/train"
@@ -38,6 +39,8 @@ def train(
         if not resume and (out / name).exists():
             raise ConfigError(f"{out} already holds a run ({name}); {remedy} choose another --out")
     import torch
+    from rich.console import Console
+    from rich.progress import Progress
 
     from flashocc_ros.training.loop import train as run
     from flashocc_ros.training.processes import emulates_bf16, worker_group
@@ -45,10 +48,16 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
-    source = open_source(settings)
+    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task("drawing frames", total=None, visible=False)
+        source = open_source(settings, lambda done, total: bar.update(task, completed=done, total=total, visible=True))
     with worker_group(device) as worker:
         if worker.is_main and settings.precision == "bf16" and emulates_bf16(worker.device):
             typer.echo("this CPU emulates bf16, which takes several times as long as precision=fp32", err=True)
         run(settings, source, out, worker, resume=resume, quiet=quiet)
     if worker.is_main:
+        if settings.held_out is not None:
+            from flashocc_ros.cli.learned import show_learned
+
+            show_learned(settings, settings.held_out, out, quiet)
         typer.echo(f"weights: {out / WEIGHTS}")

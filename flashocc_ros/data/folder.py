@@ -38,6 +38,7 @@ from scipy.spatial.transform import Rotation
 
 from flashocc_ros.bags import bounded_yaml
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.findings import CameraFindings, Say
 from flashocc_ros.cameras.images import ImageDecoder, check_bit_depth, rectified_image
 from flashocc_ros.cameras.playback import synchronised, why_no_set
 from flashocc_ros.cameras.rectify import Lens, Rectifier
@@ -141,7 +142,8 @@ class ImageFolder:
         if with_image and len(with_image) != len(self._cameras):
             missing = sorted(set(self._cameras) - set(with_image))
             raise ConfigError(f"calibration: cameras {missing} have no image entry, others have; give all or none")
-        self._readers = [_Reader(name, camera) for name, camera in self._cameras.items()]
+        self._findings = CameraFindings()
+        self._readers = [_Reader(name, camera, self._findings.of(name)) for name, camera in self._cameras.items()]
         self._sets = self._one_set() if with_image else self._sequence()
 
     def __len__(self) -> int:
@@ -150,6 +152,7 @@ class ImageFolder:
     def __iter__(self) -> Iterator[CameraSet]:
         for paths, poses, stamps_ns in self._sets:
             read = [reader(path) for reader, path in zip(self._readers, paths, strict=True)]
+            self._findings.tell()
             rig = CameraRig(self.rig.names, np.stack([matrix for _, matrix in read]), self.rig.base_from_camera)
             yield CameraSet([image for image, _ in read], rig, poses, int(stamps_ns[0]), stamps_ns)
 
@@ -198,8 +201,8 @@ class ImageFolder:
 class _Reader:
     """Decodes and undistorts the pictures of one camera, as the node does its images."""
 
-    def __init__(self, name: str, camera: _Camera) -> None:
-        self._decoder, self._rectifier = ImageDecoder(name, camera.bit_depth), Rectifier(name)
+    def __init__(self, name: str, camera: _Camera, say: Say) -> None:
+        self._decoder, self._rectifier = ImageDecoder(name, camera.bit_depth, say), Rectifier(name, say=say)
         self._rectifier.update(camera.lens())
 
     def __call__(self, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:

@@ -13,12 +13,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from flashocc_ros.bags import read_sets
+from flashocc_ros.bags import Frames
 from flashocc_ros.bags.files import METADATA
 from flashocc_ros.demo.inputs import GeneratedDrive
 from flashocc_ros.demo.session import run_session
 from flashocc_ros.demo.settings import Network
-from flashocc_ros.demo.summary import accuracy, loss, summarise, table
+from flashocc_ros.demo.summary import SetCount, accuracy, count_sets, loss, summarise, table
 from flashocc_ros.errors import EngineError
 from flashocc_ros.output_folder import OutputFolder
 from flashocc_ros.replay.interrupts import signals_interrupt
@@ -41,6 +41,7 @@ class Options:
     out: Path
     drive: GeneratedDrive
     pictures: bool = True
+    frames: Frames = Frames()  # noqa: RUF009 - frozen
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -53,16 +54,12 @@ def run(options: Options) -> dict[str, Any]:
         EngineError: the node failed or published nothing, or a set got lost in lockstep, where none may.
     """
     # Read before anything is removed: a recording that cannot be used costs no earlier result.
-    sets = None if options.bag is None else _count_sets(options.bag)
+    counted = None if options.bag is None else count_sets(options.bag, options.frames)
     inputs = () if options.bag is None else _recording(options.bag)
     names = [*SESSION, SUMMARY, *([DRIVE] if options.bag is None else ()), *(PICTURES if options.pictures else ())]
     folder = OutputFolder(options.out)
     with signals_interrupt(), folder.writing(names, stale=(DRIVE, *PICTURES), inputs=inputs):
-        return _run(options, names, sets)
-
-
-def _count_sets(bag: Path) -> int:
-    return sum(1 for _ in read_sets(bag, decode=False))
+        return _run(options, names, counted)
 
 
 def _recording(bag: Path) -> list[Path]:
@@ -73,7 +70,7 @@ def _recording(bag: Path) -> list[Path]:
     return [bag, folder, *(folder.iterdir() if folder.is_dir() else ())]
 
 
-def _run(options: Options, names: Sequence[str], sets: int | None) -> dict[str, Any]:
+def _run(options: Options, names: Sequence[str], counted: SetCount | None) -> dict[str, Any]:
     console = Console(highlight=False)
     begin = time.monotonic()
     use_large_shared_memory()
@@ -81,12 +78,14 @@ def _run(options: Options, names: Sequence[str], sets: int | None) -> dict[str, 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         bag = options.bag or _draw(options, bar)
-        task = bar.add_task("starting the node", total=_count_sets(bag) if sets is None else sets)
+        counted = counted or count_sets(bag, options.frames)
+        task = bar.add_task("starting the node", total=counted.complete)
         session = run_session(
             bag,
             options.out,
             options.network,
             options.rate,
+            options.frames,
             lambda what, done: bar.update(task, description=what, completed=done),
         )
         if not session.arrived_ns:
@@ -96,7 +95,7 @@ def _run(options: Options, names: Sequence[str], sets: int | None) -> dict[str, 
             )
         bar.update(task, description="measuring", completed=len(session.arrived_ns))
         truth = accuracy(session.result)
-        summary = summarise(session, bag, options.network, options.rate, options.bag is None, truth)
+        summary = summarise(session, bag, counted, options.network, options.rate, options.bag is None, truth)
         if options.pictures:
             _draw_pictures(options, session.result, len(session.arrived_ns), bar, task)
     files = [n for n in names if n != SUMMARY and (options.out / n).exists()]

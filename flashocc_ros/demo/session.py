@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flashocc_ros.bags import BagReader, BagWriter, colour_cameras
+from flashocc_ros.bags import BagReader, BagWriter, Frames, colour_cameras
 from flashocc_ros.demo.processes import Child
 from flashocc_ros.demo.settings import Network, node_parameters, write_parameters
 from flashocc_ros.errors import ConfigError, EngineError
@@ -46,12 +46,13 @@ class Session:
     ready_s: float
 
 
-def run_session(bag: Path, out: Path, network: Network, rate: float, progress: Progress) -> Session:
+def run_session(bag: Path, out: Path, network: Network, rate: float, frames: Frames, progress: Progress) -> Session:
     """Replay ``bag`` through the node and record its results into ``out/result``.
 
     Args:
         out: an existing folder; takes ``result``, ``node.yaml``, ``node.log``, ``replay.log``.
         rate: speed of the replay; 0 is lockstep: each camera set waits for the answer to the last.
+        frames: how the recording names its frames.
         progress: gets what is going on and the number of results so far.
 
     Raises:
@@ -68,14 +69,16 @@ def run_session(bag: Path, out: Path, network: Network, rate: float, progress: P
         raise ConfigError(f"the demo needs rclpy and the built messages ({error}); run `make setup`") from error
 
     with BagReader(bag) as reader:
-        write_parameters(out / "node.yaml", node_parameters(reader, network, lockstep=rate <= 0))
-        replay_arguments = _replay_arguments(reader, out, rate)
+        write_parameters(out / "node.yaml", node_parameters(reader, network, frames, lockstep=rate <= 0))
+        replay_arguments = _replay_arguments(reader, out, rate, frames)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with BagWriter(out / "result", compress=True) as writer:
         recorder = Recorder(writer, NODE_NAME)
         try:
             begin = time.monotonic()
             arguments = ["--ros-args", "--params-file", str(out / "node.yaml")]
+            for plain, recorded in zip(Frames().topics, frames.topics, strict=True):
+                arguments += ["--remap", f"{plain}:={recorded}"]
             with Child("flashocc_ros.ros.main", arguments, out / "node.log") as node:
                 _until_ready(recorder, node, progress)
                 ready_s = time.monotonic() - begin
@@ -93,14 +96,13 @@ def run_session(bag: Path, out: Path, network: Network, rate: float, progress: P
             recorder.close()
             rclpy.try_shutdown()
         with BagReader(bag) as reader:
-            copy_inputs(reader, writer)
+            copy_inputs(reader, writer, frames)
     report = json.loads((out / "replay.json").read_text())
     return Session(out / "result", recorder.arrived_ns, recorder.status, report, exit_code, ready_s)
 
 
-def _replay_arguments(bag: BagReader, out: Path, rate: float) -> list[str]:
-    topics = [t for pair in colour_cameras(bag).values() for t in pair]
-    topics += [t for t in ("/tf", "/tf_static", "/odom") if t in bag.topics and bag.topics[t].count]
+def _replay_arguments(bag: BagReader, out: Path, rate: float, frames: Frames) -> list[str]:
+    topics = _inputs(bag, frames)
     how = ["--rate", str(rate)] if rate > 0 else ["--lockstep", "/occupancy"]
     listened = [t for t in topics if t != "/odom"]
     return [
@@ -154,13 +156,19 @@ def node_counts(status: dict[str, str]) -> tuple[int, int, int, int]:
     return received, published, skipped, dropped - incomplete
 
 
-def copy_inputs(bag: BagReader, writer: BagWriter) -> None:
-    """Take cameras, transforms, odometry and ground truth over into the result recording."""
+def _inputs(bag: BagReader, frames: Frames) -> list[str]:
+    """Topics of the cameras, transforms and odometry."""
+    topics = [t for pair in colour_cameras(bag, frames.tf_prefix).values() for t in pair]
+    return topics + [t for t in (*frames.topics, "/odom") if t in bag.topics and bag.topics[t].count]
+
+
+def copy_inputs(bag: BagReader, writer: BagWriter, frames: Frames = Frames()) -> None:  # noqa: B008 - frozen
+    """Take cameras, transforms, odometry and ground truth over into the result recording, transforms to ``/tf``."""
     truths = [t.name for t in bag.topics.values() if t.type == "flashocc_ros/msg/OccupancyTruth" and t.count]
-    topics = [t for pair in colour_cameras(bag).values() for t in pair] + truths
-    topics += [t for t in ("/tf", "/tf_static", "/odom") if t in bag.topics and bag.topics[t].count]
+    topics = [*_inputs(bag, frames), *truths]
+    plain = dict(zip(frames.topics, Frames().topics, strict=True))
     for name in topics:
-        if name not in writer:
-            writer.add_topic(name, bag.topics[name].type, bag.topics[name].qos)
+        if plain.get(name, name) not in writer:
+            writer.add_topic(plain.get(name, name), bag.topics[name].type, bag.topics[name].qos)
     for topic, stamp_ns, cdr in bag.messages(topics):
-        writer.write(topic.name, stamp_ns, cdr)
+        writer.write(plain.get(topic.name, topic.name), stamp_ns, cdr)

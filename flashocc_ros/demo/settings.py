@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from flashocc_ros.bags import BagReader, colour_cameras
+from flashocc_ros.bags import BagReader, Frames, colour_cameras
 from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.cameras.decode import is_rectified_topic
 from flashocc_ros.errors import BagError
@@ -27,16 +27,23 @@ class Network:
     precision: str = "fp32"
 
 
-def node_parameters(bag: BagReader, network: Network, lockstep: bool = False) -> dict[str, Any]:
+def node_parameters(
+    bag: BagReader,
+    network: Network,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
+    *,
+    lockstep: bool = False,
+) -> dict[str, Any]:
     """ROS parameters of ``flashocc_node`` that fit the cameras, topics and frames of ``bag``.
 
     Args:
+        frames: how the recording names its frames.
         lockstep: the recording is replayed in lockstep, which offers every topic reliably.
 
     Raises:
         BagError: the recording holds no camera, or cameras of several message types.
     """
-    cameras = colour_cameras(bag)
+    cameras = colour_cameras(bag, frames.tf_prefix)
     if not cameras:
         raise BagError(f"{bag.path} holds no camera: an image topic and a camera_info in one namespace")
     kinds = {bag.topics[pair.image].type for pair in cameras.values()}
@@ -59,7 +66,8 @@ def node_parameters(bag: BagReader, network: Network, lockstep: bool = False) ->
         "checkpoint": network.checkpoint and str(Path(network.checkpoint).resolve()),
         "engine": network.engine,
         "precision": network.precision,
-        "odom_frame": odom_frame(bag),
+        "base_frame": frames.base,
+        "odom_frame": odom_frame(bag, frames),
         "cameras": rig,
         "outputs": {"depth": 20},
         "diagnostics": {"period_s": REPORT_PERIOD_S},

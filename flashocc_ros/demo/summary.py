@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.table import Table
 
-from flashocc_ros.bags import BagReader, colour_cameras, read_sets
+from flashocc_ros.bags import BagReader, Frames, colour_cameras, read_sets
 from flashocc_ros.bags.results import read_results
 from flashocc_ros.demo.session import Session, node_counts
 from flashocc_ros.demo.settings import Network
@@ -19,7 +19,13 @@ QUANTILES = ("p50", "p95", "max")
 
 
 def summarise(
-    session: Session, bag: Path, network: Network, rate: float, generated: bool, truth: dict[str, Any] | None
+    session: Session,
+    bag: Path,
+    counted: SetCount,
+    network: Network,
+    rate: float,
+    generated: bool,
+    truth: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Everything ``summary.json`` holds; times in milliseconds, memory in MB; ``truth`` comes from ``accuracy``."""
     status = session.status
@@ -27,8 +33,7 @@ def summarise(
     reasons = {key.removeprefix(prefix): int(n) for key, n in status.items() if key.startswith(prefix) and int(n)}
     sent = {int(stamp): int(at) for stamp, at in session.replay["sent_ns"].items()}
     latencies = [(at - sent[stamp]) / 1e6 for stamp, at in session.arrived_ns.items() if stamp in sent]
-    sets, broken = count_sets(bag)
-    lost = lost_sets(session, sets, broken)
+    lost = lost_sets(session, counted)
     return {
         "published": len(session.arrived_ns),
         "skipped": int(status.get("sets_skipped", 0)),
@@ -36,7 +41,7 @@ def summarise(
         "dropped_reasons": reasons,
         "lost": sum(lost.values()),
         "lost_reasons": lost,
-        "sets_in_bag": sets,
+        "sets_in_bag": counted.complete,
         "unanswered": session.replay["unanswered"],
         "late_messages": session.replay["late"],
         "trained": status.get("trained") == "true",
@@ -59,25 +64,35 @@ def summarise(
     }
 
 
-def count_sets(bag: Path) -> tuple[int, int]:
+class SetCount(NamedTuple):
     """Complete camera sets of a recording, and triggers of its first camera that lack an image of another."""
+
+    complete: int
+    broken: int
+
+
+def count_sets(bag: Path, frames: Frames = Frames()) -> SetCount:  # noqa: B008 - frozen
+    """What the node can make of a recording.
+
+    Raises:
+        BagError: it cannot be used.
+    """
     with BagReader(bag) as reader:
-        triggers = reader.topics[next(iter(colour_cameras(reader).values())).image].count
-    sets = sum(1 for _ in read_sets(bag, decode=False))
-    return sets, max(triggers - sets, 0)
+        cameras = colour_cameras(reader, frames.tf_prefix)
+        triggers = reader.topics[next(iter(cameras.values())).image].count if cameras else 0
+    sets = sum(1 for _ in read_sets(bag, decode=False, frames=frames))
+    return SetCount(sets, max(triggers - sets, 0))
 
 
-def lost_sets(session: Session, sets: int, broken: int) -> dict[str, int]:
+def lost_sets(session: Session, counted: SetCount) -> dict[str, int]:
     """Complete sets of the recording that were neither published nor skipped nor dropped, by where they got lost.
 
-    Args:
-        sets: complete sets of the recording.
-        broken: its incomplete ones; the node drops them, but nothing is lost with them.
+    The node drops incomplete ones, but nothing is lost with them.
     """
     received, published, skipped, dropped = node_counts(session.status)
     heard = len(session.arrived_ns)
     incomplete = int(session.status.get("sets_dropped_incomplete", 0))
-    missing = max(sets - heard - skipped - dropped - max(incomplete - broken, 0), 0)
+    missing = max(counted.complete - heard - skipped - dropped - max(incomplete - counted.broken, 0), 0)
     found: dict[str, int] = {}
     for reason, count in (
         ("result not heard", published - heard),

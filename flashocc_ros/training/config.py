@@ -15,8 +15,8 @@ from flashocc_ros.variants import get_variant
 
 MAX_COUNT = 100_000_000
 """Iterations, frames and steps above which a number is taken for a mistake; the published training has 42 200."""
-
-
+HELD_OUT_SEED = 1000
+"""Drives of the synthetic world from this seed on are never trained on."""
 MAX_BYTES = 1 << 20
 """Of a configuration file; the longest of ours has 2 kB."""
 
@@ -51,11 +51,24 @@ class NuScenesData(_Section):
     augment: bool = True
 
 
+class Drawing(_Section):
+    """Which frames are drawn into a cache that is missing or half written.
+
+    Attributes:
+        drives: seeds 0 to ``drives - 1``.
+        frames_per_drive: key frames of each, 0.5 s apart.
+    """
+
+    drives: int = Field(gt=0, le=HELD_OUT_SEED)
+    frames_per_drive: int = Field(default=4, gt=0, le=1000)
+
+
 class SyntheticData(_Section):
-    """Frames of the synthetic world, rendered beforehand with ``flashocc_ros.data.synthetic.write_cache``.
+    """Frames of the synthetic world, drawn beforehand with ``flashocc synth --cache``, or by the run itself.
 
     Attributes:
         cache: folder of the cache, or several; their seeds must stay below 1000, the rest is held out.
+        draw: what to draw into ``cache`` before training; None for caches that are there.
         frames: how many of their frames to use, 0 for all.
         first_frames, frames_per_step: when set, only the first ``first_frames + step * frames_per_step`` frames are
             drawn, so that training can start while the renderer is still at work.
@@ -65,6 +78,7 @@ class SyntheticData(_Section):
 
     kind: Literal["synthetic"]
     cache: Path | Annotated[list[Path], Field(min_length=1)]
+    draw: Drawing | None = None
     frames: int = Field(default=0, ge=0, le=MAX_COUNT)
     first_frames: int = Field(default=0, ge=0, le=MAX_COUNT)
     frames_per_step: float = Field(default=0.0, ge=0)
@@ -137,6 +151,18 @@ class ColumnLoss(_Section):
     center_weight: float = Field(default=0.1, ge=0)
 
 
+class HeldOut(_Section):
+    """Drives of the synthetic world that a network is measured on before and after its training.
+
+    Attributes:
+        seeds: of the drives, 1000 and above.
+        frames_per_drive: key frames of each, 0.5 s apart.
+    """
+
+    seeds: list[Annotated[int, Field(ge=HELD_OUT_SEED, lt=1 << 32)]] = Field(min_length=1, max_length=1000)
+    frames_per_drive: int = Field(default=1, gt=0, le=1000)
+
+
 class TrainConfig(_Section):
     """Everything a run depends on.
 
@@ -152,6 +178,7 @@ class TrainConfig(_Section):
         init_variant: when given, ``init`` must be a complete checkpoint of this variant.
         precision: fp16 and bf16 are mixed precision.
         loss: None for the published losses of the variant.
+        held_out: what is measured at the end, and drawn into a picture; None for nothing.
         workers: data loading processes per training process.
         checkpoint_every, log_every, picture_every: in iterations; 0 for never.
         keep_checkpoints: numbered checkpoints kept beside ``last.pt``.
@@ -163,6 +190,7 @@ class TrainConfig(_Section):
     optimizer: Optimizer = Optimizer()
     ema: Ema = Ema()
     loss: ColumnLoss | None = None
+    held_out: HeldOut | None = None
     batch_size: int = Field(default=4, gt=0, le=1024)
     accumulate: int = Field(default=1, gt=0, le=65_536)
     seed: int = Field(default=0, ge=0, lt=1 << 32)
@@ -179,6 +207,12 @@ class TrainConfig(_Section):
     @classmethod
     def _known_variant(cls, name: str | None) -> str | None:
         return None if name is None else get_variant(name).name
+
+    @model_validator(mode="after")
+    def _drawn_into_one_cache(self) -> TrainConfig:
+        if self.data.kind == "synthetic" and self.data.draw is not None and isinstance(self.data.cache, list):
+            raise ValueError("data.draw: frames are drawn into one cache; give data.cache one folder")
+        return self
 
     @model_validator(mode="after")
     def _column_loss_needs_dense_truth(self) -> TrainConfig:

@@ -36,7 +36,7 @@ from flashocc_ros.training.reporting import Report, report_start
 from flashocc_ros.training.resume import check_same_run
 from flashocc_ros.training.sample import SampleSource, draw_indices, sample_rng
 from flashocc_ros.training.schedule import WeightAverage, lr_factor
-from flashocc_ros.training.start import starting_weights
+from flashocc_ros.training.start import Start, starting_weights
 from flashocc_ros.variants import Variant, get_variant
 
 _SEED_STRIDE = 1_000_003
@@ -94,12 +94,9 @@ def train(
     """
     torch.manual_seed(config.seed)
     variant = get_variant(config.variant)
-    model = build_model(variant, seed=config.seed)
-    if config.init is not None and not resume:
-        start = starting_weights(config.init, model, config.init_variant)
-        model.load_state_dict(start.values)
-        if worker.is_main:
-            report_start(out, config.init, start)
+    model, start = (build_model(variant, seed=config.seed), None) if resume else initial_model(config)
+    if config.init is not None and start is not None and worker.is_main:
+        report_start(out, config.init, start)
     objective = build_objective(model, variant, config, source).to(worker.device)
     if not variant.volumetric:
         objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
@@ -218,6 +215,20 @@ def _keep_batch(out: Path, iteration: int, rank: int, batch: list[Prepared], los
         f"loss {bad} is not finite at iteration {iteration} ({json.dumps(values)}); {kept}; "
         "lower optimizer.lr or check the data"
     )
+
+
+def initial_model(config: TrainConfig) -> tuple[FlashOcc, Start | None]:
+    """The network as training begins, and what ``config.init`` gave of it.
+
+    Raises:
+        CheckpointError: ``config.init`` fits almost nothing.
+    """
+    model = build_model(get_variant(config.variant), seed=config.seed)
+    if config.init is None:
+        return model, None
+    start = starting_weights(config.init, model, config.init_variant)
+    model.load_state_dict(start.values)
+    return model, start
 
 
 def build_objective(model: FlashOcc, variant: Variant, config: TrainConfig, source: SampleSource) -> Objective:

@@ -6,16 +6,15 @@ import time
 
 import numpy as np
 
-from flashocc_ros.data.synthetic.dataset import FrameCache, NetworkFrame
+from flashocc_ros.data.synthetic import FrameCache, NetworkFrame
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES
 from flashocc_ros.training.augment import PictureAugmentation
-from flashocc_ros.training.config import SyntheticData
+from flashocc_ros.training.config import HELD_OUT_SEED, SyntheticData
 from flashocc_ros.training.sample import Sample, mirror_bev
 from flashocc_ros.variants import Variant
 
-HELD_OUT_SEED = 1000
 _DETECTION_OF_CLASS = np.array([DETECTION_NAMES.index(n) if n in DETECTION_NAMES else -1 for n in CLASS_NAMES])
 _WAIT_S = 900.0
 

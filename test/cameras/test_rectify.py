@@ -92,7 +92,7 @@ def test_an_image_of_another_size_scales_k_and_says_so_once() -> None:
     for _ in range(2):
         _, matrix = rectifier(np.zeros((HEIGHT // 2, WIDTH // 2, 3), np.uint8))
     np.testing.assert_allclose(matrix[:2], K[:2] / 2)
-    assert said == ["camera front: images are 320x240 but its calibration is for 640x480; its K is scaled"]
+    assert said == ["images are 320x240 but the calibration is for 640x480; K is scaled"]
 
 
 def test_scaling_and_distortion_go_together() -> None:

@@ -9,13 +9,13 @@ import yaml
 from drive_bag import write_drive
 from typer.testing import CliRunner
 
-from flashocc_ros.bags import BagReader
+from flashocc_ros.bags import BagReader, BagWriter, Frames
 from flashocc_ros.cli.demo import app
 from flashocc_ros.demo.inputs import GeneratedDrive
 from flashocc_ros.demo.run import Options, run
-from flashocc_ros.demo.session import Session
+from flashocc_ros.demo.session import Session, copy_inputs
 from flashocc_ros.demo.settings import Network, node_parameters, write_parameters
-from flashocc_ros.demo.summary import count_sets, lost_sets, quantiles, summarise
+from flashocc_ros.demo.summary import SetCount, count_sets, lost_sets, quantiles, summarise
 from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.output_folder import OutputFolder
 
@@ -60,7 +60,7 @@ def test_the_summary_counts_what_the_node_reported(tmp_path: Path) -> None:
     }
     replay = {"sent_ns": {"100": 1_000_000, "200": 5_000_000}, "unanswered": 1, "late": 4}
     session = Session(tmp_path, {100: 4_000_000, 200: 6_000_000}, status, replay, 0, 1.5)
-    summary = summarise(session, write_drive(tmp_path / "drive"), Network("flashocc-r50-M0"), 0.0, False, None)
+    summary = summarise(session, tmp_path / "drive", SetCount(6, 0), Network("flashocc-r50-M0"), 0.0, False, None)
     assert (summary["published"], summary["skipped"], summary["dropped"]) == (2, 2, 3)
     assert summary["dropped_reasons"] == {"image": 1, "transform": 2}
     assert summary["latency_ms"] == {"p50": 2.0, "p95": 2.9, "max": 3.0}
@@ -87,18 +87,18 @@ def test_every_complete_set_is_accounted_for(
 ) -> None:
     reported = {f"sets_{key}": str(count) for key, count in status.items()}
     session = Session(tmp_path, {k: k for k in range(heard)}, reported, {"sent_ns": {}}, 0, 1.0)
-    assert lost_sets(session, sets=3, broken=0) == lost
+    assert lost_sets(session, SetCount(3, 0)) == lost
     accounted = heard + status.get("skipped", 0) + status.get("dropped", 0) + sum(lost.values())
     assert accounted == 3
 
 
 def test_a_set_that_is_broken_in_the_recording_hides_no_loss(tmp_path: Path) -> None:
     bag = write_drive(tmp_path / "drive", skip={(1, 1)})
-    sets, broken = count_sets(bag)
-    assert (sets, broken) == (5, 1)
+    counted = count_sets(bag)
+    assert counted == SetCount(5, 1)
     status = {"sets_received": "4", "sets_published": "4", "sets_dropped": "1", "sets_dropped_incomplete": "1"}
     session = Session(tmp_path, {k: k for k in range(4)}, status, {"sent_ns": {}}, 0, 1.0)
-    assert lost_sets(session, sets, broken) == {"never complete in the node": 1}
+    assert lost_sets(session, counted) == {"never complete in the node": 1}
 
 
 def test_without_times_there_are_no_quantiles() -> None:
@@ -167,3 +167,23 @@ def test_bad_input_is_one_sentence(
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code != 0
     assert reason in str(result.exception)
+
+
+def test_a_robot_with_its_own_names_is_shown(tmp_path: Path) -> None:
+    frames = Frames.of("body", "robot1")
+    with BagReader(write_drive(tmp_path / "drive")) as reader, BagWriter(tmp_path / "robot") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(f"/robot1{topic.name}", topic.type, topic.qos)
+        for topic, stamp_ns, cdr in reader.messages():
+            message = reader.deserialize(cdr, topic.type)
+            for transform in getattr(message, "transforms", ()):
+                for part, name in ((transform.header, "frame_id"), (transform, "child_frame_id")):
+                    setattr(part, name, getattr(part, name).replace("base_link", "body"))
+            writer.write(f"/robot1{topic.name}", stamp_ns, message)
+    assert count_sets(tmp_path / "robot", frames) == SetCount(6, 0)
+    with BagReader(tmp_path / "robot") as bag, BagWriter(tmp_path / "result") as result:
+        parameters = node_parameters(bag, Network("synthetic-tiny"), frames)
+        copy_inputs(bag, result, frames)
+    assert (parameters["base_frame"], parameters["odom_frame"]) == ("body", "odom")
+    assert parameters["cameras"]["names"] == ["CAM_FRONT", "CAM_BACK"]
+    assert count_sets(tmp_path / "result", Frames.of("body", "")).complete == 6

@@ -10,6 +10,7 @@ import pytest
 from full_disk import largest_file
 
 from flashocc_ros.bags import read_sets
+from flashocc_ros.data.synthetic import FrameCache
 
 
 def flashocc(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,3 +48,40 @@ def test_a_full_disk_leaves_no_half_drive(tmp_path: Path, room_bytes: int) -> No
         == f"error: cannot write {tmp_path / 'drive'} (File too large); free some space or choose another place\n"
     )
     assert not (tmp_path / "drive").exists()
+
+
+def test_a_cache_is_drawn_and_continued(tmp_path: Path) -> None:
+    arguments = ("--cache", str(tmp_path / "frames"), "--seeds", "7:8", "--frames", "1", "--quiet")
+    done = flashocc(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'frames'}: 1 frame of 1 drive\n"
+    assert len(FrameCache(tmp_path / "frames")) == 1
+    assert flashocc(*arguments).returncode == 0
+    other = flashocc("--cache", str(tmp_path / "frames"), "--seeds", "8:9", "--frames", "1", "--quiet")
+    assert other.returncode == 1
+    assert "was begun with seeds [7], not [8]" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "either --out for a recording or --cache"),
+        (("--out", "a", "--cache", "b"), "either --out for a recording or --cache"),
+        (("--cache", "b", "--seeds", "7:7"), "--seeds 7:7 must hold 1 to"),
+        (("--cache", "b", "--width", "352"), "--width is of a recording"),
+    ],
+)
+def test_what_to_draw_must_be_clear(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = flashocc(*(str(tmp_path / a) if a in ("a", "b") else a for a in arguments))
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_drive_does_not_block_the_next(tmp_path: Path) -> None:
+    half = tmp_path / ".writing.drive" / "drive"
+    half.mkdir(parents=True)
+    (half / "drive.mcap").write_bytes(b"half")
+    done = flashocc("--seconds", "0.5", "--rate", "2", "--width", "160", "--out", str(tmp_path / "drive"))
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["drive"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from flashocc_ros.cli.train import app
-from flashocc_ros.data.synthetic import SyntheticDataset, write_cache
+from flashocc_ros.data.synthetic import FrameCache, SyntheticDataset, write_cache
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.model.checkpoint import load_checkpoint
+from flashocc_ros.training.config import load_config
 from flashocc_ros.variants import get_variant
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "train_synthetic.yaml"
@@ -62,5 +64,25 @@ def test_held_out_drives_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_cache_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="write_cache"):
+    with pytest.raises(InputError, match="flashocc synth --cache"):
         _run([str(CONFIG), f"data.cache={tmp_path / 'none'}", *QUICK, "--out", str(tmp_path / "run"), "--quiet"])
+
+
+def test_the_quickstart_draws_its_frames_trains_and_shows_what_it_learned(tmp_path: Path) -> None:
+    small = ["data.draw.drives=1", "data.draw.frames_per_drive=2", "held_out.seeds=[1000]", "schedule.iterations=2"]
+    quick = [*small, "loss.image_only_iterations=1", "loss.columns=256", "loss.calibration_samples=1"]
+    config, out = CONFIG.with_name("quickstart.yaml"), tmp_path / "run"
+    said = _run([str(config), f"data.cache={tmp_path / 'frames'}", *quick, "--out", str(out), "--quiet"])
+    numbers = json.loads((out / "learned.json").read_text())
+    assert numbers["at the start"]["frames"] == numbers["after training"]["frames"] == 1
+    assert numbers["at the start"]["IoU"] != numbers["after training"]["IoU"]
+    assert f"{numbers['after training']['mIoU']:.3f}" in said
+    picture = cv2.imread(str(out / "learned.png"))
+    assert picture.shape[1] == 1920
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+    assert len(FrameCache(tmp_path / "frames")) == 2
+
+
+def test_drives_that_are_trained_on_are_not_held_out() -> None:
+    with pytest.raises(ConfigError, match=r"held_out\.seeds"):
+        load_config(CONFIG.with_name("quickstart.yaml"), ["held_out.seeds=[5]"])

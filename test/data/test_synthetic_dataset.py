@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from flashocc_ros.data.synthetic import Drive, FrameCache, NetworkFrame, SyntheticDataset, write_cache
+from flashocc_ros.data.synthetic import Drive, FrameCache, SyntheticDataset
 from flashocc_ros.errors import InputError
 from flashocc_ros.pipeline.preprocess import MEAN, STD, network_input
 
@@ -18,54 +17,6 @@ SIZE, SOURCE = (64, 176), (198, 352)
 @pytest.fixture(scope="module")
 def dataset() -> SyntheticDataset:
     return SyntheticDataset([3, 4], SIZE, frames_per_seed=2, source_size=SOURCE)
-
-
-def assert_equal(a: NetworkFrame, b: NetworkFrame) -> None:
-    for name, value in vars(a).items():
-        if name == "depth_m":
-            np.testing.assert_allclose(value, b.depth_m, atol=0.006)
-        elif name != "instances":
-            np.testing.assert_array_equal(value, getattr(b, name), err_msg=name)
-
-
-def test_cache_gives_back_every_field_and_can_be_continued(dataset: SyntheticDataset, tmp_path: Path) -> None:
-    write_cache(tmp_path, dataset, instances=True)
-    (tmp_path / "progress.txt").write_text("3")  # as if it had been stopped
-    assert len(FrameCache(tmp_path)) == 3
-    write_cache(tmp_path, dataset, instances=True)
-    cache = FrameCache(tmp_path)
-    assert len(cache) == 4
-    for index in (0, 3):
-        drawn = dataset.frame(index)
-        assert_equal(cache.frame(index), drawn)
-        np.testing.assert_array_equal(cache.frame(index).instances, drawn.instances)
-    assert cache.meta["crop_top_px"] == 35
-    assert [cache.previous(i) for i in range(4)] == [None, 0, None, 2]
-
-
-@pytest.mark.parametrize(
-    ("changes", "key"),
-    [
-        ({"seeds": [4, 3]}, "seeds"),
-        ({"first_frame": 4}, "first_frame"),
-        ({"jpeg": None}, "jpeg"),
-        ({"size": (32, 88)}, "size"),
-    ],
-)
-def test_a_cache_of_other_settings_is_not_continued(
-    changes: dict[str, Any], key: str, dataset: SyntheticDataset, tmp_path: Path
-) -> None:
-    write_cache(tmp_path, dataset)
-    other: dict[str, Any] = {"seeds": [3, 4], "size": SIZE, "frames_per_seed": 2, "source_size": SOURCE, **changes}
-    with pytest.raises(InputError, match=rf"was begun with {key} .*remove the folder"):
-        write_cache(tmp_path, SyntheticDataset(**other))
-    assert_equal(FrameCache(tmp_path).frame(0), dataset.frame(0))
-
-
-def test_a_cache_without_instances_is_not_continued_with_them(dataset: SyntheticDataset, tmp_path: Path) -> None:
-    write_cache(tmp_path, dataset)
-    with pytest.raises(InputError, match="begun with instances false, not true"):
-        write_cache(tmp_path, dataset, instances=True)
 
 
 def test_a_pair_is_half_a_second_apart_in_one_drive(dataset: SyntheticDataset) -> None:

@@ -1,4 +1,4 @@
-"""Frames of many drives by number, for training and evaluation, and a cache of them on disk.
+"""Frames of many drives by number, for training and evaluation.
 
 Pictures go the way a recording's do: drawn at the published size, JPEG, the antialiased bicubic resize of
 ``preprocess``. A network trained here therefore sees in a bag what it saw in training.
@@ -6,26 +6,21 @@ Pictures go the way a recording's do: drawn at the published size, JPEG, the ant
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from flashocc_ros import plain_json
 from flashocc_ros.data.synthetic.drive import Drive, KeyFrame
 from flashocc_ros.data.synthetic.rig import SyntheticRig
 from flashocc_ros.data.synthetic.world import Boxes
 from flashocc_ros.errors import InputError
 
 MAX_BOXES = 192
-_CAMERA_BIT, _LIDAR_BIT, _LABEL_BITS = 32, 64, 31
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,159 +163,3 @@ def _boxes(key: KeyFrame) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8
     inside = inside[np.argsort(-voxels[inside], kind="stable")][:MAX_BOXES]
     rows = np.concatenate([b.center, b.size, b.yaw[:, None], b.velocity], 1)[inside].astype(np.float32)
     return rows, b.label[inside], voxels[inside].astype(np.int32)
-
-
-class FrameCache:
-    """Frames on disk as memory-mapped arrays: read at no cost by any number of processes, while still being written.
-
-    The folder holds ``meta.json`` and one ``.npy`` per field; ``voxels`` packs class (5 bits), camera mask (bit 5) and
-    lidar mask (bit 6). ``ready`` in ``progress.txt`` tells how many frames are there.
-
-    Raises:
-        InputError: no such cache.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        try:
-            self.meta: dict[str, Any] = plain_json.parse((self.path / "meta.json").read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.path} is no cache of synthetic frames: {error}; write one with write_cache"
-            ) from error
-        self._arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(self.path.glob("*.npy"))}
-        self.frames_per_seed = int(self.meta["frames_per_seed"])
-
-    def __len__(self) -> int:
-        """Frames written so far."""
-        return int((self.path / "progress.txt").read_text())
-
-    def previous(self, index: int) -> int | None:
-        """Number of the key frame 0.5 s before, None at the start of a drive."""
-        return index - 1 if index % self.frames_per_seed else None
-
-    def frame(self, index: int) -> NetworkFrame:
-        a = self._arrays
-        voxels = np.asarray(a["voxels"][index])
-        count = int(a["num_boxes"][index])
-        return NetworkFrame(
-            np.asarray(a["images"][index]),
-            a["depth_cm"][index].astype(np.float32) * np.float32(0.01),
-            np.asarray(a["labels_2d"][index]),
-            np.asarray(a["odom_from_base"][index]),
-            int(a["stamp_ns"][index]),
-            (voxels & np.uint8(_LABEL_BITS)).astype(np.uint8, copy=False),
-            (voxels & _CAMERA_BIT) > 0,
-            (voxels & _LIDAR_BIT) > 0,
-            np.asarray(a["boxes"][index, :count]),
-            np.asarray(a["box_labels"][index, :count]),
-            np.asarray(a["box_voxels"][index, :count]),
-            a["instances"][index].astype(np.int32) if "instances" in a else None,
-            int(a["seed"][index]),
-            index % self.frames_per_seed,
-        )
-
-
-def _settings(dataset: SyntheticDataset, instances: bool) -> dict[str, Any]:
-    """Everything that decides what a cache holds, as JSON gives it back."""
-    rig, (h, w) = dataset.full_rig, dataset.size
-    return {
-        "size": [h, w],
-        "source_size": list(dataset.source_size),
-        "scale": 1 / dataset.factor,
-        "crop_top_px": dataset.crop_top_px,
-        "seeds": [int(s) for s in dataset.seeds],
-        "first_frame": dataset.first_frame,
-        "frames_per_seed": dataset.frames_per_seed,
-        "interval_s": 0.5,
-        "jpeg": None if dataset.jpeg is None else list(dataset.jpeg),
-        "instances": instances,
-        "cameras": list(rig.cameras.names),
-        "delays_s": np.asarray(rig.delays_s).tolist(),
-        "intrinsics": rig.cameras.intrinsics.tolist(),
-        "base_from_camera": rig.cameras.base_from_camera.tolist(),
-    }
-
-
-def _refuse_other_settings(cache: FrameCache, meta: dict[str, Any]) -> None:
-    """Half of one data set and half of another are none: a cache is only continued as it was begun."""
-    for key, value in meta.items():
-        there = cache.meta.get(key, "not recorded")
-        if there != value:
-            raise InputError(
-                f"{cache.path} was begun with {key} {_brief(there)}, not {_brief(value)}; "
-                "remove the folder to draw it anew, or choose another one"
-            )
-
-
-def _brief(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:40]} ... {text[-16:]}"
-
-
-def write_cache(path: str | Path, dataset: SyntheticDataset, instances: bool = False, progress: Any = None) -> None:
-    """Draw all frames of a data set into a ``FrameCache`` at ``path``.
-
-    A cache that was left half written is continued.
-
-    Args:
-        instances: also keep the instance ids (1.3 MB per frame).
-        progress: called with the number of frames done.
-
-    Raises:
-        InputError: the folder holds a cache of other drives or settings.
-    """
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    rig, (h, w), total = dataset.full_rig, dataset.size, len(dataset)
-    cameras = len(rig.delays_s)
-    layout: dict[str, tuple[type, tuple[int, ...]]] = {
-        "images": (np.uint8, (cameras, h, w, 3)),
-        "depth_cm": (np.uint16, (cameras, h, w)),
-        "labels_2d": (np.uint8, (cameras, h, w)),
-        "voxels": (np.uint8, (200, 200, 16)),
-        "odom_from_base": (np.float64, (cameras, 4, 4)),
-        "stamp_ns": (np.int64, ()),
-        "seed": (np.int64, ()),
-        "num_boxes": (np.int32, ()),
-        "boxes": (np.float32, (MAX_BOXES, 9)),
-        "box_labels": (np.uint8, (MAX_BOXES,)),
-        "box_voxels": (np.int32, (MAX_BOXES,)),
-    }
-    if instances:
-        layout["instances"] = (np.uint16, (200, 200, 16))
-    meta = _settings(dataset, instances)
-    started = (path / "progress.txt").exists()
-    if started:
-        _refuse_other_settings(FrameCache(path), meta)
-    arrays: dict[str, Any] = {
-        name: np.lib.format.open_memmap(
-            path / f"{name}.npy",
-            "r+" if started else "w+",
-            None if started else dtype,
-            None if started else (total, *shape),
-        )
-        for name, (dtype, shape) in layout.items()
-    }
-    if not started:
-        (path / "meta.json").write_text(json.dumps(meta, indent=1))
-        (path / "progress.txt").write_text("0")
-    for i in range(int((path / "progress.txt").read_text()), total):
-        frame = dataset.frame(i)
-        arrays["images"][i] = frame.images
-        arrays["depth_cm"][i] = np.minimum(np.round(frame.depth_m * 100), 65535)
-        arrays["labels_2d"][i] = frame.labels_2d
-        arrays["voxels"][i] = frame.semantics | frame.mask_camera * _CAMERA_BIT | frame.mask_lidar * _LIDAR_BIT
-        arrays["odom_from_base"][i] = frame.odom_from_base
-        arrays["stamp_ns"][i], arrays["seed"][i] = frame.stamp_ns, frame.seed
-        count = len(frame.boxes)
-        arrays["num_boxes"][i] = count
-        arrays["boxes"][i, :count] = frame.boxes
-        arrays["box_labels"][i, :count] = frame.box_labels
-        arrays["box_voxels"][i, :count] = frame.box_voxels
-        if instances:
-            arrays["instances"][i] = frame.instances
-        (path / "progress.tmp").write_text(str(i + 1))
-        (path / "progress.tmp").replace(path / "progress.txt")
-        if progress is not None:
-            progress(i + 1)

@@ -1,0 +1,58 @@
+"""One scene several times side by side, as different networks, or the truth, have it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
+from flashocc_ros.viz import canvas
+from flashocc_ros.viz.palette import paint_volume
+from flashocc_ros.viz.raycast import free_distances
+from flashocc_ros.viz.render import GAP, MARGIN, WIDTH, camera_label
+from flashocc_ros.viz.scene import oblique, top
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+def render_comparison(
+    volumes: Sequence[tuple[str, UInt8]],
+    images: Sequence[tuple[str, UInt8]] = (),
+    title: str = "",
+    details: Sequence[str] = (),
+    grid: VoxelGrid = OCC3D_GRID,
+) -> UInt8:
+    """Pictures of the cameras in one row, below them each volume from behind and from above.
+
+    Args:
+        volumes: label and (X, Y, Z) uint8 classes of each column.
+        images: camera name and (H, W, 3) uint8 RGB, of equal shapes.
+        title, details: of the head line.
+
+    Returns:
+        (height, 1920, 3) uint8 RGB.
+    """
+    page = canvas.Page(WIDTH, MARGIN)
+    page.headline(title, "", details)
+    if images:
+        wide = _column(len(images))
+        high = round(wide * images[0][1].shape[0] / images[0][1].shape[1])
+        small = [cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA).astype(np.uint8) for _, image in images]
+        page.row(small, [camera_label(name) for name, _ in images], GAP)
+    wide = _column(len(volumes))
+    paints = [paint_volume(volume, None) for _, volume in volumes]
+    distances = [free_distances(paint) for paint in paints]
+    labels = [label for label, _ in volumes]
+    drawn = list(zip(paints, distances, strict=True))
+    page.row([oblique(paint, grid, (wide, wide // 2), near) for paint, near in drawn], labels, GAP)
+    page.row([top(paint, grid, (wide, wide), near) for paint, near in drawn], [""] * len(drawn), GAP)
+    shown = np.any([canvas.classes_in(volume) for _, volume in volumes], axis=0)
+    page.legend(shown, has_instances=False)
+    return page.finish()
+
+
+def _column(count: int) -> int:
+    return (WIDTH - 2 * MARGIN - (count - 1) * GAP) // count
