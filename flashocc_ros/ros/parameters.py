@@ -41,7 +41,7 @@ class Limits:
 CAMERA_OVERRIDES = {
     "image_topic": "Image topic of this camera; empty: from `cameras.image_topic`.",
     "info_topic": "CameraInfo topic of this camera; empty: from `cameras.info_topic`.",
-    "frame": "Optical frame of this camera; empty: `frame_id` of its CameraInfo.",
+    "frame": "Optical frame of this camera; empty: `frame_id` of its CameraInfo, else of its images.",
 }
 """Parameters `cameras.<name>.<key>`, declared for every name in `cameras.names`; all strings, empty by default."""
 DEFAULT_IMAGE_TOPIC = {
