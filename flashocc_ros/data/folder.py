@@ -46,6 +46,7 @@ from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import UNIT_TOLERANCE, OutsideTime, StampedTransform, TransformTree
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.geometry.rigid import Quaternion, normalized
+from flashocc_ros.regular_file import regular_size
 from flashocc_ros.structures import CameraRig
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 MAX_CALIBRATION_BYTES = 1 << 20
+MAX_PICTURE_BYTES = 1 << 29
+"""The largest picture that is decoded has less in 16 bits."""
 MAX_STAMP_NS = np.iinfo(np.int64).max
 
 
@@ -207,8 +210,10 @@ class _Reader:
 
     def __call__(self, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
         try:
+            if (size := regular_size(path)) > MAX_PICTURE_BYTES:
+                raise ValueError(f"it is {size / 1e6:.0f} MB long, the limit is {MAX_PICTURE_BYTES / 1e6:.0f} MB")
             data = path.read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        except (OSError, ValueError) as error:  # ValueError: too long, or a null byte in the name
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"picture {path} cannot be read: {reason}; correct the calibration's image") from error
         try:
@@ -219,7 +224,7 @@ class _Reader:
 
 def _read_calibration(path: Path) -> dict[str, _Camera]:
     try:
-        size = path.stat().st_size
+        size = regular_size(path)
         if size > MAX_CALIBRATION_BYTES:
             raise ConfigError(
                 f"calibration {path} is {size / 1e6:.1f} MB long, the limit is {MAX_CALIBRATION_BYTES / 1e6:g} MB; "

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flashocc_ros.bags import bounded_yaml
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.regular_file import regular_size
 from flashocc_ros.training.config_errors import explain
 from flashocc_ros.variants import get_variant
 
@@ -229,7 +230,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
+        size = regular_size(path)
         if size > MAX_BYTES:
             raise ConfigError(
                 f"{path} is {size / 1e6:.1f} MB long, a training config has at most {MAX_BYTES / 1e6:g} MB"

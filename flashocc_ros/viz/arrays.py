@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from flashocc_ros.errors import InputError
+from flashocc_ros.labels import FREE
+from flashocc_ros.regular_file import regular_size
 from flashocc_ros.structures import VoxelGrid
 from flashocc_ros.viz.render import Figure, render_figure
 from flashocc_ros.viz.video import write_png
 
+MAX_BYTES = 1 << 29
+"""Of an array; one of the usual grid has 5 MB at most."""
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile and numpy raise for a file that is something else."""
 NAMES = ("semantics", "instances", "truth", "truth_instances")
 
 
@@ -25,22 +43,32 @@ def draw_arrays(source: Path, out: Path, width: int) -> Path:
         The picture's path, ``out/<name>.png``.
 
     Raises:
-        InputError: no such file, no NPZ, no ``semantics``, or shapes that do not fit.
+        InputError: no such file, no NPZ, no ``semantics``, no whole numbers, or shapes that do not fit.
     """
     try:
+        regular_size(source)
+        with zipfile.ZipFile(source) as stored:
+            members = {name: stored.getinfo(f"{name}.npy") for name in NAMES if f"{name}.npy" in stored.namelist()}
+        large = [name for name, member in members.items() if member.file_size > MAX_BYTES]
+        if large:
+            size = members[large[0]].file_size
+            raise ValueError(f"{large[0]} has {size / 1e9:.1f} GB, the limit is {MAX_BYTES / 1e9:.1f} GB")
         with np.load(source, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in NAMES if name in file}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            arrays = {name: file[name] for name in members}
+    except _DAMAGE as error:
         raise InputError(f"{source} cannot be read as NPZ ({error}); write it with numpy.savez_compressed") from error
-    if "semantics" not in arrays or arrays["semantics"].ndim != 3:
-        raise InputError(f"{source} needs an array called semantics of shape (X, Y, Z)")
+    if "semantics" not in arrays or arrays["semantics"].ndim != 3 or not arrays["semantics"].size:
+        raise InputError(f"{source} needs an array called semantics of shape (X, Y, Z), none of them 0")
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iu":
+            raise InputError(f"{source}: {name} holds {array.dtype}, needs whole numbers")
     shape = arrays["semantics"].shape
     resolution = VoxelGrid().resolution_m
     grid = VoxelGrid(resolution, (-shape[0] * resolution / 2, -shape[1] * resolution / 2, -1.0), shape)
     figure = Figure(
-        arrays["semantics"].astype(np.uint8),
+        _classes(arrays["semantics"]),
         arrays.get("instances"),
-        truth=arrays["truth"].astype(np.uint8) if "truth" in arrays else None,
+        truth=_classes(arrays["truth"]) if "truth" in arrays else None,
         truth_instances=arrays.get("truth_instances"),
         title=source.stem,
         grid=grid,
@@ -48,3 +76,8 @@ def draw_arrays(source: Path, out: Path, width: int) -> Path:
     path = out / f"{source.stem}.png"
     write_png(path, render_figure(figure, width))
     return path
+
+
+def _classes(array: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Those of 17 and less; the rest is 255, unknown."""
+    return np.where((array >= 0) & (array <= FREE), array, 255).astype(np.uint8)

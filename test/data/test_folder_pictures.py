@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,19 @@ def test_two_pictures_of_one_stamp_are_refused(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "front" / name), picture())
     with pytest.raises(InputError, match=r"two pictures of one stamp, .*; remove one"):
         folder(tmp_path, image=None)
+
+
+@pytest.mark.parametrize("name", ["calibration.yaml", "front.png"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    folder(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises((ConfigError, InputError), match="it is a pipe or a device"):
+        list(ImageFolder(tmp_path))
+
+
+def test_a_file_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
+    sound = folder(tmp_path)
+    os.truncate(tmp_path / "front.png", 10**12)  # takes no room on disk
+    with pytest.raises(InputError, match="it is 1000000 MB long, the limit is 537 MB"):
+        list(sound)

@@ -86,3 +86,12 @@ def test_a_smaller_picture_shows_the_same_scene() -> None:
 def test_a_crop_must_leave_something() -> None:
     with pytest.raises(ConfigError, match="99"):
         Drive(6, 1.0, image_size=(99, 176), crop_top_px=99)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [("[" * 5000, "nested|nesting"), ("image_size: [1, 2]\nimage_size: [3, 4]", "twice")]
+)
+def test_a_file_that_is_no_plain_yaml_is_one_sentence(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "rig.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=words):
+        load_rig(tmp_path / "rig.yaml")

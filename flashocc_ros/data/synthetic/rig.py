@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 from scipy.spatial.transform import Rotation
 
+from flashocc_ros.bags import bounded_yaml
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.regular_file import regular_size
 from flashocc_ros.structures import CameraRig
 
+MAX_BYTES = 1 << 20
+"""Of a rig file."""
 SOURCE_SIZE = (900, 1600)
 """Height, width in pixels of the pictures that the default intrinsics belong to."""
 
@@ -80,7 +83,9 @@ def load_rig(path: Path) -> SyntheticRig:
         ConfigError: the file cannot be read or lacks a key.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        if (size := regular_size(path)) > MAX_BYTES:
+            raise ValueError(f"it is {size / 1e6:.1f} MB long, the limit is {MAX_BYTES / 1e6:.1f} MB")
+        content = bounded_yaml.load(path.read_bytes())
         width, height = (int(v) for v in content["image_size"])
         cameras = content["cameras"]
         names = [str(camera["name"]) for camera in cameras]
@@ -90,10 +95,10 @@ def load_rig(path: Path) -> SyntheticRig:
             pose[:3, :3] = Rotation.from_quat(camera["rotation_xyzw"]).as_matrix()
             pose[:3, 3] = camera["translation_m"]
         delays = np.array([float(camera.get("delay_s", 0.0)) for camera in cameras])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"rig file {path} cannot be used: {error!r}; it needs image_size [width, height] and cameras, each with "
-            "name, k, translation_m and rotation_xyzw"
+            f"rig file {path} cannot be used ({type(error).__name__}: {error}); it needs image_size [width, height] "
+            "and cameras, each with name, k, translation_m and rotation_xyzw"
         ) from error
     if not 16 <= width <= 8192 or not 16 <= height <= 8192:
         raise ConfigError(f"rig file {path}: image_size {width}x{height} must lie within 16 and 8192 pixels")

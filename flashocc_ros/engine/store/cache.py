@@ -82,8 +82,7 @@ def cache_root(root: Path | str | None) -> Path:
     Raises:
         EngineError: no folder can have this name.
     """
-    if root is None:
-        return default_root()
+    root = default_root() if root is None else root
     try:
         folder = Path(root).expanduser()
         folder.stat()
