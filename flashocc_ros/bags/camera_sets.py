@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -122,12 +123,9 @@ def read_sets(
                 refused[outcome.reason] += 1
                 last = outcome.sentence
                 continue
-            if decoder is None:
-                usable += 1
-                yield _deserialized(bag, outcome)
-                continue
             try:
-                camera_set = decoder(_deserialized(bag, outcome))
+                posed = _deserialized(bag, outcome)
+                result = posed if decoder is None else decoder(posed)
             except SetDropped as error:
                 refused[error.reason] += 1
                 last = str(error)
@@ -136,7 +134,7 @@ def read_sets(
                     _LOG.warning("%s: the set at %d ns is left out: %s", path, outcome.stamp_ns, error)
                 continue
             usable += 1
-            yield camera_set
+            yield result
         _conclude(path, road.sync, usable, refused, last)
 
 
@@ -205,28 +203,45 @@ def outcomes(
     for name, pair in topics.items():
         info_cameras.setdefault(pair.info, []).append(name)
     wanted = [*image_cameras, *info_cameras, *_recorded(bag, moving, static)]
+    damaged: set[str] = set()
     for topic, recorded_ns, cdr in bag.messages(wanted):
         yield from due(road, recorded_ns)
-        if topic.name in image_cameras:
-            camera = image_cameras[topic.name]
-            stamp_ns, frame = header_stamp_ns(cdr), header_frame(cdr)
-            image: Any = (topic.type, bytes(cdr))
-            if camera in videos:
-                image = videos[camera].add(bag.deserialize(cdr, topic.type), stamp_ns)
-            if image is not None:
-                yield from road.add_image(camera, stamp_ns, image, recorded_ns, frame)
-        elif topic.name in info_cameras:
-            for camera in info_cameras[topic.name]:
-                road.add_info(camera, bag.deserialize(cdr, topic.type))
-        else:
-            road.intake.take(bag.deserialize(cdr, topic.type), static=topic.name == static)
-            yield from road.transforms_changed(recorded_ns)
+        try:
+            if topic.name in image_cameras:
+                camera = image_cameras[topic.name]
+                stamp_ns, frame = header_stamp_ns(cdr), header_frame(cdr)
+                image: Any = (topic.type, bytes(cdr))
+                if camera in videos:
+                    image = videos[camera].add(bag.deserialize(cdr, topic.type), stamp_ns)
+                if image is not None:
+                    yield from road.add_image(camera, stamp_ns, image, recorded_ns, frame)
+            elif topic.name in info_cameras:
+                info = bag.deserialize(cdr, topic.type)
+                for camera in info_cameras[topic.name]:
+                    road.add_info(camera, info)
+            else:
+                road.intake.take(bag.deserialize(cdr, topic.type), static=topic.name == static)
+                yield from road.transforms_changed(recorded_ns)
+        except BagError as error:
+            if topic.name not in damaged:  # a fault of all messages would be said as often
+                damaged.add(topic.name)
+                _LOG.warning("a message on %s is left out: %s", topic.name, error)
     yield from due(road, None)
 
 
 def _deserialized(bag: BagReader, posed: PosedSet) -> PosedSet:
-    images = tuple(bag.deserialize(held[1], held[0]) if isinstance(held, tuple) else held for held in posed.images)
-    return replace(posed, images=images)
+    """The set with its images as messages; pictures of a video are pictures already.
+
+    Raises:
+        SetDropped: one of them cannot be read.
+    """
+    images = []
+    for name, held in zip(posed.names, posed.images, strict=True):
+        try:
+            images.append(bag.deserialize(held[1], held[0]) if isinstance(held, tuple) else held)
+        except BagError as error:
+            raise SetDropped("image", f"camera {name}: {error}", name) from error
+    return replace(posed, images=tuple(images))
 
 
 def odom_frame(bag: BagReader, frames: Frames = Frames()) -> str:
@@ -238,7 +253,8 @@ def odom_frame(bag: BagReader, frames: Frames = Frames()) -> str:
     intake = TransformIntake(TransformTree(), lambda sentence: None)
     topics = _recorded(bag, moving, static)
     for topic, _, cdr in bag.messages(topics) if topics else ():
-        intake.take(bag.deserialize(cdr, topic.type), static=topic.name == static)
+        with suppress(BagError):  # said when the sets are read
+            intake.take(bag.deserialize(cdr, topic.type), static=topic.name == static)
     below = ODOM_FRAME if intake.moves_below(ODOM_FRAME, frames.base) else ""
     return intake.moving_parent(frames.base) or below
 

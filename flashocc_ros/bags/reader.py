@@ -203,7 +203,10 @@ class BagReader:
         try:
             return self.types.deserialize_cdr(cdr, message_type)
         except Exception as error:
-            raise BagError(f"{self.path}: cannot read a {message_type} ({error or type(error).__name__})") from error
+            raise BagError(
+                f"{self.path}: cannot read a {message_type} ({error or type(error).__name__}); it is damaged, or was "
+                "written by another definition of its type"
+            ) from error
 
 
 def read_messages(path: str | Path, *topics: str) -> Iterator[tuple[str, int, Any]]:

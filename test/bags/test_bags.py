@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -328,3 +329,22 @@ def test_results_of_an_earlier_version_are_read_by_the_definition_recorded_with_
     ((_, _, read),) = list(bags.read_messages(tmp_path / "old", "/occupancy"))
     assert read.labels.tolist() == list(range(8))
     assert not hasattr(read, "masked_cameras")
+
+
+def test_damaged_messages_cost_what_they_hold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    front, back, info = "/CAM_FRONT/image/compressed", "/CAM_BACK/image/compressed", "/CAM_FRONT/camera_info"
+    lengths = {(front, 2): 30, (back, 4): 3, (info, 3): 30, ("/tf", 4): 30}  # bytes left, by topic and number
+    numbers: dict[str, int] = {}
+    with bags.BagReader(write_drive(tmp_path / "drive")) as reader, bags.BagWriter(tmp_path / "cut") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type, topic.qos)
+        for topic, stamp_ns, cdr in reader.messages():
+            numbers[topic.name] = numbers.get(topic.name, -1) + 1
+            writer.write(topic.name, stamp_ns, bytes(cdr)[: lengths.get((topic.name, numbers[topic.name]))])
+    with caplog.at_level(logging.WARNING):
+        stamps = [s.stamp_ns for s in bags.read_sets(tmp_path / "cut")]
+    assert stamps == [T0_NS + k * 100 * MS for k in (0, 1, 3, 5)]
+    said = [record.getMessage() for record in caplog.records]
+    for topic in ("/tf", info, back):
+        assert sum(f"a message on {topic} is left out" in sentence for sentence in said) == 1
+    assert sum("the set at" in sentence and "camera CAM_FRONT" in sentence for sentence in said) == 1
