@@ -245,7 +245,7 @@ def _read_calibration(path: Path) -> dict[str, _Camera]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"
-        raise ConfigError(f"calibration {path}, {where}: {first['msg']}") from error
+        raise ConfigError(f"calibration {path}, {where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _stamped(folder: Path) -> dict[int, Path]:

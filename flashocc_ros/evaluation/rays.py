@@ -53,10 +53,17 @@ def cast(semantics: npt.NDArray[np.uint8], origins: npt.ArrayLike) -> tuple[npt.
     Returns:
         Flat voxel index (T * 14040,) of the first occupied voxel, or of the last one inside the grid, and the distance
         in metres at which the ray leaves it. Rays that miss the grid give voxel 0 and -0.4 m.
+
+    Raises:
+        InputError: another shape, or a class that does not exist.
     """
     origins = np.asarray(origins, np.float32).reshape(-1, 3)
     if tuple(semantics.shape) != OCC3D_GRID.size:
         raise InputError(f"semantics have shape {semantics.shape}, needs {OCC3D_GRID.size}")
+    lowest, highest = int(np.min(semantics)), int(np.max(semantics))
+    if lowest < 0 or highest > FREE:
+        wrong = lowest if lowest < 0 else highest
+        raise InputError(f"semantics hold class {wrong}, must be 0..{FREE}; map your own classes to them")
     lower = np.array(OCC3D_GRID.origin_m, np.float32)
     step = np.float32(OCC3D_GRID.resolution_m)
     starts = (origins - lower) / step

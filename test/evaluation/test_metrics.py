@@ -154,3 +154,11 @@ def test_origins_outside_the_grid_are_dropped_and_thinned_to_eight() -> None:
     assert len(kept) == 8
     assert np.abs(kept[:, 0]).max() < 39
     np.testing.assert_allclose(kept[[0, -1], 0], [-36, 36])
+
+
+@pytest.mark.parametrize("value", [24, 255])
+def test_rays_refuse_classes_that_do_not_exist(value: int) -> None:
+    truth = np.full((200, 200, 16), FREE, np.uint8)
+    truth[120] = value
+    with pytest.raises(InputError, match=rf"hold class {value}, must be 0\.\.17"):
+        RayIoU().update(np.full((200, 200, 16), FREE, np.uint8), truth, [(0.98, 0.0, 1.84)])
