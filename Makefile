@@ -14,7 +14,7 @@ PYTHON_ENV = $(SOURCE).venv/bin/python
 DEMO_NETWORK = $(or $(VARIANT),$(if $(BAG),published,synthetic-tiny))
 DEMO_PROFILE = $(if $(filter-out synthetic-tiny,$(DEMO_NETWORK))$(CHECKPOINT),torch,runtime)
 
-.PHONY: help setup demo test test-slow lint clean
+.PHONY: help setup demo test test-slow soak lint clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -33,6 +33,10 @@ test: lint ## Check style, types and imports, run the tests [TEST_ARGS=]
 test-slow: ## Run the tests that take minutes
 	@scripts/setup.sh dev
 	@$(PYTHON_ENV) -m pytest -m slow $(TEST_ARGS)
+
+soak: ## Let a running node bear every known fault, then random ones [MINUTES=30]
+	@scripts/setup.sh dev
+	@$(PYTHON_ENV) -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 lint: ## Check style, types and the order of imports
 	@scripts/setup.sh dev

@@ -27,13 +27,17 @@ class SqliteFile:
         if not log.exists() or log.stat().st_size == 0:
             self._uri += "&immutable=1"
         rows = self._query("SELECT topic_id, COUNT(*), MIN(timestamp), MAX(timestamp) FROM messages GROUP BY topic_id")
+        # A column of SQLite may hold anything, whatever type it was declared with.
+        if not all(isinstance(value, int) for row in rows for value in row):
+            raise DamagedError("its table of messages is damaged")
         counts = {row[0]: row[1] for row in rows}
         self.start_ns = min((row[2] for row in rows), default=0)
         self.end_ns = max((row[3] for row in rows), default=0)
         columns = {row[1] for row in self._query("PRAGMA table_info(topics)")}
         qos = "offered_qos_profiles" if "offered_qos_profiles" in columns else "''"
         topics = self._query(f"SELECT id, name, type, serialization_format, {qos} FROM topics ORDER BY id")
-        if not all(isinstance(value, str) for row in topics for value in row[1:4]):
+        texts = [value for row in topics for value in (*row[1:4], row[4] or "")]
+        if not all(isinstance(value, str) for value in texts) or not all(isinstance(row[0], int) for row in topics):
             raise DamagedError("its table of topics is damaged")
         definitions = self._definitions()
         self.connections = [
@@ -67,7 +71,7 @@ class SqliteFile:
         if not self._query("PRAGMA table_info(message_definitions)"):
             return {}
         rows = self._query("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions")
-        return {kind: (encoding, text) for kind, encoding, text in rows if isinstance(text, str)}
+        return {kind: (encoding, text) for kind, encoding, text in rows if isinstance(encoding, str) and isinstance(text, str)}
 
     def _query(self, query: str) -> list[Any]:
         try:

@@ -74,6 +74,7 @@ def sensor_to_image(info: Calibration, image_size: tuple[int, int], camera: str 
     """
     height, width = image_size
     roi = info.roi
+    check_size(*_described_size(info), f"camera {camera}: its CameraInfo")  # K would be scaled to nothing
     if info.width and info.height:
         right, bottom = roi.x_offset + roi.width, roi.y_offset + roi.height
         if right > info.width or bottom > info.height:

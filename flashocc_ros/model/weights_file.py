@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickletools
 import re
@@ -108,16 +109,19 @@ def check_archive(file: Path) -> None:
 
 def _check_legacy(file: Path) -> None:
     """Refuse a legacy ``.pth`` whose structure, five pickles before the numbers, is larger than any network's."""
+    with file.open("rb") as whole:
+        # No more than may be there, so that a length that the file makes up is not reserved either.
+        stream = io.BytesIO(whole.read(MAX_PICKLE_BYTES + 1))
     try:
-        with file.open("rb") as stream:
-            for _ in range(5):
-                for _operation in pickletools.genops(stream):
-                    if stream.tell() > MAX_PICKLE_BYTES:
-                        raise CheckpointError(
-                            f"{file} holds a structure of more than {MAX_PICKLE_BYTES} bytes; save the state_dict alone"
-                        )
+        for _ in range(5):
+            for _operation in pickletools.genops(stream):
+                pass
     except (ValueError, OSError, EOFError) as error:
-        raise CheckpointError(f"{file} is damaged or incomplete ({error}); fetch it again") from None
+        if len(stream.getbuffer()) <= MAX_PICKLE_BYTES:
+            raise CheckpointError(f"{file} is damaged or incomplete ({error}); fetch it again") from None
+        raise CheckpointError(
+            f"{file} holds a structure of more than {MAX_PICKLE_BYTES} bytes or is damaged; save the state_dict alone"
+        ) from None
 
 
 def _read_safetensors(file: Path) -> Weights:

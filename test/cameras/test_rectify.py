@@ -372,3 +372,11 @@ def test_lenses_of_wide_cameras_are_taken(model: str, d: tuple[float, ...]) -> N
     rectifier = Rectifier("front")
     rectifier.update(info(d, model))
     assert rectifier.prepare((HEIGHT, WIDTH))[0][0, 0] > 0
+
+
+def test_a_calibration_of_a_size_that_no_camera_has_is_refused() -> None:
+    """Its K, scaled to the image, would be that of a camera that sees everything."""
+    rectifier = Rectifier("front")
+    rectifier.update(info(width=40000, height=30000))
+    with pytest.raises(InputError, match="its CameraInfo claims 40000x30000 pixels"):
+        rectifier.prepare((HEIGHT, WIDTH))

@@ -1,0 +1,80 @@
+"""Every fault we know, at a node that runs: ``python -m benchmarks.soak --minutes 60``.
+
+A publisher, the node and a recorder are processes that talk over DDS. Consecutive triggers show different streets, and
+each published result is compared with the offline result of its own trigger, so that any image of another one shows.
+Every kind of fault comes once, then random ones until the time is up, all of it repeatable by the seed. The exit code
+is 0 when no result was wrong, nothing died, hung or threw, all counters add up and memory does not grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "test")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long; every fault comes once in any case")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=CHECKOUT / "out" / "soak", help="logs, records and the report")
+    parser.add_argument("--only", nargs="*", metavar="FAULT", help="names of faults to try alone, once each")
+    options = parser.parse_args()
+    if "ROS_DOMAIN_ID" not in os.environ:
+        from ros_domain import claim_domain
+
+        claim = claim_domain()  # held until this process ends
+        os.environ["ROS_DOMAIN_ID"] = str(claim.number)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # what was started is ended on the way out
+    options.out.mkdir(parents=True, exist_ok=True)
+    sys.exit(run(options.minutes, options.seed, options.out, options.only))
+
+
+def run(minutes: float, seed: int, out: Path, only: list[str] | None) -> int:
+    """Exit code of a run."""
+    from benchmarks.soak.message_faults import MESSAGE_FAULTS
+    from benchmarks.soak.node_faults import LIVES, RUNNING_FAULTS
+    from benchmarks.soak.report import report
+    from benchmarks.soak.stage import Stage
+
+    begin_s = time.monotonic()
+    stage = Stage(out, seed)
+    try:
+        lives = [f for f in LIVES if not only or f.__name__ in only]
+        bearable = [f for f in (*MESSAGE_FAULTS, *RUNNING_FAULTS) if not only or f.__name__ in only]
+        stage.random.shuffle(lives)
+        for life in lives:
+            stage.episode(str(life.__doc__), life)
+            stage.end_node()
+        stage.random.shuffle(bearable)
+        waiting = list(bearable)
+        if bearable:
+            stage.run_node()
+        while waiting or (not only and time.monotonic() - begin_s < 60 * minutes):
+            fault = waiting.pop() if waiting else stage.random.choice(bearable)
+            if fault in MESSAGE_FAULTS:
+                stage.play(fault)
+            else:
+                stage.episode(str(fault.__doc__), fault)
+            if stage.node is None or stage.node.exit_code is not None:
+                stage.node = None
+                stage.run_node()
+        if bearable:
+            stage.end_node()
+        text, problems = report(stage, (time.monotonic() - begin_s) / 60, seed)
+    finally:
+        stage.close()
+    (out / "report.md").write_text(text + "\n")
+    print(text, flush=True)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    main()

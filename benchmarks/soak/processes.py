@@ -1,0 +1,162 @@
+"""The processes of a run: started in sessions of their own, watched, and ended by id."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.soak.messages import NAMES
+from benchmarks.soak.scene import VARIANT
+
+CHECKOUT = Path(__file__).parents[2]
+STOP_S = 30.0
+SAMPLE_S = 5.0
+POLL_S = 0.05
+PR_SET_PDEATHSIG = 1
+PARAMETERS = {
+    "variant": VARIANT,
+    "cameras.names": f"[{', '.join(NAMES)}]",
+    # A reliable reader misses nothing, so that what is lost was lost by the fault.
+    "cameras.reliability": "reliable",
+    "cameras.depth": "20",
+}
+
+
+class Process:
+    """A Python module that runs; its output goes into a file."""
+
+    def __init__(self, module: str, arguments: Sequence[str], log: Path, memory_bytes: int | None = None) -> None:
+        self.log = log
+        self._output = log.open("ab")
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            cwd=CHECKOUT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
+            start_new_session=True,
+            text=True,
+            preexec_fn=lambda: _prepare(memory_bytes),
+        )
+        self.pid = self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._popen.poll()
+
+    def send(self, **order: Any) -> None:
+        """One line of JSON on its standard input."""
+        assert self._popen.stdin is not None
+        self._popen.stdin.write(json.dumps(order) + "\n")
+        self._popen.stdin.flush()
+
+    def signal(self, number: int) -> None:
+        if self.exit_code is None:
+            self._popen.send_signal(number)
+
+    def wait(self) -> int | None:
+        """Its exit code; None when it had to be killed."""
+        try:
+            return self._popen.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+        finally:
+            self._output.close()
+
+    def kill(self) -> None:
+        self.signal(signal.SIGCONT)
+        self._popen.kill()
+        self._popen.wait()
+
+
+def _prepare(memory_bytes: int | None) -> None:
+    """In the child: it dies with the run, however that ends, and gets no more memory than this."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+class Node(Process):
+    """``flashocc_node``; ``parameters`` replace or add to the usual ones."""
+
+    def __init__(self, log: Path, parameters: dict[str, str] | None = None, memory_bytes: int | None = None) -> None:
+        self._begin = log.stat().st_size if log.exists() else 0
+        self.said_until = self._begin
+        given = [
+            word for name, value in (PARAMETERS | (parameters or {})).items() for word in ("-p", f"{name}:={value}")
+        ]
+        super().__init__("flashocc_ros.ros.main", ["--ros-args", *given], log, memory_bytes)
+
+    def text(self) -> str:
+        """All it said."""
+        return self.log.read_bytes()[self._begin :].decode(errors="replace")
+
+    def news(self) -> list[str]:
+        """Lines since this was last asked."""
+        with self.log.open("rb") as file:
+            file.seek(self.said_until)
+            new = file.read()
+            self.said_until = file.tell()
+        return new.decode(errors="replace").splitlines()
+
+    def says(self, what: str, timeout_s: float) -> bool:
+        """Wait until it does."""
+        end_s = time.monotonic() + timeout_s
+        while what not in self.text():
+            if time.monotonic() > end_s or self.exit_code is not None:
+                return what in self.text()
+            time.sleep(POLL_S)
+        return True
+
+
+@dataclass
+class Sample:
+    """What a process holds."""
+
+    time_s: float
+    pid: int
+    resident_mb: float
+    files: int
+    threads: int
+
+
+@dataclass
+class Monitor:
+    """Samples the node every five seconds, in a thread of its own."""
+
+    samples: list[Sample] = field(default_factory=list)
+    pid: int | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            if self.pid is not None and (sample := look_at(self.pid)) is not None:
+                self.samples.append(sample)
+            time.sleep(SAMPLE_S)
+
+
+def look_at(pid: int) -> Sample | None:
+    """None when it is gone."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+        files = len(list((folder / "fd").iterdir()))
+        return Sample(time.time(), pid, int(status["VmRSS"].split()[0]) / 1024, files, int(status["Threads"]))
+    except (OSError, KeyError):
+        return None

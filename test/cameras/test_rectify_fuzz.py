@@ -1,0 +1,66 @@
+"""CameraInfo as any driver may send it: K and maps that can be used, or an `InputError`."""
+
+from __future__ import annotations
+
+import numpy as np
+from hostile import takes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flashocc_ros.cameras.rectify import Lens, Rectifier, Region
+from flashocc_ros.errors import InputError
+
+IMAGE = np.full((24, 32, 3), 100, np.uint8)
+SOUND_K = (20.0, 0.0, 16.0, 0.0, 20.0, 12.0, 0.0, 0.0, 1.0)
+NUMBER = st.one_of(
+    st.floats(-1.0, 1.0), st.floats(), st.sampled_from([0.0, 1.0, -1.0, 1e9, 1e155, 1e308, 1e-308, 20.0, 16.0])
+)
+SIZE = st.one_of(st.sampled_from([0, 1, 2, 24, 32, 64, 48, 2**31, 2**32 - 1]), st.integers(0, 2**32 - 1))
+MODEL = st.sampled_from(["plumb_bob", "rational_polynomial", "equidistant", "fisheye", "pinhole", "", "x" * 10_000])
+
+
+@st.composite
+def lenses(draw: st.DrawFn) -> Lens:
+    """A sound calibration with up to four fields of anything."""
+    fields = {"k": SOUND_K, "width": 32, "height": 24}
+    anything = {
+        "k": st.one_of(
+            st.lists(NUMBER, min_size=9, max_size=9),
+            st.tuples(st.integers(0, 8), NUMBER).map(lambda c: (*SOUND_K[: c[0]], c[1], *SOUND_K[c[0] + 1 :])),
+        ),
+        "d": st.lists(NUMBER, max_size=14),
+        "distortion_model": MODEL,
+        "width": SIZE,
+        "height": SIZE,
+        "binning_x": SIZE,
+        "binning_y": SIZE,
+        "roi": st.builds(Region, SIZE, SIZE, SIZE, SIZE),
+        "r": st.lists(NUMBER, min_size=9, max_size=9),
+        "p": st.lists(NUMBER, min_size=12, max_size=12),
+    }
+    for name in draw(st.lists(st.sampled_from(sorted(anything)), min_size=1, max_size=4, unique=True)):
+        fields[name] = draw(anything[name])
+    return Lens(**fields)
+
+
+@given(lenses(), st.booleans())
+@settings(max_examples=400)
+def test_any_calibration_is_taken_or_refused(lens: Lens, rectified: bool) -> None:
+    rectifier = Rectifier("front", rectified, say=lambda _: None)
+
+    def use() -> None:
+        rectifier.update(lens)
+        image, matrix = rectifier(IMAGE)
+        assert image.shape == IMAGE.shape
+        assert np.isfinite(matrix).all()
+        assert matrix[0, 0] > 0
+        assert matrix[1, 1] > 0
+
+    takes(use, InputError)
+    takes(lambda: rectifier.image_size, InputError)
+
+
+def test_endless_coefficients_are_refused_soon() -> None:
+    for value in (0.0, 0.1):
+        lens = Lens(SOUND_K, [value] * 1_000_000, "plumb_bob", 32, 24)
+        takes(lambda lens=lens: (rectifier := Rectifier()).update(lens) and rectifier(IMAGE), InputError)
