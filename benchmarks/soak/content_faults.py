@@ -168,6 +168,8 @@ def tf_unrelated(shot: Shot) -> None:
 def tf_hostile(shot: Shot) -> None:
     """NaN, cycles, other parents, endless names, extreme stamps and 3000 frames in tf"""
     base, stamp_ns = ("odom", "base_link"), shot.stamp_ns
+    too_many_nanoseconds = transform(*base, stamp_ns)
+    too_many_nanoseconds.header.stamp.nanosec = 2**31 - 1
     hostile = (
         transform(*base, stamp_ns, (NAN, 0, 0)),
         transform(*base, stamp_ns, (INF, 0, 0)),
@@ -182,6 +184,7 @@ def tf_hostile(shot: Shot) -> None:
         transform(*base, LAST_NS),
         transform(*base, 0),
         transform(*base, -(2**31) * NS_PER_S),
+        too_many_nanoseconds,
     )
     chosen = [[hostile[(2 * shot.index + number) % len(hostile)]] for number in range(2)]
     if shot.index == 0:
@@ -192,14 +195,15 @@ def tf_hostile(shot: Shot) -> None:
 # -------------------------------------------------------------------- bytes
 def bytes_damaged(shot: Shot) -> None:
     """messages whose bytes are cut or announce more than there is"""
+    header = 4  # of the CDR encoding; a stamp of 8 bytes and the length of the frame's name follow
     sent = (
-        (shot.images[shot.camera], shot.shown(shot.camera)),
-        (shot.infos[shot.camera], info(shot.camera, shot.stamp_ns)),
-        (shot.tf, odometry(shot.stamp_ns)),
+        (shot.images[shot.camera], shot.shown(shot.camera), header + 8),
+        (shot.infos[shot.camera], info(shot.camera, shot.stamp_ns), header + 8),
+        (shot.tf, odometry(shot.stamp_ns), header),  # the number of transforms comes first
     )
-    for events, message in sent:
+    for events, message, at in sent:
         whole = serialize_message(message)
-        endless = whole[:12] + b"\xff\xff\xff\x7f" + whole[16:]
+        endless = whole[:at] + b"\xff\xff\xff\x7f" + whole[at + 4 :]
         for broken in (whole[: shot.random.randrange(4, len(whole))], endless):
             events.append((0.2, broken))
 

@@ -71,7 +71,11 @@ class SqliteFile:
         if not self._query("PRAGMA table_info(message_definitions)"):
             return {}
         rows = self._query("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions")
-        return {kind: (encoding, text) for kind, encoding, text in rows if isinstance(encoding, str) and isinstance(text, str)}
+        return {
+            kind: (encoding, text)
+            for kind, encoding, text in rows
+            if isinstance(encoding, str) and isinstance(text, str)
+        }
 
     def _query(self, query: str) -> list[Any]:
         try:

@@ -26,6 +26,7 @@ from flashocc_ros.ranges import MEMORY_MAX_SPEED_MPS, SYNC_MAX_BACKWARD_S
 
 Float64 = npt.NDArray[np.float64]
 
+NS_PER_S = 1_000_000_000
 CACHE_S = 10.0
 MAX_DEPTH = 1000
 MAX_BACKWARD_NS = round(SYNC_MAX_BACKWARD_S.default * 1e9)
@@ -189,8 +190,10 @@ class TransformIntake:
             problem = f"the translation ({', '.join(f'{value:g}' for value in position)})"
         elif not abs(norm - 1) < UNIT_TOLERANCE:
             problem = f"a quaternion of squared length {norm:g}, which must be 1"
+        elif not 0 <= int(stamp.nanosec) < NS_PER_S:  # another time than was meant, and so a pose of another time
+            problem = f"a stamp with {int(stamp.nanosec)} ns beside the seconds, which must be less than {NS_PER_S}"
         else:
-            stamp_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+            stamp_ns = int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
             return StampedTransform(parent, child, stamp_ns, (position, normalized(quaternion)))
         self._tell(f"tf: {parent or '(none)'} -> {child or '(none)'} is ignored, it has {problem}; mend its publisher")
         return None

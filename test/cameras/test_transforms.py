@@ -166,6 +166,16 @@ def test_a_transform_that_cannot_be_is_ignored_and_said_once(
     assert "base_link" in fed.said[0]
 
 
+def test_a_stamp_with_more_than_a_second_of_nanoseconds_is_ignored_and_said(fed: Fed) -> None:
+    """It means another time than it says, and a pose of another time shifts every set around it."""
+    bad = transform("odom", "base_link", 11 * S, (500.0, 0.0, 0.0))
+    bad.header.stamp.nanosec = 2**31 - 1
+    before = fed.look("odom", "camera", 11.9)
+    fed.intake.take(message(bad), static=False)
+    assert np.array_equal(fed.look("odom", "camera", 11.9), before)
+    assert "a stamp with 2147483647 ns beside the seconds" in fed.said[-1]
+
+
 def test_a_leading_slash_is_no_part_of_a_name(fed: Fed) -> None:
     fed.mount("/base_link", "/lidar", (0.0, 0.0, 2.0))
     assert fed.look("base_link", "lidar", 11)[2, 3] == 2
