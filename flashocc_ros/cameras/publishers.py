@@ -17,6 +17,7 @@ Verdict = Literal["fits", "restart", "second"]
 
 SOON_IMAGES = 32  # of one camera between two steps back; publishers of different rates do not alternate one by one
 GONE_IMAGES = 32  # so many of the second publisher in a row: the first one has gone
+GONE_SOON_IMAGES = 3  # the same where the other cameras say that it is the second whose stamps are theirs
 
 
 @dataclass
@@ -71,7 +72,10 @@ class Publishers:
             "fits", "restart" (the stamps started over), or "second": of a second publisher, not to be used.
         """
         back_ns = newest_ns - stamp_ns if newest_ns else 0
-        if self._of_second(camera, back_ns):
+        # Which of two publishers belongs to this rig? The one whose stamps are those of the other cameras.
+        middle_ns = statistics.median_low(others_ns) if others_ns else newest_ns
+        nearer = abs(middle_ns - stamp_ns) < abs(middle_ns - newest_ns)
+        if self._of_second(camera, back_ns, GONE_SOON_IMAGES if nearer else GONE_IMAGES):
             return "second"
         verdict: Verdict = "fits"
         step = self._steps.get(camera)
@@ -80,9 +84,7 @@ class Publishers:
             if step is not None and step.returned:
                 del self._steps[camera]
                 apart_ns = back_ns + max(now_ns - self._last[camera][1], 0)  # at the same time of arrival
-                # Which of the two belongs to this rig? The one whose stamps are those of the other cameras.
-                middle_ns = statistics.median_low(others_ns) if others_ns else newest_ns
-                if abs(middle_ns - stamp_ns) >= abs(middle_ns - newest_ns):
+                if not nearer:
                     self._found(camera, -apart_ns)
                     return "second"
                 self._found(camera, apart_ns)
@@ -105,7 +107,7 @@ class Publishers:
         self._steps.clear()
         self._seconds.clear()
 
-    def _of_second(self, camera: str, back_ns: int) -> bool:
+    def _of_second(self, camera: str, back_ns: int, gone_images: int) -> bool:
         second = self._seconds.get(camera)
         if second is None:
             return False
@@ -113,7 +115,7 @@ class Publishers:
             second.in_a_row = 0
             return False
         second.in_a_row += 1
-        if second.in_a_row <= GONE_IMAGES:
+        if second.in_a_row <= gone_images:
             return True
         del self._seconds[camera]
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hostile import takes
 from hypothesis import given, settings
@@ -13,7 +15,8 @@ from flashocc_ros.errors import InputError
 IMAGE = np.full((24, 32, 3), 100, np.uint8)
 SOUND_K = (20.0, 0.0, 16.0, 0.0, 20.0, 12.0, 0.0, 0.0, 1.0)
 NUMBER = st.one_of(
-    st.floats(-1.0, 1.0), st.floats(), st.sampled_from([0.0, 1.0, -1.0, 1e9, 1e155, 1e308, 1e-308, 20.0, 16.0])
+    st.sampled_from([math.nan, math.inf, -math.inf, 0.0, 1.0, -1.0, 1e9, 1e155, 1e308, 1e-308, 20.0, 16.0]),
+    st.floats(-1.0, 1.0),
 )
 SIZE = st.one_of(st.sampled_from([0, 1, 2, 24, 32, 64, 48, 2**31, 2**32 - 1]), st.integers(0, 2**32 - 1))
 MODEL = st.sampled_from(["plumb_bob", "rational_polynomial", "equidistant", "fisheye", "pinhole", "", "x" * 10_000])

@@ -75,6 +75,17 @@ def test_when_the_publisher_in_use_ends_the_other_one_takes_over() -> None:
     assert len([each for each in sets if each.items == ("other",)]) > 40
 
 
+@pytest.mark.parametrize("camera", THREE)
+@pytest.mark.parametrize("ahead_s", [-9_000_000, 9_000_000])
+def test_two_stray_stamps_do_not_cost_the_publisher_that_goes_with_the_other_cameras(camera: str, ahead_s: int) -> None:
+    sync: AnchorSynchronizer[str] = AnchorSynchronizer(THREE)
+    strays = second(camera, 2, ahead_s * S, 500 * MS)
+    sets = feed(sync, drive(40, period_ns=500 * MS) + strays)
+    assert all(item == "rig" for each in sets for item in each.items)
+    assert sync.counters[camera].rejected <= 4
+    assert len(sets) > 25
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 100])
 @pytest.mark.parametrize("period_ns", [100 * MS, 500 * MS, S])
 def test_a_recording_played_again_and_again_is_one_publisher(count: int, period_ns: int) -> None:
