@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+MAX_SENTENCE = 2000
+"""Characters of a message: names and encodings from outside may have millions."""
+
+
+def shortened(sentence: str) -> str:
+    """The sentence, without its middle when it is longer than anybody reads; its end says what to do."""
+    if len(sentence) <= MAX_SENTENCE:
+        return sentence
+    end = MAX_SENTENCE // 4
+    return f"{sentence[: MAX_SENTENCE - end]} [...] {sentence[-end:]}"
+
 
 class FlashOccError(Exception):
     """Base of all errors raised on purpose by this package."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(message))
 
 
 class ConfigError(FlashOccError, ValueError):

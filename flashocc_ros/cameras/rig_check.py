@@ -72,7 +72,7 @@ def check_pictures(rig: CameraRig, image_sizes: Sizes) -> None:
         x, y = matrix[0, 2], matrix[1, 2]
         if not (0 < x < width and 0 < y < height):
             raise InputError(
-                f"the principal point ({x:.0f}, {y:.0f}) of camera {name} lies outside its picture of "
+                f"the principal point ({x:.6g}, {y:.6g}) of camera {name} lies outside its picture of "
                 f"{width}x{height}: the pictures are of another rig or were scaled; give the K of these pictures"
             )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from flashocc_ros.errors import shortened
 from flashocc_ros.ros.faults import Fault
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -125,7 +126,8 @@ class Health:
 def to_diagnostics(node_name: str, health: Health, header: Header, warn_s: float, error_s: float) -> DiagnosticArray:
     """One status for the pipeline and one per camera."""
     pipeline = DiagnosticStatus(name=f"{node_name}: pipeline", hardware_id=node_name)
-    pipeline.level, pipeline.message = _pipeline_level(health, warn_s, error_s)
+    pipeline.level, message = _pipeline_level(health, warn_s, error_s)
+    pipeline.message = shortened(message)
     pipeline.values = _values(
         {"state": health.state}
         | dict.fromkeys(NETWORK, "")
@@ -200,6 +202,7 @@ def _camera_status(node_name: str, camera: CameraHealth, warn_s: float, error_s:
         status.level, status.message = WARN, "images but no CameraInfo"
     else:
         status.message = "fresh"
+    status.message = shortened(status.message)
     status.values = _values(
         {"age_s": "" if camera.age_s is None else camera.age_s}
         | dict.fromkeys(IMAGES, 0)

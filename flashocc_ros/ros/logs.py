@@ -8,7 +8,10 @@ import time
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from flashocc_ros.errors import shortened
+
 REPEAT_S = 10.0
+MAX_KINDS = 1000
 
 
 class RosLogHandler(logging.Handler):
@@ -69,14 +72,17 @@ class SeldomLogger:
         """Say a message of this kind a single time."""
         if kind not in self._said_s:
             self._said_s[kind] = float("inf")
-            self._logger.warning(message)
+            self._logger.warning(shortened(message))
 
     def _due(self, kind: str, message: str) -> str:
         """What to say now, empty for nothing."""
         now_s = time.monotonic()
+        if len(self._said_s) > MAX_KINDS:  # names from outside make kinds of their own
+            self._said_s = {k: at_s for k, at_s in self._said_s.items() if now_s - at_s < REPEAT_S}
+            self._silent = {k: count for k, count in self._silent.items() if k in self._said_s}
         if now_s - self._said_s.get(kind, -REPEAT_S) < REPEAT_S:
             self._silent[kind] = self._silent.get(kind, 0) + 1
             return ""
         self._said_s[kind] = now_s
-        silent = self._silent.pop(kind, 0)
+        silent, message = self._silent.pop(kind, 0), shortened(message)
         return f"{message} ({silent} more since the last report)" if silent else message

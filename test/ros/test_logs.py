@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("rclpy")
+from flashocc_ros.errors import MAX_SENTENCE
 from flashocc_ros.ros import logs
 from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger
 
@@ -46,3 +47,15 @@ def test_records_of_the_package_do_not_flood_either(clock: list[float]):
     for number in range(100):
         handler.emit(logging.LogRecord("flashocc_ros", logging.WARNING, "", 0, "gap of %d s", (number,), None))
     assert console.lines == ["gap of 0 s"]
+
+
+def test_names_from_outside_neither_fill_the_log_nor_the_memory(clock: list[float]):
+    console: Any = Console()
+    seldom = SeldomLogger(console)
+    for number in range(5_000):
+        clock[0] += 0.1
+        name = chr(0x4E00 + number)
+        seldom.finding(f"tf: {name * 10_000} has no parent; mend its publisher")
+    assert max(map(len, console.lines)) < MAX_SENTENCE + 100
+    assert console.lines[-1].endswith("has no parent; mend its publisher")
+    assert len(seldom._said_s) <= logs.MAX_KINDS + 1
