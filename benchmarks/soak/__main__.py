@@ -47,6 +47,7 @@ def run(minutes: float, seed: int, out: Path, only: list[str] | None) -> int:
     begin_s = time.monotonic()
     stage = Stage(out, seed)
     try:
+        stage.warm_up()
         lives = [f for f in LIVES if not only or f.__name__ in only]
         bearable = [f for f in (*MESSAGE_FAULTS, *RUNNING_FAULTS) if not only or f.__name__ in only]
         stage.random.shuffle(lives)

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import theilslopes
 
 from benchmarks.soak.processes import Sample
 from benchmarks.soak.stage import Episode, Stage
@@ -24,7 +25,11 @@ SHOWN = 110
 
 @dataclass
 class Slopes:
-    """What the longest life held after its warm-up; ``hours`` of it."""
+    """What the longest life held after its warm-up; ``hours`` of it.
+
+    The slope of the memory is the median of those between all pairs of samples (Theil and Sen): networks that are loaded
+    anew make steps up and down, which say nothing about growth.
+    """
 
     hours: float
     rss: tuple[float, float, float]
@@ -70,7 +75,7 @@ def slopes(samples: list[Sample]) -> Slopes | None:
 
     return Slopes(
         float(hours[-1]),
-        (*ends, float(np.polyfit(hours, rss, 1)[0])),
+        (*ends, float(theilslopes(rss, hours)[0])),
         first_and_last([s.files for s in warm]),
         first_and_last([s.threads for s in warm]),
     )

@@ -116,6 +116,12 @@ class Stage:
             self.publisher.send(pause=False)
         return node
 
+    def warm_up(self) -> None:
+        """A life without faults: on a fresh checkout the first set waits for what is compiled, a minute or more."""
+        self.run_node()
+        self.until(lambda: self.judge.results, START_S, "no first result")
+        self.end_node()
+
     def end_node(self, *, killed: bool = False, number: int = signal.SIGINT) -> None:
         """Let it settle, check its books, and end it; it must do so with 0 and without a traceback."""
         node, self.node = self.node, None

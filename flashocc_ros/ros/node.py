@@ -28,6 +28,7 @@ from flashocc_ros.ros.faults import CameraFaults
 from flashocc_ros.ros.inference import Inference
 from flashocc_ros.ros.inputs import CameraInputs, make_synchronizer
 from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger, kind_of
+from flashocc_ros.ros.memory import give_back
 from flashocc_ros.ros.parameters import DiagnosticsParameters, NodeParameters
 from flashocc_ros.ros.problems import Problems, describe, guarded, nothing
 from flashocc_ros.ros.publishers import Publishers
@@ -194,6 +195,8 @@ class FlashOccNode(LifecycleNode):
         inference, self._inference = self._inference, None
         if inference is not None:
             inference.predictor.close()
+            del inference
+            give_back()
 
     # ---------------------------------------------------------------- inference thread
     @guarded("set dropped", nothing, often=True)

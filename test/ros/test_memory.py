@@ -1,0 +1,27 @@
+"""What a node has freed is the system's again."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import pytest
+
+from flashocc_ros.ros.memory import give_back
+
+BLOCK = 64 << 10
+"""Below what the C library maps one by one."""
+BLOCKS = 2000
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="a C library without malloc_trim")
+def test_freed_memory_below_something_in_use_is_given_back() -> None:
+    blocks = [bytearray(b"x") * BLOCK for _ in range(BLOCKS)]
+    del blocks[:-1]
+    before_mb = resident_mb()
+    give_back()
+    assert before_mb - resident_mb() > 0.8 * BLOCK * BLOCKS / 2**20
