@@ -158,6 +158,15 @@ def pose_jumps_little(shot: Shot) -> None:
     shot.move(20.0 if shot.index % 4 < 2 else 0.0)
 
 
+def pose_jumps_inside(shot: Shot) -> None:
+    """the vehicle's pose jumps 20 m while the shutters open"""
+    shot.move(20.0 if shot.index % 2 else 0.0)
+    after = shot.tf
+    shot.move(0.0 if shot.index % 2 else 20.0)
+    shot.tf = [*shot.tf[:2], *after[2:]]  # the samples until the first shutter are of the other side
+    shot.expected = []
+
+
 def tf_unrelated(shot: Shot) -> None:
     """a frame of no concern whose stamps alternate by a second"""
     now = TFMessage(transforms=[transform("arm", "tool", shot.stamp_ns)])
@@ -230,6 +239,7 @@ CONTENT_FAULTS = (
     tf_late,
     pose_jumps,
     pose_jumps_little,
+    pose_jumps_inside,
     tf_unrelated,
     tf_hostile,
     bytes_damaged,

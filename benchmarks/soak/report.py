@@ -27,8 +27,8 @@ SHOWN = 110
 class Slopes:
     """What the longest life held after its warm-up; ``hours`` of it.
 
-    The slope of the memory is the median of those between all pairs of samples (Theil and Sen): networks that are loaded
-    anew make steps up and down, which say nothing about growth.
+    The slope of the memory is the median of those between all pairs of samples (Theil and Sen): networks that are
+    loaded anew make steps up and down, which say nothing about growth.
     """
 
     hours: float

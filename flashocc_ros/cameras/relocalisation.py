@@ -53,16 +53,24 @@ class PoseJumps:
             self._forgotten[child] += len(jumps)
             jumps.clear()
 
-    def passed(self, frames: Collection[str], first_ns: int, last_ns: int) -> int:
-        """A number that is the same for two sets when no jump of these frames lies in or between them.
+    def passed(self, frames: Collection[str], first_ns: int) -> int:
+        """A number that is the same for two sets when no jump of these frames lies between them.
 
         Args:
             frames: those whose transforms the poses are made of.
-            first_ns, last_ns: the stamps of the set.
+            first_ns: the first stamp of the set.
         """
-        count = 0
+        return sum(
+            self._forgotten[frame] + sum(first_ns >= after for _, after in self._jumps.get(frame, ()))
+            for frame in frames
+        )
+
+    def inside(self, frames: Collection[str], first_ns: int, last_ns: int) -> str:
+        """The frame that jumps where a set has images on both sides, or between the samples; empty for none.
+
+        What is interpolated there is a pose that the vehicle never had.
+        """
         for frame in frames:
-            count += 2 * self._forgotten[frame]
-            # A set that a jump goes through has poses of both sides and belongs to neither.
-            count += sum((last_ns > before) + (first_ns >= after) for before, after in self._jumps.get(frame, ()))
-        return count
+            if any(first_ns < after and last_ns > before for before, after in self._jumps.get(frame, ())):
+                return frame
+        return ""

@@ -218,6 +218,11 @@ class CameraRoad:
         answer = self._pose_source().lookup(images.stamps_ns, images.key_stamp_ns, waited_ns / 1e9)
         if isinstance(answer, Unavailable):
             return Refusal("transform", self._explained(answer), images.key_stamp_ns) if answer.final else None
+        stamps_ns = (*images.stamps_ns, images.key_stamp_ns)
+        path = () if answer.static else self.intake.path(self._fixed_frame, self._base_frame)
+        if jumped := self.intake.pose_jumps.inside(path, min(stamps_ns), max(stamps_ns)):
+            sentence = f"{jumped} jumps in {self._fixed_frame} between the images of a set"
+            return Refusal("transform", f"{sentence}; if often, mend the odometry", images.key_stamp_ns)
         return PosedSet(
             names,
             images.items,
@@ -227,7 +232,7 @@ class CameraRoad:
             np.array(images.stamps_ns, np.int64),
             images.epoch,
             waiting.completed_ns,
-            0 if answer.static else self._pose_epoch((*images.stamps_ns, images.key_stamp_ns)),
+            self.intake.pose_jumps.passed(path, min(stamps_ns)),
         )
 
     def _explained(self, answer: Unavailable) -> str:
@@ -237,10 +242,6 @@ class CameraRoad:
         known = self.intake.frames
         there = ", ".join(known[:MAX_NAMED]) + ", ..." * (len(known) > MAX_NAMED) if known else "none at all"
         return f"{answer.reason}; frames there: {there}"
-
-    def _pose_epoch(self, stamps_ns: Sequence[int]) -> int:
-        path = self.intake.path(self._fixed_frame, self._base_frame)
-        return self.intake.pose_jumps.passed(path, min(stamps_ns), max(stamps_ns))
 
     def _pose_source(self) -> PoseSource:
         """Looks up the frames that the latest CameraInfos and images name."""
