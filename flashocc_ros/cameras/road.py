@@ -34,6 +34,9 @@ class Synchronizer(Protocol):
     counters: dict[str, CameraCounters]
     sets: SetCounters
 
+    @property
+    def problem(self) -> str: ...
+
     def add(self, camera: str, stamp_ns: int, item: Any, now_ns: int) -> list[ImageSet[Any]]: ...
 
     def poll(self, now_ns: int) -> list[ImageSet[Any]]: ...

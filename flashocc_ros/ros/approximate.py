@@ -69,6 +69,11 @@ class ApproximateSynchronizer(Generic[Item]):
         finished, self._finished = self._finished, []
         return finished
 
+    @property
+    def problem(self) -> str:
+        """Empty: nothing is known of clocks and rates."""
+        return ""
+
     def waiting(self, camera: str) -> int:
         """Number of images of a camera that are neither used nor given up yet."""
         return len(self._matcher.queues[self.cameras.index(camera)])

@@ -191,7 +191,8 @@ class CameraInputs:
             came = (
                 f"the latest of {last} came {age_s:.1f} s ago" if last in self._arrived_s else f"{last} sent none yet"
             )
-            sentence = f"an image was missing when the time of a set was up; {came}"
+            known = filter(None, (came, self._road.sync.problem))
+            sentence = f"an image was missing when the time of a set was up; {'; '.join(known)}"
             self._statistics.last_drop = sentence
             self._seldom.warning("drop incomplete", f"set dropped: {sentence}")
         self._incomplete = incomplete

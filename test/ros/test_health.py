@@ -114,6 +114,16 @@ def test_what_transforms_lack_is_said_on_the_console(rig: Callable[..., Rig], mo
     running.until_said("sets are dropped: tf has no frame 'odom'")
 
 
+def test_sets_that_a_fast_anchor_leaves_incomplete_come_with_the_remedy(rig: Callable[..., Rig]):
+    running = rig(sync__offsets_s=[0.0, 0.0], sync__timeout_s=0.05)
+    for number in range(200):
+        running.feeder.send(images={} if number % 5 == 0 else {"back": None})
+        running.feeder.executor.spin_once(timeout_sec=0.02)
+        if "make the slowest camera the anchor" in running.node.node._statistics.last_drop:
+            return
+    pytest.fail(running.node.node._statistics.last_drop)
+
+
 @pytest.mark.parametrize("kind", ["stamp zero", "damaged", "stamps that go back"])
 def test_a_flood_of_bad_images_is_no_flood_of_lines(rig: Callable[..., Rig], kind: str):
     running = rig(sync__max_backward_s=0.1)
