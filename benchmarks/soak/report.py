@@ -20,7 +20,15 @@ MOST_MB_PER_HOUR = 1.0
 MOST_MB_SHORT = 40.0
 """Rise that a life too short for a slope may show after its warm-up."""
 MOST_FILES = MOST_THREADS = 4
-SHOWN = 110
+SHOWN = 140
+COMMON = (
+    "the past was forgotten",
+    "temporal memory cleared",
+    "no result for",
+    "camera # no image",
+    "camera #: no image",
+)
+"""Beginnings of sentences that tell a consequence, numbers and names taken out."""
 
 
 @dataclass
@@ -124,8 +132,8 @@ def _kinds(episodes: list[Episode]) -> dict[str, list[Episode]]:
 
 
 def _sentence(episodes: list[Episode]) -> str:
-    """What it says most often, without times, numbers and names of cameras counted apart."""
-    said = Counter(dict.fromkeys([]))
+    """What it says most often; sentences that any fault may bring only when there is no other."""
+    said = Counter[str]()
     example: dict[str, str] = {}
     for episode in episodes:
         for line in {re.sub(r"^\[\w+\] \[[\d.]+\] \[\w+\]: ", "", text) for text in episode.said}:
@@ -134,6 +142,6 @@ def _sentence(episodes: list[Episode]) -> str:
             said[shape] += 1
     if not said:
         return "nothing"
-    best = max(said, key=lambda shape: (said[shape], "no result for" not in shape, len(shape)))
+    best = max(said, key=lambda shape: (not shape.startswith(COMMON), said[shape], len(shape)))
     line = example[best].replace("|", "/")
     return line if len(line) <= SHOWN else line[: SHOWN - 3] + "..."
