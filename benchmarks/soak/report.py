@@ -21,13 +21,7 @@ MOST_MB_SHORT = 40.0
 """Rise that a life too short for a slope may show after its warm-up."""
 MOST_FILES = MOST_THREADS = 4
 SHOWN = 140
-COMMON = (
-    "the past was forgotten",
-    "temporal memory cleared",
-    "no result for",
-    "camera # no image",
-    "camera #: no image",
-)
+COMMON = ("the past was forgotten", "temporal memory cleared", "no result for", "camera #: no image")
 """Beginnings of sentences that tell a consequence, numbers and names taken out."""
 
 
