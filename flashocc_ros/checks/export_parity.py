@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.frames import SOURCE_HW, nominal_rig, read_frames
+from flashocc_ros.cameras.nominal_rig import SOURCE_HW, nominal_rig
+from flashocc_ros.data.frames import read_frames
 from flashocc_ros.engine.export.fused import fused_tables
 from flashocc_ros.engine.select import backend_class, find_checkpoint, open_backend
 from flashocc_ros.engine.store.meta import ExportMeta, load_export

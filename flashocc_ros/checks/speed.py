@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
-from flashocc_ros.data.frames import SOURCE_HW, nominal_rig
+from flashocc_ros.cameras.nominal_rig import SOURCE_HW, nominal_rig
 from flashocc_ros.engine.openvino_backend import cpu_name
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput

@@ -1,20 +1,16 @@
-"""Frames of a recording or a folder of pictures, whichever a path holds, and a nominal rig where there is neither."""
+"""Frames of a recording or a folder of pictures, whichever a path holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from flashocc_ros.bags.camera_sets import Frames, read_sets
 from flashocc_ros.bags.files import is_recording
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.folder import ImageFolder
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.structures import CameraRig
 
-SOURCE_HW = (900, 1600)
 CALIBRATION_FILE = "calibration.yaml"
 
 
@@ -63,15 +59,3 @@ def check_cameras(frame: CameraSet, path: Path, cameras: int) -> None:
             f"{path} is of a rig with {frame.rig.num_cameras} cameras, the engine is for {cameras}: calibrate on a "
             f"recording of the vehicle itself, or give --cameras {frame.rig.num_cameras}"
         )
-
-
-def nominal_rig(cameras: int) -> CameraRig:
-    """Level cameras of 65 degrees, 1.5 m up, looking outwards at even angles; for pictures of 1600x900."""
-    optical = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-    poses = np.tile(np.eye(4), (cameras, 1, 1))
-    for pose, yaw in zip(poses, np.arange(cameras) * 2 * np.pi / cameras, strict=True):
-        turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
-        pose[:3, :3] = turn @ optical
-        pose[:3, 3] = (1.0 + 0.5 * np.cos(yaw), 0.5 * np.sin(yaw), 1.5)
-    intrinsic = np.array([[1260.0, 0, SOURCE_HW[1] / 2], [0, 1260, SOURCE_HW[0] / 2], [0, 0, 1]])
-    return CameraRig([f"camera_{i}" for i in range(cameras)], np.tile(intrinsic, (cameras, 1, 1)), poses)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pytest
 from scipy.spatial.transform import Rotation
 
+from flashocc_ros.cameras.nominal_rig import nominal_rig
 from flashocc_ros.cameras.rig_check import OPTICAL_FROM_BODY, RigFinding, check_poses, check_rig
-from flashocc_ros.data.frames import first_frame, nominal_rig
+from flashocc_ros.data.frames import first_frame
 from flashocc_ros.data.synthetic.rig import nuscenes_like_rig
 from flashocc_ros.structures import CameraRig
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.nominal_rig import nominal_rig
 from flashocc_ros.data import frames
-from flashocc_ros.data.frames import check_cameras, first_frame, nominal_rig
+from flashocc_ros.data.frames import check_cameras, first_frame
 from flashocc_ros.errors import ConfigError, InputError
 
 BAG = Path("drive")

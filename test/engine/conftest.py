@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from flashocc_ros.data.frames import nominal_rig
+from flashocc_ros.cameras.nominal_rig import nominal_rig
 from flashocc_ros.engine.export.calibration import standing_table
 from flashocc_ros.geometry.lift import LiftTable
 from flashocc_ros.structures import CameraRig

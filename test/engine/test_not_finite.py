@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flashocc_ros import CameraRig, Predictor, weights
-from flashocc_ros.data.frames import nominal_rig
+from flashocc_ros.cameras.nominal_rig import nominal_rig
 from flashocc_ros.engine.labels_kernel import labels_from_columns, labels_from_planes
 from flashocc_ros.engine.select import backend_class
 from flashocc_ros.errors import EngineError

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from flashocc_ros import weights
-from flashocc_ros.data.frames import nominal_rig, read_frames
+from flashocc_ros.cameras.nominal_rig import nominal_rig
+from flashocc_ros.data.frames import read_frames
 from flashocc_ros.engine.export.calibration import standing_table
 from flashocc_ros.engine.openvino_backend import stream_count
 from flashocc_ros.engine.select import backend_class, open_backend

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from flashocc_ros.cameras.nominal_rig import nominal_rig
 from flashocc_ros.cameras.rig_check import check_rig
-from flashocc_ros.data.frames import nominal_rig
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.viz.rig import GOOD, WRONG, draw_rig
 

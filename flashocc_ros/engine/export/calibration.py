@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from flashocc_ros.bags import Frames
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.frames import SOURCE_HW, check_cameras, read_frames
+from flashocc_ros.cameras.nominal_rig import SOURCE_HW
+from flashocc_ros.data.frames import check_cameras, read_frames
 from flashocc_ros.engine.onnx_backend import OnnxBackend
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry import LiftTable, lift_table

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from flashocc_ros.bags import Frames
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.frames import first_frame, nominal_rig
+from flashocc_ros.cameras.nominal_rig import nominal_rig
+from flashocc_ros.data.frames import first_frame
 from flashocc_ros.engine.export.calibration import frame_table, standing_table
 from flashocc_ros.engine.export.together import written_together
 from flashocc_ros.engine.store.cache import file_sha256

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 from small_stream import small  # noqa: E402
 
-from flashocc_ros.data.frames import nominal_rig  # noqa: E402
+from flashocc_ros.cameras.nominal_rig import nominal_rig  # noqa: E402
 from flashocc_ros.engine.export.calibration import standing_table  # noqa: E402
 from flashocc_ros.engine.export.write import export  # noqa: E402
 from flashocc_ros.model import build_model  # noqa: E402

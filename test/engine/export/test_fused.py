@@ -15,8 +15,8 @@ pytest.importorskip("torch")
 from small_stream import drive, rig, small
 
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.nominal_rig import nominal_rig
 from flashocc_ros.checks import export_parity as parity
-from flashocc_ros.data.frames import nominal_rig
 from flashocc_ros.engine.export.calibration import frame_table, standing_table
 from flashocc_ros.engine.export.fused import fused_tables
 from flashocc_ros.engine.export.write import export

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tensorrt_stand_in import make_tensorrt
 
-from flashocc_ros.data.frames import nominal_rig
+from flashocc_ros.cameras.nominal_rig import nominal_rig
 from flashocc_ros.engine.export.calibration import standing_table
 from flashocc_ros.engine.export.write import export
 from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
