@@ -5,6 +5,7 @@ CHECKPOINT ?=
 OUT ?= out
 DEMO_ARGS ?=
 TEST_ARGS ?=
+GPU_ARGS ?=
 
 # With a sourced ROS 2 the package is built with colcon into install/.
 SOURCE = $(if $(ROS_DISTRO),. install/setup.sh && ,)
@@ -14,7 +15,7 @@ PYTHON_ENV = $(SOURCE).venv/bin/python
 DEMO_NETWORK = $(or $(VARIANT),$(if $(BAG),published,synthetic-tiny))
 DEMO_PROFILE = $(if $(filter-out synthetic-tiny,$(DEMO_NETWORK))$(CHECKPOINT),torch,runtime)
 
-.PHONY: help setup demo test test-slow soak lint clean
+.PHONY: help setup demo test test-slow soak gpu-check lint clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -37,6 +38,9 @@ test-slow: ## Run the tests that take minutes
 soak: ## Let a running node bear every known fault, then random ones [MINUTES=30]
 	@scripts/setup.sh dev
 	@$(PYTHON_ENV) -m benchmarks.soak --minutes $(or $(MINUTES),30)
+
+gpu-check: ## Is every result right on this GPU, and how fast? Installs nothing [PYTHON= GPU_ARGS=]
+	@scripts/gpu_check.sh $(GPU_ARGS)
 
 lint: ## Check style, types and the order of imports
 	@scripts/setup.sh dev

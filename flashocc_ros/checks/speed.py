@@ -78,6 +78,15 @@ class StageClock(Backend):
         with self.timed("head"):
             return self.inner.head(bev, history, grids, with_logits=with_logits)
 
+    def lift_table(self, geometry: Any) -> Any:
+        return self.inner.lift_table(geometry)
+
+    def stereo_grid(self, geometry: Any) -> Any:
+        return self.inner.stereo_grid(geometry)
+
+    def warp_grids(self, key_from_previous: Any) -> Any:
+        return self.inner.warp_grids(key_from_previous)
+
     def nbytes(self, array: Any) -> int:
         return self.inner.nbytes(array)
 

@@ -10,13 +10,13 @@ import typer
 from flashocc_ros.cli import doctor_environment, doctor_files
 from flashocc_ros.cli.doctor_findings import Finding
 from flashocc_ros.cli.options import BaseFrame, TfPrefix
-from flashocc_ros.errors import InputError
+from flashocc_ros.errors import ConfigError, InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 EPILOG = (
     "Examples: flashocc doctor | flashocc doctor weights.pth | flashocc doctor drive/ --picture rig.png | "
-    "flashocc doctor export/"
+    "flashocc doctor export/ | flashocc doctor --gpu"
 )
 
 
@@ -30,10 +30,16 @@ def doctor(
         Path | None,
         typer.Option(help="PNG of the rig of a recording or a folder; default: out/doctor/<its name>.png."),
     ] = None,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Check every result and speed on this machine's GPU; takes up to 8 minutes.")
+    ] = False,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
 ) -> None:
     """Check the installation, a checkpoint, a recording and its rig, or an export."""
+    if gpu:
+        _check_gpu(target)
+        return
     if target is None:
         findings = doctor_environment.check()
     elif not target.exists():
@@ -42,6 +48,15 @@ def doctor(
         findings = doctor_files.check(target, picture, base_frame, tf_prefix)
     _show(findings)
     if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _check_gpu(target: Path | None) -> None:
+    if target is not None:
+        raise ConfigError(f"--gpu looks at this machine, not at {target}; leave one of them out")
+    from flashocc_ros.checks.gpu.check import check
+
+    if not check(Path("out/gpu")):
         raise typer.Exit(1)
 
 

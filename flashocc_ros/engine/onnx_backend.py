@@ -104,16 +104,16 @@ class OnnxBackend(Backend):
     @abstractmethod
     def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], bool, Float32 | None]:
         """``bev_head``: outputs by name, labels (200, 200, 16), whether the logits were finite (True where they are not
-        seen), and logits (200, 200, 16, 18) when asked for."""
+        seen), and logits (200, 200, 16, 18) when asked for. The maps of the centres lie in the host's memory, the
+        caller's to keep."""
+
+    def given(self, grids: Any) -> Any:
+        """Sampling grids as the engine takes them."""
+        return np.ascontiguousarray(grids, np.float32)
 
     def kept(self, array: Any) -> Any:
         """A copy that later runs do not overwrite, where the engine computes."""
         return array.copy()
-
-    def fetched(self, array: Any) -> npt.NDArray[Any]:
-        """A copy for the caller, in the host's memory."""
-        result: npt.NDArray[Any] = array.copy()
-        return result
 
     def encode(
         self, pixels: Any, camera_params: Float32 | None = None, stereo: tuple[Any, Float32] | None = None
@@ -152,13 +152,13 @@ class OnnxBackend(Backend):
             if any(past is None for past in maps):
                 own = self.kept(self._observed("bev_key", {"bev": bev})["bev_key"])
                 maps = [own if past is None else past for past in maps]
-            inputs["grids"] = np.ascontiguousarray(grids, np.float32)
+            inputs["grids"] = self.given(grids)
             inputs |= {f"history_{age}": past for age, past in enumerate(maps, 1)}
         if self.observer is not None:
             self.observer("bev_head", inputs)
         with self._running("bev_head"):
             outputs, labels, finite, logits = self.run_head(inputs, with_logits)
-        centers = {name: self.fetched(outputs[name])[0] if name in outputs else None for name in CENTER_OUTPUTS}
+        centers = {name: outputs[name][0] if name in outputs else None for name in CENTER_OUTPUTS}
         key = self.kept(outputs["bev_key"]) if self.variant.num_history else None
         return HeadOutput(labels, key, logits=logits, finite=finite, **centers)
 

@@ -17,6 +17,7 @@ from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence, 
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import LOGITS, GraphMeta, int8_needs_calibration
+from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import EngineError
 from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.threads import worker_count
@@ -107,7 +108,8 @@ class OpenVinoBackend(OnnxBackend):
         outputs = self.run("bev_head", inputs)
         columns = outputs[COLUMNS].reshape(200, 200, -1, NUM_CLASSES)
         logits = np.ascontiguousarray(columns.transpose(1, 0, 2, 3)) if with_logits else None
-        return outputs, *labels_from_columns(columns), logits
+        centers = {name: outputs[name].copy() for name in CENTER_OUTPUTS if name in outputs}
+        return outputs | centers, *labels_from_columns(columns), logits
 
     @functools.cached_property
     def _hint(self) -> str:

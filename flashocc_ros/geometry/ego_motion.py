@@ -20,6 +20,16 @@ def bev_warp_grid(key_from_previous: npt.ArrayLike, bda: npt.ArrayLike | None = 
         the argument of ``grid_sample(align_corners=True, padding_mode="zeros")``. The motion is projected to the
         ground plane; cell i sits at its lower edge.
     """
+    index = np.arange(SIZE_XY, dtype=np.float64)
+    x, y = index[None, :], index[:, None]
+    source = np.stack([t[0] * x + t[1] * y + t[2] for t in previous_cell_from_cell(key_from_previous, bda)], axis=-1)
+    return (source / (SIZE_XY - 1) * 2 - 1).astype(np.float32)
+
+
+def previous_cell_from_cell(
+    key_from_previous: npt.ArrayLike, bda: npt.ArrayLike | None = None
+) -> npt.NDArray[np.float64]:
+    """(2, 3) float64: index (x, y, 1) of a cell of the key map to the index, with fractions, in the previous map."""
     augmentation = np.eye(4)
     if bda is not None:
         augmentation[:3, :3] = np.asarray(bda, np.float64)
@@ -28,9 +38,5 @@ def bev_warp_grid(key_from_previous: npt.ArrayLike, bda: npt.ArrayLike | None = 
     planar = previous_from_key[np.ix_((0, 1, 3), (0, 1, 3))]
     lower_m = float(LOWER_M[0])
     metres_from_cell = np.array([[CELL_XY_M, 0, lower_m], [0, CELL_XY_M, lower_m], [0, 0, 1]])
-    cell_from_cell = np.linalg.inv(metres_from_cell) @ planar @ metres_from_cell
-
-    index = np.arange(SIZE_XY, dtype=np.float64)
-    x, y = index[None, :], index[:, None]
-    source = np.stack([t[0] * x + t[1] * y + t[2] for t in cell_from_cell[:2]], axis=-1)
-    return (source / (SIZE_XY - 1) * 2 - 1).astype(np.float32)
+    cell_from_cell: npt.NDArray[np.float64] = np.linalg.inv(metres_from_cell) @ planar @ metres_from_cell
+    return cell_from_cell[:2]

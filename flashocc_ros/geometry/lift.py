@@ -60,6 +60,57 @@ class LiftTable:
         return (camera_and_depth // np.int32(depths)) * np.int32(height * width) + cell
 
 
+@dataclass(frozen=True, eq=False)
+class LiftNumbers:
+    """What decides a lift table, all float32: whoever computes with them in this order gets the same table to the bit.
+
+    Per point, with u, v, d of ``frustum_axes``: ``p = undo @ ((u, v, d) - offset)``, then
+    ``q = key_from_pixel @ (p0 * p2, p1 * p2, p2) + shift``, then ``bda @ q``, metres in the key ego frame.
+
+    Attributes:
+        undo, offset: (N, 3, 3) and (N, 3), network pixel to source pixel.
+        key_from_pixel, shift: (N, 3, 3) and (N, 3), scaled source pixel to metres in the key ego frame.
+        bda: (3, 3) augmentation.
+    """
+
+    undo: Float32
+    offset: Float32
+    key_from_pixel: Float32
+    shift: Float32
+    bda: Float32
+
+
+def lift_numbers(geometry: Geometry, frame: int = 0) -> LiftNumbers:
+    """Poses are composed in float64 and used in float32, as in the reference."""
+    pose, intrinsics, post_rot, post_tran, bda = (
+        value.astype(np.float32)
+        for value in (
+            geometry.camera_to_key(frame),
+            geometry.intrinsics[frame],
+            geometry.post_rot[frame],
+            geometry.post_tran[frame],
+            geometry.bda,
+        )
+    )
+    key_from_pixel = pose[:, :3, :3] @ np.linalg.inv(intrinsics)
+    return LiftNumbers(np.linalg.inv(post_rot), post_tran, key_from_pixel, np.ascontiguousarray(pose[:, :3, 3]), bda)
+
+
+def grid_size(variant: Variant) -> tuple[int, int, int]:
+    """(Dx, Dy, Dz) cells of the pooled volume."""
+    return SIZE_XY, SIZE_XY, variant.lift_z_bins
+
+
+def cell_sizes_m(variant: Variant) -> Float32:
+    """(3,) along x, y, z."""
+    return np.array((CELL_XY_M, CELL_XY_M, HEIGHT_M / variant.lift_z_bins), np.float32)
+
+
+def frustum_shape(variant: Variant, cameras: int) -> tuple[int, int, int, int]:
+    """(N, D, fH, fW)."""
+    return cameras, variant.depth.count, *variant.feature_size
+
+
 def lift_table(variant: Variant, geometry: Geometry, frame: int = 0) -> LiftTable:
     """Assign every frustum point of the N cameras of ``frame`` to a voxel of the volume, in the key ego frame.
 
@@ -71,31 +122,19 @@ def lift_table(variant: Variant, geometry: Geometry, frame: int = 0) -> LiftTabl
     # Numba takes half a second to load, which a parameter check that only needs the grid should not wait for.
     from flashocc_ros.geometry.lift_kernels import cells_of_points, sort_by_cell
 
-    pose, intrinsics, post_rot, post_tran, bda = (
-        value.astype(np.float32)
-        for value in (
-            geometry.camera_to_key(frame),
-            geometry.intrinsics[frame],
-            geometry.post_rot[frame],
-            geometry.post_tran[frame],
-            geometry.bda,
-        )
-    )
-    if np.array_equal(bda, np.eye(3)):
-        bda = np.empty((0, 0), np.float32)
-    size = (SIZE_XY, SIZE_XY, variant.lift_z_bins)
-    feature_height, feature_width = variant.feature_size
-    shape = (pose.shape[0], variant.depth.count, feature_height, feature_width)
+    numbers = lift_numbers(geometry, frame)
+    bda = np.empty((0, 0), np.float32) if np.array_equal(numbers.bda, np.eye(3)) else numbers.bda
+    size, shape = grid_size(variant), frustum_shape(variant, len(numbers.undo))
     cells = np.empty(shape, np.int32)
     cells_of_points(
         *frustum_axes(variant),
-        np.linalg.inv(post_rot),
-        post_tran,
-        pose[:, :3, :3] @ np.linalg.inv(intrinsics),
-        np.ascontiguousarray(pose[:, :3, 3]),
+        numbers.undo,
+        numbers.offset,
+        numbers.key_from_pixel,
+        numbers.shift,
         bda,
         LOWER_M,
-        np.array((CELL_XY_M, CELL_XY_M, HEIGHT_M / variant.lift_z_bins), np.float32),
+        cell_sizes_m(variant),
         size,
         cells,
     )

@@ -5,6 +5,9 @@
     bev     = backend.pool(encoded, table)                     # lift and splat into the bird's eye view
     output  = backend.head(bev, history, grids)                # warp the past, encode, decode to labels
 
+Tables and grids follow from geometry alone; ``lift_table``, ``stereo_grid`` and ``warp_grids`` make them on the host,
+and an engine with a device may make its own there.
+
 What travels between the stages (``Any``) belongs to the engine: torch tensors, device buffers or NumPy arrays. The
 stream only stores it and hands it back, never looks inside. Engines keep nothing between calls: the past lives in
 the stream.
@@ -21,13 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import Picture, decoded
+from flashocc_ros.geometry import Geometry, bev_warp_grid, lift_table, stereo_grid
 from flashocc_ros.pipeline.preprocess import ImageTransform, network_input
 
 if TYPE_CHECKING:
-    from flashocc_ros.geometry.lift import LiftTable
     from flashocc_ros.variants import Variant
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,17 +116,33 @@ class Backend(ABC):
         """
         return network_input(decoded(images), transforms)
 
+    def lift_table(self, geometry: Geometry) -> Any:
+        """What ``pool`` takes: which point of frame 0 falls into which cell. Later calls must not change it."""
+        return lift_table(self.variant, geometry)
+
+    def stereo_grid(self, geometry: Geometry) -> Any:
+        """What ``encode`` takes: where frame 0 of ``geometry`` lies in frame 1, (N, D, H/4, W/4, 2) float32."""
+        return stereo_grid(self.variant, geometry)
+
+    def warp_grids(self, key_from_previous: Sequence[Float64]) -> Any:
+        """What ``head`` takes: where to sample past maps, (num_history, 200, 200, 2) float32.
+
+        Args:
+            key_from_previous: (4, 4) per past map, newest first; see ``geometry.ego_motion.bev_warp_grid``.
+        """
+        return np.stack([bev_warp_grid(pose) for pose in key_from_previous])
+
     @abstractmethod
     def encode(
-        self, pixels: Any, camera_params: Float32 | None = None, stereo: tuple[Any, Float32] | None = None
+        self, pixels: Any, camera_params: Float32 | None = None, stereo: tuple[Any, Any] | None = None
     ) -> Encoded:
         """Run the image encoder.
 
         Args:
             pixels: what ``preprocess`` returned.
             camera_params: (N, 27) float32 for variants with a depth net, else None.
-            stereo: for stereo variants the previous frame's stereo feature (engine's own kind) and the sampling grid
-                (N, D, H/4, W/4, 2) float32 from ``geometry.stereo``; else None.
+            stereo: for stereo variants the previous frame's stereo feature (engine's own kind) and what ``stereo_grid``
+                returned, or an array of that shape; else None.
         """
 
     def stereo_feature(self, pixels: Any) -> Any:
@@ -130,12 +150,15 @@ class Backend(ABC):
         raise NotImplementedError(f"{self.name}: variant {self.variant.name} has no stereo feature")
 
     @abstractmethod
-    def pool(self, encoded: Encoded, table: LiftTable) -> Any:
-        """Sum depth-weighted context over the points of each cell: (1, C, 200, 200) or (1, C, 16, 200, 200)."""
+    def pool(self, encoded: Encoded, table: Any) -> Any:
+        """Sum depth-weighted context over the points of each cell: (1, C, 200, 200) or (1, C, 16, 200, 200).
+
+        ``table`` is what ``lift_table`` returned, or a ``LiftTable``.
+        """
 
     @abstractmethod
     def head(
-        self, bev: Any, history: Sequence[Any] = (), grids: Float32 | None = None, *, with_logits: bool = False
+        self, bev: Any, history: Sequence[Any] = (), grids: Any = None, *, with_logits: bool = False
     ) -> HeadOutput:
         """``pre_process_net`` on the key map, warp and concatenate the past, BEV encoder, heads, argmax.
 
@@ -143,7 +166,7 @@ class Backend(ABC):
             bev: what ``pool`` returned for the key frame.
             history: ``variant.num_history`` cached ``bev_key`` maps, newest first. An entry None means "the past does
                 not reach that far": the key frame's own map takes its place (its grid is the identity).
-            grids: (num_history, 200, 200, 2) float32 sampling grids of ``geometry.ego_motion.bev_warp_grid`` for
+            grids: what ``warp_grids`` returned, or an array of that shape, for
                 ``grid_sample(align_corners=True, padding_mode="zeros")``; None without history.
             with_logits: also return the occupancy logits (46 MB; for parity checks).
         """

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.errors import ConfigError, EngineError
-from flashocc_ros.geometry import Geometry, LiftTable, bev_warp_grid, camera_params, lift_table, stereo_grid
+from flashocc_ros.geometry import Geometry, camera_params
 from flashocc_ros.pipeline import panoptic
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.pipeline.decode import decode_centers
@@ -92,7 +92,7 @@ class Stream:
         self._pose_epoch: int | None = None
         self.rig_findings: tuple[RigFinding, ...] = ()
         self._checked: tuple[CameraRig, tuple[Any, ...], tuple[RigFinding, ...]] | None = None
-        self._table: tuple[Geometry, LiftTable] | None = None
+        self._table: tuple[Geometry, Any] | None = None
         self._unlooked = 0
 
     def reset(self) -> None:
@@ -166,7 +166,7 @@ class Stream:
         with _timed(timings, "head"):
             grids = None
             if past:
-                grids = np.stack([_warp_grid(geometry, old) for old in past])
+                grids = backend.warp_grids([_key_from(geometry, old) for old in past])
             head = backend.head(bev, [None if old is None else old.bev for old in past], grids)
         self._check_finite(encoded, bev, head)
         if not variant.num_history or not (without_past or self.memory.wants(stamp_ns)):
@@ -213,13 +213,13 @@ class Stream:
     def _camera_params(self, geometry: Geometry) -> Float32 | None:
         return camera_params(geometry) if self.variant.depth_net else None
 
-    def _stereo(self, pixels: Any, past: Sequence[PastFrame | None], geometry: Geometry) -> tuple[Any, Float32] | None:
+    def _stereo(self, pixels: Any, past: Sequence[PastFrame | None], geometry: Geometry) -> tuple[Any, Any] | None:
         """Feature and sampling grid to match the key frame with; with itself at the start of a stream."""
         if not self.variant.stereo:
             return None
         if past[0] is None:
-            return self.backend.stereo_feature(pixels), stereo_grid(self.variant, geometry.with_past(geometry))
-        return past[0].stereo_feature, stereo_grid(self.variant, geometry.with_past(past[0].geometry))
+            return self.backend.stereo_feature(pixels), self.backend.stereo_grid(geometry.with_past(geometry))
+        return past[0].stereo_feature, self.backend.stereo_grid(geometry.with_past(past[0].geometry))
 
     def _matched_with(self, first: PastFrame, key_feature: Any, geometry: Geometry) -> PastFrame:
         """The stream's first frame again, now as the previous frame of a key frame.
@@ -227,16 +227,16 @@ class Stream:
         It has no past of its own. The reference then gives it the key frame to match with, so its depth is not the one
         it had when it was the key frame itself.
         """
-        grid = stereo_grid(self.variant, first.geometry.with_past(geometry))
+        grid = self.backend.stereo_grid(first.geometry.with_past(geometry))
         encoded = self.backend.encode(first.pixels, self._camera_params(first.geometry), (key_feature, grid))
         bev = self.backend.pool(encoded, self._lift_table(first.geometry))
-        head = self.backend.head(bev, [None], _warp_grid(first.geometry, None)[None])
+        head = self.backend.head(bev, [None], self.backend.warp_grids([_key_from(first.geometry, None)]))
         return replace(first, bev=head.bev_key, nbytes=0, pixels=None)
 
-    def _lift_table(self, geometry: Geometry) -> LiftTable:
+    def _lift_table(self, geometry: Geometry) -> Any:
         """The table of this geometry; rebuilt only when something moved."""
         if self._table is None or not geometry.lifts_like(self._table[0], TABLE_TOLERANCE):
-            self._table = geometry, lift_table(self.variant, geometry)
+            self._table = geometry, self.backend.lift_table(geometry)
         return self._table[1]
 
     def _instances(
@@ -255,9 +255,9 @@ class Stream:
         return panoptic.paint(head.labels, objects, tracker.update(objects, pose, stamp_ns))
 
 
-def _warp_grid(geometry: Geometry, old: PastFrame | None) -> Float32:
-    """Sampling grid (200, 200, 2) of a past map for this key frame; the identity where there is no past."""
-    return bev_warp_grid(np.eye(4) if old is None else np.linalg.inv(geometry.key2global) @ old.geometry.key2global)
+def _key_from(geometry: Geometry, old: PastFrame | None) -> npt.NDArray[np.float64]:
+    """(4, 4) this key frame from the past one; the identity where there is none."""
+    return np.eye(4) if old is None else np.linalg.inv(geometry.key2global) @ old.geometry.key2global
 
 
 @contextmanager

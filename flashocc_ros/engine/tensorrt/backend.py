@@ -1,7 +1,8 @@
 """TensorRT on NVIDIA GPUs: pictures go up as uint8, everything happens on one stream, 640 kB of labels come back.
 
-The steady state replays CUDA graphs: one for the image encoder, one for the BEV head. Between them the pooling kernel
-runs, whose index table changes with the calibration. Nothing waits for the GPU until the labels are fetched.
+The steady state replays CUDA graphs: one for the image encoder, one for the BEV head, and for a vehicle that moves one
+that makes the lift table. Between encoder and head the pooling kernel runs. Whatever goes up lies in pinned memory, and
+nothing waits for the GPU until the labels are fetched, with the maps of the centres at once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,16 +22,18 @@ from flashocc_ros.cameras.camera_set import Picture
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
 from flashocc_ros.engine.store.cache import CacheKey, cached
 from flashocc_ros.engine.store.code import code_sha256
+from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import InputError
+from flashocc_ros.geometry.lift import LiftTable
 from flashocc_ros.labels import FREE
-from flashocc_ros.pipeline.backend import Encoded, Float32
+from flashocc_ros.pipeline.backend import Encoded, Float32, Float64
 from flashocc_ros.pipeline.preprocess import ImageTransform
 
 if TYPE_CHECKING:
     import torch
 
     from flashocc_ros.engine.tensorrt.runtime import TensorRtEngine
-    from flashocc_ros.geometry.lift import LiftTable
+    from flashocc_ros.geometry import Geometry
     from flashocc_ros.variants import Variant
 
 logger = logging.getLogger(__name__)
@@ -67,6 +70,7 @@ class TensorRTBackend(OnnxBackend):
         import torch
 
         from flashocc_ros.engine.tensorrt.build import import_tensorrt
+        from flashocc_ros.engine.tensorrt.device_geometry import DeviceGeometry
         from flashocc_ros.engine.tensorrt.device_preprocess import DevicePreprocessor
         from flashocc_ros.engine.tensorrt.stream import DeviceStream
 
@@ -76,7 +80,7 @@ class TensorRTBackend(OnnxBackend):
         self._preprocessor = DevicePreprocessor(self.device)
         self.decodes_jpeg = self._preprocessor.decodes_jpeg
         self._engines: dict[tuple[str, int], tuple[TensorRtEngine, Callable[[], None]]] = {}
-        self._table: tuple[LiftTable, Any] | None = None
+        self._geometry = DeviceGeometry(variant, self.device, self._stream)
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -98,7 +102,6 @@ class TensorRTBackend(OnnxBackend):
         for engine, _ in self._engines.values():
             engine.close()
         self._engines.clear()
-        self._table = None
 
     def prepare(self, cameras: int) -> None:
         for graph in self.graphs:
@@ -117,10 +120,12 @@ class TensorRTBackend(OnnxBackend):
         engine, replay = self._engine(part, len(inputs["images"]) if part in PER_CAMERA_GRAPHS else 0)
         import torch
 
+        from flashocc_ros.engine.tensorrt.stream import pinned
+
         with self._stream():
             for name, value in inputs.items():
                 buffer = engine.inputs[name]
-                given = torch.as_tensor(value)
+                given = value if isinstance(value, torch.Tensor) else pinned(value, self.device)
                 if given.shape != buffer.shape:
                     raise InputError(f"{part}: {name} has shape {tuple(given.shape)}, needs {tuple(buffer.shape)}")
                 buffer.copy_(given, non_blocking=True)
@@ -132,23 +137,42 @@ class TensorRTBackend(OnnxBackend):
         if with_logits:
             raise InputError("engine tensorrt returns labels only; compare logits with engine openvino or torch")
         outputs = self.run("bev_head", inputs)
-        labels = self.fetched(outputs["labels"])
+        host = self._fetched([name for name in ("labels", *CENTER_OUTPUTS) if name in outputs], outputs)
+        labels = host.pop("labels")
         # The argmax is inside the engine. Of NaN alone it makes one class everywhere, which only free space can be.
         first = labels.flat[0]
-        return outputs, labels, bool(first == FREE or (labels != first).any()), None
+        return outputs | host, labels, bool(first == FREE or (labels != first).any()), None
 
-    def pool(self, encoded: Encoded, table: LiftTable) -> Any:
+    def lift_table(self, geometry: Geometry) -> Any:
+        with self._stream():
+            return self._geometry.lift_table(geometry)
+
+    def stereo_grid(self, geometry: Geometry) -> Any:
+        with self._stream():
+            return self._geometry.stereo_grid(geometry)
+
+    def warp_grids(self, key_from_previous: Sequence[Float64]) -> Any:
+        with self._stream():
+            return self._geometry.warp_grids(key_from_previous)
+
+    def given(self, grids: Any) -> Any:
+        import torch
+
+        return grids if isinstance(grids, torch.Tensor) else super().given(grids)
+
+    def pool(self, encoded: Encoded, table: Any) -> Any:
+        from flashocc_ros.engine.tensorrt import device_table
+
         if tuple(encoded.depth.shape) != table.frustum_shape:
             raise InputError(
                 f"the lift table is for (N, D, fH, fW) = {table.frustum_shape}, the encoder gave "
                 f"{tuple(encoded.depth.shape)}"
             )
-        pooler = _pooler(self.device.type)
         with self._stream():
-            if self._table is None or self._table[0] is not table:
-                self._table = (table, pooler.to_device(table, self.device))
+            if isinstance(table, LiftTable):
+                table = device_table.to_device(table, self.device)
             depth, context = (self._tensor(array).float() for array in (encoded.depth, encoded.context))
-            return pooler.pool(depth, context, self._table[1], volumetric=self.variant.volumetric)
+            return _pooler(self.device.type).pool(depth, context, table, volumetric=self.variant.volumetric)
 
     def finite(self, array: Any) -> bool:
         import torch
@@ -161,17 +185,18 @@ class TensorRTBackend(OnnxBackend):
             result: torch.Tensor = array.clone()
         return result
 
-    def fetched(self, array: Any) -> npt.NDArray[Any]:
+    def _fetched(self, names: Sequence[str], outputs: Mapping[str, Any]) -> Arrays:
+        """Outputs in pinned memory, to which a copy does not block, after one wait for the last of them."""
         import torch
 
-        # A copy to pinned memory does not block; it ends before the array is read, and frees the buffer for the next
-        # frame.
         with self._stream():
-            host = torch.empty(array.shape, dtype=array.dtype, pin_memory=self.device.type == "cuda")
-            host.copy_(array, non_blocking=True)
+            hosts = {}
+            for name in names:
+                there: torch.Tensor = outputs[name]
+                hosts[name] = torch.empty(there.shape, dtype=there.dtype, pin_memory=self.device.type == "cuda")
+                hosts[name].copy_(there, non_blocking=True)
         self._stream.synchronize()
-        result: npt.NDArray[Any] = (host.float() if host.is_floating_point() else host).numpy()
-        return result
+        return {name: (host.float() if host.is_floating_point() else host).numpy() for name, host in hosts.items()}
 
     def engine_only_ms(self, cameras: int, repeats: int = 50) -> dict[str, float] | None:
         """By CUDA events, with whatever lies in the buffers of each engine."""
@@ -225,7 +250,7 @@ class TensorRTBackend(OnnxBackend):
 
     def _serialized(self, graph: str, shapes: dict[str, tuple[int, ...]], *, replace: bool = False) -> bytes:
         """The engine out of the cache; built and kept when it is not there for this GPU and TensorRT."""
-        from flashocc_ros.engine.tensorrt.build import build_engine
+        from flashocc_ros.engine.tensorrt.build import build_engine, free_workspace_bytes
 
         source = self.meta.graphs[graph]
         parts = {
@@ -240,7 +265,9 @@ class TensorRTBackend(OnnxBackend):
 
         def build(folder: Path) -> None:
             logger.info("building the TensorRT engine of %s %s; this takes minutes once", self.variant.name, graph)
-            (folder / "engine.plan").write_bytes(build_engine(self.folder / source.file, self._trt, shapes))
+            workspace_bytes = free_workspace_bytes(self.device)
+            serialized = build_engine(self.folder / source.file, self._trt, shapes, workspace_bytes)
+            (folder / "engine.plan").write_bytes(serialized)
 
         entry = cached(self.cache_dir, CacheKey("tensorrt", self.variant.name, parts), build, replace=replace)
         return (entry / "engine.plan").read_bytes()
@@ -273,6 +300,6 @@ def _pooler(device_type: str) -> ModuleType:
         from flashocc_ros.engine.tensorrt import triton_pooler
 
         return triton_pooler
-    from flashocc_ros.engine.poolers import torch_pooler
+    from flashocc_ros.engine.tensorrt import device_table
 
-    return torch_pooler
+    return device_table

@@ -10,14 +10,19 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flashocc_ros.errors import EngineError
 
+if TYPE_CHECKING:
+    import torch
+
 logger = logging.getLogger(__name__)
 
-WORKSPACE_BYTES = 24 << 30
+MAX_WORKSPACE_BYTES = 24 << 30
 """Only a limit: stereo matching keeps many of its 88 warped features at once, 4.4 GB for six cameras of ResNet-50."""
+WORKSPACE_SHARE = 0.5
+"""Of the memory that is free: the rest holds weights and buffers, and on a Jetson, where both share it, the system."""
 
 
 def import_tensorrt(name: str = "tensorrt") -> ModuleType:
@@ -78,11 +83,21 @@ def created(trt: ModuleType, kind: str, log: Any) -> Any:
         ) from error
 
 
+def free_workspace_bytes(device: torch.device) -> int:
+    """How much scratch memory tactics may take on a device as it is now; the upper limit where that is no GPU."""
+    import torch
+
+    if device.type != "cuda":
+        return MAX_WORKSPACE_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(MAX_WORKSPACE_BYTES, int(WORKSPACE_SHARE * free))
+
+
 def build_engine(
     onnx_file: Path,
     trt: ModuleType,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    workspace_bytes: int = WORKSPACE_BYTES,
+    workspace_bytes: int = MAX_WORKSPACE_BYTES,
 ) -> bytes:
     """Parse and build one graph.
 

@@ -10,12 +10,12 @@ import importlib.util
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from flashocc_ros.cameras.camera_set import Picture, decoded
+from flashocc_ros.engine.tensorrt.stream import pinned
 from flashocc_ros.errors import ImageError
 from flashocc_ros.pipeline.preprocess import MEAN, STD, ImageTransform
 
@@ -32,10 +32,10 @@ class DevicePreprocessor:
 
     def __call__(self, images: Sequence[Picture], transforms: Sequence[ImageTransform]) -> Tensor:
         """Args as ``Backend.preprocess``; returns (N, 3, H_net, W_net) float32 on the device."""
-        planes = self._on_device(images)
+        planes = self.on_device(images)
         return torch.stack([self._one(*pair) for pair in zip(planes, transforms, strict=True)])
 
-    def _on_device(self, images: Sequence[Picture]) -> list[Tensor]:
+    def on_device(self, images: Sequence[Picture]) -> list[Tensor]:
         """RGB planes (3, H, W) uint8 of every picture; JPEG files are decoded on the GPU in one batch."""
         if self.decodes_jpeg and all(isinstance(image, bytes) for image in images):
             from torchvision.io import ImageReadMode, decode_jpeg
@@ -46,7 +46,7 @@ class DevicePreprocessor:
             except RuntimeError as error:
                 raise ImageError(f"a JPEG of this set cannot be decoded on the GPU ({error}); it is dropped") from error
             return planes
-        return [self._upload(image).permute(2, 0, 1) for image in decoded(images)]
+        return [pinned(image, self._device).permute(2, 0, 1) for image in decoded(images)]
 
     def _one(self, source: Tensor, transform: ImageTransform) -> Tensor:
         height, width = transform.size
@@ -56,13 +56,6 @@ class DevicePreprocessor:
         planes = planes[:, max(0, transform.crop_top) :, transform.crop_left : transform.crop_left + width]
         planes = functional.pad(planes, (0, 0, height - planes.shape[1], 0))
         return (planes - self._mean) * self._scale
-
-    def _upload(self, image: npt.NDArray[np.uint8]) -> Tensor:
-        host = torch.from_numpy(np.ascontiguousarray(image))
-        if self._device.type != "cuda":
-            return host.to(self._device)
-        # torch keeps pinned blocks for reuse, each only once the copies out of it are done.
-        return host.pin_memory().to(self._device, non_blocking=True)
 
 
 def _resized(planes: Tensor, size: tuple[int, int]) -> Tensor:

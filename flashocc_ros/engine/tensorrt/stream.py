@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
+
+
+def pinned(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
+    """The array on ``device``, by way of pinned memory: a copy out of other memory waits for the device.
+
+    torch keeps pinned blocks for reuse, each only once the copies out of it are done.
+    """
+    host = torch.from_numpy(np.ascontiguousarray(array))
+    return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
 
 
 class DeviceStream:

@@ -14,7 +14,7 @@ pytest.importorskip("triton")
 INTERPRETED = """
 import numpy as np, torch
 from flashocc_ros.engine.poolers import torch_pooler
-from flashocc_ros.engine.tensorrt import triton_pooler
+from flashocc_ros.engine.tensorrt import device_table, triton_pooler
 from flashocc_ros.geometry.lift import LiftTable
 
 rng = np.random.default_rng(0)
@@ -29,7 +29,7 @@ depth = torch.rand(shape)
 context = torch.randn(2, 20, 6, 10)
 for volumetric in (False, True):
     expected = torch_pooler.pool_index_add(depth, context, torch_pooler.to_device(table), volumetric=volumetric)
-    result = triton_pooler.pool(depth, context, triton_pooler.to_device(table, "cpu"), volumetric=volumetric)
+    result = triton_pooler.pool(depth, context, device_table.to_device(table, "cpu"), volumetric=volumetric)
     assert result.shape == expected.shape
     assert (result - expected).abs().max() < 1e-5, (result - expected).abs().max()
 print("equal")
@@ -61,8 +61,9 @@ def test_the_kernel_compiles_for_every_gpu_without_one(
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     signature = {name: "*fp32" for name in ("depth", "context", "out")}
-    signature |= {name: "*i32" for name in ("point_index", "pixel_index", "cell_index", "cell_start")}
-    signature |= {name: "i32" for name in ("channels", "plane", "slice_stride", "channel_stride")}
+    signature |= {name: "*i32" for name in ("point_index", "cell_start")}
+    sizes = ("channels", "points_per_camera", "pixels_per_camera", "plane", "slice_stride", "channel_stride")
+    signature |= dict.fromkeys(sizes, "i32")
     source = ASTSource(_sum_cells, signature, {"BLOCK": 64})
     compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32))
     assert bytes(compiled.asm["cubin"])[:4] == b"\x7fELF"

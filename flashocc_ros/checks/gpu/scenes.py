@@ -1,0 +1,109 @@
+"""Camera sets to look at: the real frame of the specification where it is there, else noise seen by a nominal rig."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.nominal_rig import SOURCE_HW, nominal_rig
+from flashocc_ros.checks.gpu.setting import Setting
+from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import get_variant
+
+CAMERAS = ("FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_LEFT", "BACK", "BACK_RIGHT")
+"""In the order of the golden files."""
+GOLDEN = "flashocc-r50-M0"
+STEP_NS = 500_000_000
+SHUTTERS_S = 0.045
+"""From the first to the last camera of a nuScenes vehicle."""
+SPEED_MPS, TURN_RADPS = 8.0, 0.15
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def still(setting: Setting) -> CameraSet:
+    """One set of six JPEG files, the vehicle standing."""
+    jpegs, rig = _files(setting.shared)
+    return CameraSet(list(jpegs), rig, np.tile(np.eye(4), (rig.num_cameras, 1, 1)), STEP_NS)
+
+
+def what(setting: Setting) -> str:
+    """What ``still`` shows, for the report."""
+    return "a real frame" if _real(setting.shared) else "noise"
+
+
+def drive(setting: Setting, frames: int, *, decoded: bool = True) -> list[CameraSet]:
+    """Sets half a second apart of a vehicle in a bend, each camera at its own time.
+
+    The pictures are those of ``still``, moved sideways a little from set to set so that they differ.
+    """
+    first = still(setting)
+    pictures = first.pictures if decoded else None
+    cameras = first.rig.num_cameras
+    sets = []
+    for index in range(frames):
+        stamp_ns = (index + 1) * STEP_NS
+        shutters_s = np.linspace(-SHUTTERS_S / 2, SHUTTERS_S / 2, cameras)
+        poses = np.stack([pose_at(stamp_ns / 1e9 + shutter_s) for shutter_s in shutters_s])
+        stamps_ns = np.array([stamp_ns + round(1e9 * shutter_s) for shutter_s in shutters_s])
+        images = first.images if pictures is None else [np.roll(picture, 6 * index, axis=1) for picture in pictures]
+        sets.append(CameraSet(images, first.rig, poses, stamp_ns, stamps_ns, pose_at(stamp_ns / 1e9)))
+    return sets
+
+
+def pose_at(time_s: float) -> npt.NDArray[np.float64]:
+    """(4, 4) vehicle in odom, driving a circle at a steady speed."""
+    angle = TURN_RADPS * time_s
+    radius_m = SPEED_MPS / TURN_RADPS
+    pose = np.eye(4)
+    pose[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    pose[:2, 3] = radius_m * np.sin(angle), radius_m * (1 - np.cos(angle))
+    return pose
+
+
+def recalibrated(rig: CameraRig) -> CameraRig:
+    """The same cameras, each turned by half a degree and lifted by 2 cm."""
+    poses = rig.base_from_camera.copy()
+    angle = np.radians(0.5)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    poses[:, :3, :3] = turn @ poses[:, :3, :3]
+    poses[:, 2, 3] += 0.02
+    return CameraRig(rig.names, rig.intrinsics, poses)
+
+
+def _real(shared: Path | None) -> bool:
+    return shared is not None and all(
+        path.is_file()
+        for path in (
+            shared / f"spec/golden/{GOLDEN}.npz",
+            *(shared / f"data/nuscenes_frame_scene0003/CAM_{camera}.jpg" for camera in CAMERAS),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _files(shared: Path | None) -> tuple[tuple[bytes, ...], CameraRig]:
+    if shared is None or not _real(shared):
+        rig = nominal_rig(len(CAMERAS))
+        return tuple(_noise(index) for index in range(rig.num_cameras)), rig
+    from flashocc_ros.checks.golden_parity import read_golden
+
+    # The calibration stands in the golden file too, which needs nothing but numpy to be read.
+    geometry = read_golden(shared / f"spec/golden/{GOLDEN}.npz", get_variant(GOLDEN)).geometry
+    rig = CameraRig([f"CAM_{camera}" for camera in CAMERAS], geometry.intrinsics[0], geometry.sensor2ego[0])
+    folder = shared / "data/nuscenes_frame_scene0003"
+    return tuple((folder / f"CAM_{camera}.jpg").read_bytes() for camera in CAMERAS), rig
+
+
+def _noise(index: int) -> bytes:
+    """A JPEG of smooth noise."""
+    import cv2
+
+    small = np.random.default_rng(index).integers(0, 256, (SOURCE_HW[0] // 20, SOURCE_HW[1] // 20, 3), np.uint8)
+    done, data = cv2.imencode(".jpg", small.repeat(20, 0).repeat(20, 1), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    assert done
+    return bytes(data)
