@@ -166,7 +166,7 @@ def read_golden(path: str | os.PathLike[str], variant: Variant) -> Golden:
 def compare_golden(
     model: FlashOcc, golden: Golden, pictures: npt.NDArray[np.float32], align: Align | None = None
 ) -> Parity:
-    """Run the network on the golden's geometry and compare everything the file holds.
+    """Run the network, where it lies, on the golden's geometry and compare everything the file holds.
 
     Args:
         pictures: (N, 3, H, W) float32, normalised; the same pictures serve all frames, as in the golden files.
@@ -174,14 +174,15 @@ def compare_golden(
     """
     variant = model.variant
     align = align or golden.align
-    frames = torch.from_numpy(pictures)[None].expand(variant.num_input_frames, -1, -1, -1, -1)
+    device = next(model.parameters()).device
+    frames = torch.from_numpy(pictures).to(device)[None].expand(variant.num_input_frames, -1, -1, -1, -1)
     with torch.inference_mode(), _recorded(model) as tensors:
         out = model(frames, golden.geometry, align)
     tensors.update(bev_out=out.bev_out, occ_logits=out.occ_logits, bev_pool_f0=out.bev_pool)
     tensors.update({f"head_{n}": t for n in ("heatmap", "reg", "height") if (t := getattr(out, n)) is not None})
 
     stages = [_compare(name, tensor, golden.arrays[name]) for name, tensor in tensors.items() if name in golden.arrays]
-    labels = out.occ_logits.argmax(-1).numpy().astype(np.uint8)
+    labels = out.occ_logits.argmax(-1).cpu().numpy().astype(np.uint8)
     differing = labels != golden.arrays["occ"]
     ambiguous = np.unpackbits(golden.arrays["occ_ambiguous_bits"], count=labels.size).astype(bool)
     return Parity(
@@ -197,7 +198,7 @@ def compare_golden(
 
 def _compare(name: str, tensor: Tensor, expected: npt.NDArray[np.float32]) -> Stage:
     kind = name.rsplit("_f", 1)[0] if name.rsplit("_f", 1)[-1].isdigit() else name
-    actual = tensor.numpy()[_SLICES[kind][tensor.ndim]]
+    actual = tensor.cpu().numpy()[_SLICES[kind][tensor.ndim]]
     difference = np.abs(actual - expected) / max(float(expected.std()), 1e-12)
     outliers = int((difference > TOLERANCE_STD).sum())
     allowed = MAX_OUTLIER_SHARE.get(kind, 0) * difference.size
@@ -210,7 +211,8 @@ def _compare_instances(
     assert out.heatmap is not None
     assert out.reg is not None
     assert out.height is not None
-    found = decode_centers(out.heatmap.numpy(), out.reg.numpy(), out.height.numpy(), variant.score_threshold)
+    heatmap, reg, height = (tensor.cpu().numpy() for tensor in (out.heatmap, out.reg, out.height))
+    found = decode_centers(heatmap, reg, height, variant.score_threshold)
     names = ("center_xyz", "center_score", "center_label")
     xyz, score, detection = (golden.arrays[name] for name in names)
     expected = Centers(xyz, score, detection.astype(np.int64))

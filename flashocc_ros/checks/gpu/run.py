@@ -11,6 +11,8 @@ from flashocc_ros.checks.gpu.report import PartReport, Report, Result
 from flashocc_ros.checks.gpu.setting import Setting, missing
 from flashocc_ros.checks.gpu.worker import Run, Worker
 
+CPU_PATIENCE = 4.0
+
 Say = Callable[[str], None]
 
 
@@ -22,7 +24,7 @@ class Part:
         name: a word or two.
         question: what it answers, for people.
         work: yields results; a function of a module.
-        limit_s: it is ended after so long, and that is a failure.
+        limit_s: on a GPU it is ended after so long, and that is a failure; a CPU gets ``CPU_PATIENCE`` times as much.
         needs: Python modules; "a|b" is either.
         gpu: cannot be run at all without one; others run on the CPU where there is none.
         least_s: not begun with less time left.
@@ -103,7 +105,8 @@ class _Lane:
         if left_s < part.least_s:
             add(Result(part.name, "cut", f"{max(0.0, left_s):.0f} s left, takes at least {part.least_s:.0f} s"))
             return
-        until = min(monotonic() + part.limit_s, self._ends)
+        limit_s = part.limit_s if self._setting.gpu else CPU_PATIENCE * part.limit_s
+        until = min(monotonic() + limit_s, self._ends)
         problem = self._process(part).run(part.work, until, add)
         if problem is None:
             return
@@ -111,7 +114,7 @@ class _Lane:
         if problem != "time":
             add(Result(part.name, "failed", problem))
         elif until < self._ends:
-            add(Result(part.name, "failed", f"not done after {part.limit_s:.0f} s; what it had found stands"))
+            add(Result(part.name, "failed", f"not done after {limit_s:.0f} s; what it had found stands"))
         else:
             add(Result(part.name, "cut", "the time was up; what it had found stands"))
 

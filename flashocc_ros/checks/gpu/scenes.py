@@ -107,3 +107,9 @@ def _noise(index: int) -> bytes:
     done, data = cv2.imencode(".jpg", small.repeat(20, 0).repeat(20, 1), [cv2.IMWRITE_JPEG_QUALITY, 90])
     assert done
     return bytes(data)
+
+
+def first_cameras(frame: CameraSet, count: int) -> CameraSet:
+    """The set without its other cameras."""
+    rig = CameraRig(frame.rig.names[:count], frame.rig.intrinsics[:count], frame.rig.base_from_camera[:count])
+    return CameraSet(frame.images[:count], rig, frame.odom_from_base[:count], frame.stamp_ns, key_pose=frame.key_pose)

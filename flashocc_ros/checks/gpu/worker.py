@@ -6,6 +6,7 @@ A process runs one part after the other for as long as they go well, since start
 from __future__ import annotations
 
 import gc
+import logging
 import multiprocessing
 import os
 import traceback
@@ -73,6 +74,8 @@ def _serve(pipe: Connection, setting: Setting, interpreted: bool) -> None:
     # Read when Triton is imported, so it is set for the whole process.
     if interpreted:
         os.environ["TRITON_INTERPRET"] = "1"
+    # What a stream says of forgetting is what the checks make it do.
+    logging.getLogger("flashocc_ros").setLevel(logging.ERROR)
     while True:
         try:
             work: Run = pipe.recv()

@@ -48,6 +48,7 @@ class TensorRTBackend(OnnxBackend):
         variant, export_dir, options: as ``OnnxBackend``.
         device: None is the current CUDA device.
         tensorrt: the module to use; None imports ``tensorrt``.
+        graphs: replay CUDA graphs; False launches kernel by kernel.
 
     Raises:
         EngineError: TensorRT or a GPU is missing, the driver is too old, or an engine cannot be built.
@@ -64,6 +65,7 @@ class TensorRTBackend(OnnxBackend):
         *,
         device: str | None = None,
         tensorrt: ModuleType | None = None,
+        graphs: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(variant, export_dir, **options)
@@ -76,7 +78,7 @@ class TensorRTBackend(OnnxBackend):
 
         self._trt = tensorrt or import_tensorrt()
         self.device = torch.device(device or "cuda")
-        self._stream = DeviceStream(self.device)
+        self._stream = DeviceStream(self.device, graphs)
         self._preprocessor = DevicePreprocessor(self.device)
         self.decodes_jpeg = self._preprocessor.decodes_jpeg
         self._engines: dict[tuple[str, int], tuple[TensorRtEngine, Callable[[], None]]] = {}
@@ -172,7 +174,7 @@ class TensorRTBackend(OnnxBackend):
             if isinstance(table, LiftTable):
                 table = device_table.to_device(table, self.device)
             depth, context = (self._tensor(array).float() for array in (encoded.depth, encoded.context))
-            return _pooler(self.device.type).pool(depth, context, table, volumetric=self.variant.volumetric)
+            return device_table.pooler_for(self.device).pool(depth, context, table, volumetric=self.variant.volumetric)
 
     def finite(self, array: Any) -> bool:
         import torch
@@ -292,14 +294,3 @@ def gpu_problem() -> str | None:
         f"engine tensorrt found no usable NVIDIA GPU{reason}: check `nvidia-smi`, update the driver if it is too old "
         f"for CUDA {torch.version.cuda} of PyTorch, or choose engine openvino"
     )
-
-
-def _pooler(device_type: str) -> ModuleType:
-    """The Triton kernel on a GPU that has Triton, else torch's own operators."""
-    if device_type == "cuda" and importlib.util.find_spec("triton") is not None:
-        from flashocc_ros.engine.tensorrt import triton_pooler
-
-        return triton_pooler
-    from flashocc_ros.engine.tensorrt import device_table
-
-    return device_table

@@ -6,8 +6,11 @@ making and using one never waits for the device.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import math
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -57,3 +60,11 @@ def pool(depth: Tensor, context: Tensor, table: DeviceTable, *, volumetric: bool
         pixel, by_pixel, table.cell_start, mode="sum", per_sample_weights=depth.reshape(-1)[point].float()
     )
     return channels_first(bags[: math.prod(table.grid_shape)], table.grid_shape, volumetric)
+
+
+def pooler_for(device: torch.device) -> ModuleType:
+    """The module whose ``pool`` to call: the Triton kernel on a GPU that has Triton, else torch's own operators."""
+    name = (
+        "triton_pooler" if device.type == "cuda" and importlib.util.find_spec("triton") is not None else "device_table"
+    )
+    return importlib.import_module(f"flashocc_ros.engine.tensorrt.{name}")

@@ -21,9 +21,15 @@ def pinned(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
 
 
 class DeviceStream:
-    """A stream on ``device``; on the CPU, where work is synchronous, all methods run the work at once."""
+    """A stream on ``device``; on the CPU, where work is synchronous, all methods run the work at once.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        device: where.
+        graphs: False launches what was ``captured`` kernel by kernel, to compare with.
+    """
+
+    def __init__(self, device: torch.device, graphs: bool = True) -> None:
+        self._graphs = graphs
         self._cuda = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     @property
@@ -53,6 +59,8 @@ class DeviceStream:
         """
         if self._cuda is None:
             return work
+        if not self._graphs:
+            return lambda: self._inside(work)
         with torch.cuda.stream(self._cuda):
             work()
             work()
@@ -62,8 +70,8 @@ class DeviceStream:
         with torch.cuda.graph(graph, stream=self._cuda, capture_error_mode="thread_local"):
             work()
 
-        def replay() -> None:
-            with torch.cuda.stream(self._cuda):
-                graph.replay()
+        return lambda: self._inside(graph.replay)
 
-        return replay
+    def _inside(self, work: Callable[[], None]) -> None:
+        with self():
+            work()
