@@ -58,7 +58,7 @@ def check(
         "specification": str(setting.shared or "not there: no goldens, and noise instead of real pictures"),
     }
     report = Report(setting.out, facts)
-    run(setting, [chosen], minutes, report, _say)
+    run(setting, chosen, minutes, report, _say)
     if not setting.gpu:
         _say(_no_gpu(chosen))
     _say(f"{'PASSED' if report.passed else 'NOT PASSED'}: {report.verdict()}")

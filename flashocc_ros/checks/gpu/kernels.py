@@ -138,7 +138,7 @@ def tables(setting: Setting) -> Iterator[Result]:
         stream = DeviceStream(device)
         made = DeviceGeometry(variant, device, stream)
         # The second table, of other mountings, comes from the replay of a graph.
-        first, second = scenes.drive(setting, 2, decoded=False)
+        first, second = scenes.drive(setting, 2, "jpeg")
         for number, frame in enumerate((first, replace(second, rig=scenes.recalibrated(second.rig))), 1):
             geometry = geometry_of(frame, variant)
             with stream():

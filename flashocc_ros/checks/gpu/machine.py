@@ -40,41 +40,56 @@ def describe(setting: Setting) -> Iterator[Result]:
     )
 
 
+KINDS = ("fp32", "tf32", "fp16", "bf16", "int8")
+
+
 def peaks(setting: Setting) -> Iterator[Result]:
     """Matrix products and copies of plain torch: what a kernel can hope for here."""
     import torch
 
-    size = setting.scaled(8192, 512)
-    kinds = [("fp32", torch.float32, False), ("tf32", torch.float32, True), ("fp16", torch.float16, False)]
-    kinds.append(("bf16", torch.bfloat16, False))
-    for name, dtype, tf32 in kinds if setting.gpu else kinds[:1]:
-        a, b = (torch.randn(size, size, device=setting.device).to(dtype) for _ in range(2))
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        try:
-            milliseconds = median_ms(lambda a=a, b=b: a @ b, setting)  # type: ignore[misc]
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
+    for kind in KINDS if setting.gpu else KINDS[:1]:
         yield Result(
-            f"matrix product {name}", "info", "", {"Tera/s": 2e-9 * size**3 / milliseconds, "ms": milliseconds}
+            f"matrix product {kind}", "info", "two operations per multiply-add", {"Tera/s": tera_per_s(setting, kind)}
         )
-    if setting.gpu:
-        left, right = (torch.randint(-8, 8, (size, size), device=setting.device, dtype=torch.int8) for _ in range(2))
-        milliseconds = median_ms(lambda: torch._int_mm(left, right), setting)
-        yield Result("matrix product int8", "info", "", {"Tera/s": 2e-9 * size**3 / milliseconds, "ms": milliseconds})
-    count = setting.scaled(1 << 30, 1 << 26)
-    source = torch.zeros(count // 4, device=setting.device)
-    target = torch.empty_like(source)
-    milliseconds = median_ms(lambda: target.copy_(source), setting)
-    yield Result("copy on the device", "info", "read and written", {"GB/s": 2e-6 * count / milliseconds})
+    yield Result("copy on the device", "info", "read and written", {"GB/s": gigabytes_per_s(setting)})
     if setting.gpu:
         host = torch.empty(1 << 26, dtype=torch.uint8, pin_memory=True)
         there = torch.empty_like(host, device=setting.device)
-        up = median_ms(lambda: there.copy_(host, non_blocking=True), setting)
-        down = median_ms(lambda: host.copy_(there, non_blocking=True), setting)
-        yield Result(
-            "pinned memory", "info", "", {"up GB/s": 1e-6 * host.numel() / up, "down GB/s": 1e-6 * host.numel() / down}
-        )
+        copies = {"up": (there, host), "down": (host, there)}
+        for way, (target, source) in copies.items():
+            milliseconds = median_ms(lambda t=target, s=source: t.copy_(s, non_blocking=True), setting)  # type: ignore[misc]
+            yield Result(f"pinned memory, {way}", "info", "", {"GB/s": 1e-6 * host.numel() / milliseconds})
+
+
+def tera_per_s(setting: Setting, kind: str) -> float:
+    """1e12 operations per second of a large matrix product; one of ``KINDS``."""
+    import torch
+
+    size = setting.scaled(8192, 512)
+    dtypes = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = kind == "tf32"
+    try:
+        if kind == "int8":
+            left, right = (torch.ones(size, size, device=setting.device, dtype=torch.int8) for _ in range(2))
+            milliseconds = median_ms(lambda: torch._int_mm(left, right), setting)
+        else:
+            a, b = (torch.randn(size, size, device=setting.device).to(dtypes[kind]) for _ in range(2))
+            milliseconds = median_ms(lambda: a @ b, setting)
+    finally:
+        matmul.allow_tf32 = before
+    return 2e-9 * size**3 / milliseconds
+
+
+def gigabytes_per_s(setting: Setting) -> float:
+    """1e9 bytes read and written per second by a copy on the device."""
+    import torch
+
+    count = setting.scaled(1 << 30, 1 << 26)
+    source = torch.zeros(count // 4, device=setting.device)
+    target = torch.empty_like(source)
+    return 2e-6 * count / median_ms(lambda: target.copy_(source), setting)
 
 
 def median_ms(work: Callable[[], Any], setting: Setting, repeats: int = 20) -> float:
@@ -82,7 +97,8 @@ def median_ms(work: Callable[[], Any], setting: Setting, repeats: int = 20) -> f
     import torch
 
     times = []
-    for run in range(repeats + 3):
+    warm_up = setting.scaled(3, 1)
+    for run in range(repeats + warm_up):
         if setting.gpu:
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
@@ -94,7 +110,7 @@ def median_ms(work: Callable[[], Any], setting: Setting, repeats: int = 20) -> f
             started = perf_counter()
             work()
             milliseconds = 1e3 * (perf_counter() - started)
-        if run >= 3:
+        if run >= warm_up:
             times.append(milliseconds)
     return sorted(times)[len(times) // 2]
 

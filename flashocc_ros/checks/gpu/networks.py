@@ -15,7 +15,7 @@ import numpy as np
 from flashocc_ros.checks.gpu import scenes
 from flashocc_ros.checks.gpu.compare import array, close, labels
 from flashocc_ros.checks.gpu.report import Result, outcome
-from flashocc_ros.checks.gpu.setting import Setting
+from flashocc_ros.checks.gpu.setting import Setting, missing
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.pipeline.preprocess import image_transform, network_input
 from flashocc_ros.pipeline.set_geometry import geometry_of
@@ -55,7 +55,7 @@ def goldens(setting: Setting) -> Iterator[Result]:
         return
     files = sorted((setting.shared / "spec/golden").glob("*.npz"), key=lambda file: file.stat().st_size)
     if not setting.gpu:
-        files = [file for file in files if file.stem in ("flashocc-r50-M0", "bevdet-occ-r50")]
+        files = [file for file in files if file.stem == "flashocc-r50-M0"]
     for file in files:
         variant = get_variant(file.stem.removesuffix(".noaavt"))
         golden = read_golden(file, variant)
@@ -72,7 +72,7 @@ def goldens(setting: Setting) -> Iterator[Result]:
 
 def against_cpu(setting: Setting) -> Iterator[Result]:
     """Every variant, all of its frames at once."""
-    names = list(VARIANTS) if setting.gpu else ["synthetic-tiny", "synthetic-tiny-4d"]
+    names = list(VARIANTS) if setting.gpu else ["synthetic-tiny-4d"]
     # Those that take the CPU longest come last.
     for name in sorted(names, key=lambda name: VARIANTS[name].gmacs_per_frame * VARIANTS[name].num_input_frames):
         if name in SAME:
@@ -126,11 +126,18 @@ def _pictures(setting: Setting, variant: Variant) -> Any:
 
 
 def named_model(setting: Setting, variant: Variant) -> FlashOcc:
-    """With the weights of the specification, which spread activations as trained ones do; without it, untrained."""
+    """With the shipped weights, else those of the specification, which spread activations as trained ones do; without
+    either, untrained."""
+    from flashocc_ros import weights
     from flashocc_ros.model.build import build_model
 
     model = build_model(variant)
-    if setting.shared is not None and variant.trained_on == "nuscenes":
+    shipped = weights.path(variant.name)
+    if shipped is not None and not missing(("safetensors",)):
+        from flashocc_ros.model.checkpoint import load_checkpoint
+
+        model.load_state_dict(load_checkpoint(shipped, variant))
+    elif setting.shared is not None and variant.trained_on == "nuscenes":
         model.load_state_dict(_named_weights(setting.shared).fill_state_dict(model.state_dict()))
     return model
 

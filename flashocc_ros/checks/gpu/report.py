@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import gmtime, strftime
@@ -56,7 +55,7 @@ class PartReport:
 
 
 class Report:
-    """All parts; every change is on disk before the next begins. Safe to use from several threads."""
+    """All parts; every change is on disk before the next begins."""
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         """``facts`` are about this run: device, minutes, arguments.
@@ -67,24 +66,19 @@ class Report:
         self.json_file, self.page = folder / "gpu_report.json", folder / "gpu_report.md"
         self.facts = {"flashocc_ros": __version__, "started": strftime("%Y-%m-%d %H:%M:%S UTC", gmtime()), **facts}
         self.parts: list[PartReport] = []
-        self._lock = threading.Lock()
         self._write()
 
     def begin(self, name: str, question: str) -> PartReport:
-        with self._lock:
-            part = PartReport(name, question)
-            self.parts.append(part)
-        return part
+        self.parts.append(PartReport(name, question))
+        return self.parts[-1]
 
     def add(self, part: PartReport, result: Result) -> None:
-        with self._lock:
-            part.results.append(result)
-            self._write()
+        part.results.append(result)
+        self._write()
 
     def end(self, part: PartReport, seconds: float) -> None:
-        with self._lock:
-            part.seconds = round(seconds, 1)
-            self._write()
+        part.seconds = round(seconds, 1)
+        self._write()
 
     def count(self, status: Status) -> int:
         return sum(result.status == status for part in self.parts for result in part.results)

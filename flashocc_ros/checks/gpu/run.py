@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from flashocc_ros.checks.gpu.report import PartReport, Report, Result
+from flashocc_ros.checks.gpu.report import Report, Result
 from flashocc_ros.checks.gpu.setting import Setting, missing
 from flashocc_ros.checks.gpu.worker import Run, Worker
 
@@ -29,7 +28,6 @@ class Part:
         gpu: cannot be run at all without one; others run on the CPU where there is none.
         least_s: not begun with less time left.
         interpreted: without a GPU its Triton kernels run in the interpreter.
-        after: name of a part of the other lane whose files it takes; waited for.
     """
 
     name: str
@@ -40,89 +38,71 @@ class Part:
     gpu: bool = False
     least_s: float = 5.0
     interpreted: bool = False
-    after: str | None = None
 
 
-def run(setting: Setting, lanes: Sequence[Sequence[Part]], minutes: float, report: Report, say: Say) -> None:
-    """Run all lanes side by side, each in its own process, and write the report as they go.
-
-    Whatever happens in a part, the others run.
-    """
-    ends = monotonic() + 60 * minutes
-    done = {part.name: threading.Event() for lane in lanes for part in lane}
-    threads = [
-        threading.Thread(target=_Lane(setting, lane, ends, report, say, done).run, daemon=True) for lane in lanes
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def run(setting: Setting, parts: Sequence[Part], minutes: float, report: Report, say: Say) -> None:
+    """Run the parts and write the report as they go. Whatever happens in one, the others run."""
+    plan = _Run(setting, monotonic() + 60 * minutes, report, say)
+    try:
+        for part in parts:
+            plan.one(part)
+    finally:
+        plan.close()
 
 
-class _Lane:
-    """Parts that run one after the other, and the process they run in."""
+class _Run:
+    """What is left of the time, and the process that parts run in."""
 
-    def __init__(
-        self,
-        setting: Setting,
-        parts: Sequence[Part],
-        ends: float,
-        report: Report,
-        say: Say,
-        done: dict[str, threading.Event],
-    ) -> None:
-        self._setting, self._parts, self._ends = setting, parts, ends
-        self._report, self._say, self._done = report, say, done
+    def __init__(self, setting: Setting, ends: float, report: Report, say: Say) -> None:
+        self._setting, self._ends, self._report, self._say = setting, ends, report, say
         self._worker: Worker | None = None
 
-    def run(self) -> None:
-        for part in self._parts:
-            entry = self._report.begin(part.name, part.question)
-            begun = monotonic()
-            try:
-                self._one(part, entry)
-            finally:
-                self._report.end(entry, monotonic() - begun)
-                self._done[part.name].set()
-        if self._worker is not None:
-            self._worker.close()
+    def one(self, part: Part) -> None:
+        entry, begun = self._report.begin(part.name, part.question), monotonic()
 
-    def _one(self, part: Part, entry: PartReport) -> None:
         def add(result: Result) -> None:
             self._report.add(entry, result)
             self._say(f"{part.name}: {result.line()}")
 
-        absent = missing(part.needs)
-        if part.gpu and not self._setting.gpu:
-            add(Result(part.name, "skipped", "no GPU: skipped"))
-            return
-        if absent:
-            add(Result(part.name, "skipped", f"needs the Python module {', '.join(absent)}, not installed here"))
-            return
-        if part.after is not None:
-            self._done[part.after].wait(max(0.0, self._ends - monotonic()))
-        left_s = self._ends - monotonic()
-        if left_s < part.least_s:
-            add(Result(part.name, "cut", f"{max(0.0, left_s):.0f} s left, takes at least {part.least_s:.0f} s"))
+        refused = self._refused(part)
+        if refused is not None:
+            add(refused)
             return
         limit_s = part.limit_s if self._setting.gpu else CPU_PATIENCE * part.limit_s
         until = min(monotonic() + limit_s, self._ends)
         problem = self._process(part).run(part.work, until, add)
-        if problem is None:
-            return
-        self._worker = None
-        if problem != "time":
-            add(Result(part.name, "failed", problem))
-        elif until < self._ends:
-            add(Result(part.name, "failed", f"not done after {limit_s:.0f} s; what it had found stands"))
-        else:
-            add(Result(part.name, "cut", "the time was up; what it had found stands"))
+        if problem is not None:
+            self._worker = None
+            late = f"not done after {limit_s:.0f} s; what it had found stands"
+            if problem != "time":
+                add(Result(part.name, "failed", problem))
+            elif until < self._ends:
+                add(Result(part.name, "failed", late))
+            else:
+                add(Result(part.name, "cut", "the time was up; what it had found stands"))
+        self._report.end(entry, monotonic() - begun)
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _refused(self, part: Part) -> Result | None:
+        """Why it is not begun, None when it is."""
+        if part.gpu and not self._setting.gpu:
+            return Result(part.name, "skipped", "no GPU: skipped")
+        absent = missing(part.needs)
+        if absent:
+            return Result(part.name, "skipped", f"needs the Python module {', '.join(absent)}, not installed here")
+        left_s = max(0.0, self._ends - monotonic())
+        if left_s < part.least_s:
+            return Result(part.name, "cut", f"{left_s:.0f} s left, takes at least {part.least_s:.0f} s")
+        return None
 
     def _process(self, part: Part) -> Worker:
         interpreted = part.interpreted and not self._setting.gpu
         if self._worker is not None and self._worker.interpreted != interpreted:
-            self._worker.close()
-            self._worker = None
+            self.close()
         if self._worker is None:
             self._worker = Worker(self._setting, interpreted)
         return self._worker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,22 +37,30 @@ def what(setting: Setting) -> str:
     return "a real frame" if _real(setting.shared) else "noise"
 
 
-def drive(setting: Setting, frames: int, *, decoded: bool = True) -> list[CameraSet]:
+Shown = Literal["moved", "same", "jpeg"]
+
+
+def drive(setting: Setting, frames: int, shown: Shown = "moved", *, moving: bool = True) -> list[CameraSet]:
     """Sets half a second apart of a vehicle in a bend, each camera at its own time.
 
-    The pictures are those of ``still``, moved sideways a little from set to set so that they differ.
+    Args:
+        frames: how many.
+        shown: the pictures of ``still``, "moved" sideways from set to set so that they differ, all the "same", or the
+            "jpeg" files.
+        moving: False leaves the vehicle where it is.
     """
     first = still(setting)
-    pictures = first.pictures if decoded else None
+    pictures = [] if shown == "jpeg" else first.pictures
     cameras = first.rig.num_cameras
     sets = []
     for index in range(frames):
         stamp_ns = (index + 1) * STEP_NS
-        shutters_s = np.linspace(-SHUTTERS_S / 2, SHUTTERS_S / 2, cameras)
-        poses = np.stack([pose_at(stamp_ns / 1e9 + shutter_s) for shutter_s in shutters_s])
-        stamps_ns = np.array([stamp_ns + round(1e9 * shutter_s) for shutter_s in shutters_s])
-        images = first.images if pictures is None else [np.roll(picture, 6 * index, axis=1) for picture in pictures]
-        sets.append(CameraSet(images, first.rig, poses, stamp_ns, stamps_ns, pose_at(stamp_ns / 1e9)))
+        stamps_ns = stamp_ns + np.round(1e9 * np.linspace(-SHUTTERS_S / 2, SHUTTERS_S / 2, cameras)).astype(np.int64)
+        seen_at_s = stamps_ns / 1e9 if moving else np.zeros(cameras)
+        poses = np.stack([pose_at(time_s) for time_s in seen_at_s])
+        key = pose_at(stamp_ns / 1e9 if moving else 0.0)
+        images = [np.roll(picture, 6 * index, axis=1) for picture in pictures] if shown == "moved" else pictures
+        sets.append(CameraSet(images or first.images, first.rig, poses, stamp_ns, stamps_ns, key))
     return sets
 
 

@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from time import monotonic
@@ -74,6 +75,7 @@ def _serve(pipe: Connection, setting: Setting, interpreted: bool) -> None:
     # Read when Triton is imported, so it is set for the whole process.
     if interpreted:
         os.environ["TRITON_INTERPRET"] = "1"
+    warnings.filterwarnings("ignore", "TRITON_DEFAULT_FP_FUSION")
     # What a stream says of forgetting is what the checks make it do.
     logging.getLogger("flashocc_ros").setLevel(logging.ERROR)
     while True:

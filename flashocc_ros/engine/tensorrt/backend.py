@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import Picture
-from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend
+from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence
 from flashocc_ros.engine.store.cache import CacheKey, cached
 from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
@@ -234,14 +234,16 @@ class TensorRTBackend(OnnxBackend):
             from flashocc_ros.engine.tensorrt.runtime import ForeignEngineError, TensorRtEngine
 
             shapes = self._shapes(graph, key[1])
-            try:
-                engine = TensorRtEngine(self._serialized(graph, shapes), self._trt, self.device, shapes)
-            except ForeignEngineError as error:
-                # The driver, for one, is not part of the key.
-                logger.warning("engine cache: %s; building it again", error)
-                serialized = self._serialized(graph, shapes, replace=True)
-                engine = TensorRtEngine(serialized, self._trt, self.device, shapes)
-            self._engines[key] = engine, self._stream.captured(lambda: engine.run(self._stream.handle))
+            what = f"engine tensorrt cannot load {graph} of {self.variant.name}"
+            with one_sentence(what, "free GPU memory, or see `flashocc doctor`"):
+                try:
+                    engine = TensorRtEngine(self._serialized(graph, shapes), self._trt, self.device, shapes)
+                except ForeignEngineError as error:
+                    # The driver, for one, is not part of the key.
+                    logger.warning("engine cache: %s; building it again", error)
+                    serialized = self._serialized(graph, shapes, replace=True)
+                    engine = TensorRtEngine(serialized, self._trt, self.device, shapes)
+                self._engines[key] = engine, self._stream.captured(lambda: engine.run(self._stream.handle))
         return self._engines[key]
 
     def _shapes(self, graph: str, cameras: int) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from flashocc_ros.checks.gpu.ahead import GENERATIONS, compiled
+
 pytest.importorskip("triton")
 
 INTERPRETED = """
@@ -45,25 +47,9 @@ def test_sums_equal_index_add(slices: int) -> None:
     assert done.stdout.strip() == "equal", done.stderr[-2000:]
 
 
-COMPUTE_CAPABILITIES = (80, 86, 87, 89, 90, 110, 120)
-"""A100, RTX 30, Orin, RTX 40, H100, Thor, RTX 50."""
-
-
-@pytest.mark.parametrize("capability", COMPUTE_CAPABILITIES)
+@pytest.mark.parametrize("capability", GENERATIONS)
 def test_the_kernel_compiles_for_every_gpu_without_one(
     capability: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from flashocc_ros.engine.tensorrt.triton_pooler import _sum_cells
-
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    signature = {name: "*fp32" for name in ("depth", "context", "out")}
-    signature |= {name: "*i32" for name in ("point_index", "cell_start")}
-    sizes = ("channels", "points_per_camera", "pixels_per_camera", "plane", "slice_stride", "channel_stride")
-    signature |= dict.fromkeys(sizes, "i32")
-    source = ASTSource(_sum_cells, signature, {"BLOCK": 64})
-    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32))
-    assert bytes(compiled.asm["cubin"])[:4] == b"\x7fELF"
+    assert compiled(capability)[:4] == b"\x7fELF"
