@@ -21,8 +21,8 @@ POOLED = ("flashocc-r50-M0", "flashocc-r50", "flashocc-r50-4d-stereo", "syntheti
 """One height slice, finer depths, depths of even ratio, slices side by side, a volume."""
 POOLING_LIMIT = 1e-5
 """Of the sum of all terms of a cell without their signs; hundreds of float32 terms are summed."""
-GREY_LEVELS = 1.01
-"""The CPU sums in fixed point, the device in float32: a number may be rounded to the next grey level."""
+GREY_LEVELS = 2.01
+"""The CPU sums in fixed point, the device in float32: single numbers are rounded otherwise, in both passes."""
 JPEG_LEVELS = 3.0
 """Mean difference of two JPEG decoders: neither inverse transform nor enlarging of colour is prescribed to the bit."""
 

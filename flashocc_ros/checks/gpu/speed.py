@@ -67,7 +67,7 @@ def torch_networks(setting: Setting) -> Iterator[Result]:
 
 
 def tensorrt_engines(
-    name: str, precisions: Sequence[str], setting: Setting, tensorrt: ModuleType | None = None
+    name: str | Variant, precisions: Sequence[str], setting: Setting, tensorrt: ModuleType | None = None
 ) -> Iterator[Result]:
     """Engines that were compared before, so they are built by now."""
     floors, variant = _Floors(setting), get_variant(name)

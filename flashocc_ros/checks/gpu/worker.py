@@ -47,7 +47,10 @@ class Worker:
         Returns:
             None when it went to its end and the process can run another, else why not: "time" or a sentence.
         """
-        self._pipe.send(work)
+        try:
+            self._pipe.send(work)
+        except OSError:
+            return f"its process had ended with exit code {self._process.exitcode}"
         while True:
             if not self._pipe.poll(max(0.0, until - monotonic())):
                 self.close()

@@ -1,7 +1,7 @@
 """The picture transform of ``preprocess`` on the device: uint8 up, antialiased bicubic in two passes, normalised down.
 
 Pillow's resampler rounds to grey levels between its two passes; so does this one. The sums are float32 instead of
-fixed point, so single pixels may differ from the CPU path by one grey level.
+fixed point, so single pixels may differ from the CPU path by a grey level, or two where it happens in both passes.
 """
 
 from __future__ import annotations
