@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from flashocc_ros.cli.doctor import app
-from flashocc_ros.errors import BagError, CheckpointError, InputError
+from flashocc_ros.errors import BagError, CheckpointError, ConfigError, InputError
 from flashocc_ros.model import build_model
 from flashocc_ros.viz.video import write_png
 
@@ -159,6 +159,11 @@ def test_a_picture_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     code, output = _run(_folder(tmp_path / "drive", [-0.5, 0.5, -0.5, 0.5]), "--picture", "/proc/flashocc/rig.png")
     assert code == 0
     assert "warning picture" in output
+
+
+def test_the_gpu_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--gpu looks at this machine"):
+        CliRunner().invoke(app, [str(tmp_path), "--gpu"], catch_exceptions=False)
 
 
 def test_a_checkpoint_has_no_rig_to_draw(tmp_path: Path) -> None:

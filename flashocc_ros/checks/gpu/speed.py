@@ -46,24 +46,23 @@ PUBLISHED = (
     "flashocc-r50-M0",
 )
 """Timed by their authors in PyTorch, fp32 with TF32 convolutions, on an A100."""
+SMALL = "synthetic-tiny"
 SETS, SECONDS, WARM_UP = 100, 2.5, 5
 
 Numbers = dict[str, float | int | str]
 
 
-def torch_networks(setting: Setting) -> Iterator[Result]:
+def torch_network(name: str, setting: Setting) -> Iterator[Result]:
     """The torch network with device tables: fp32 as published, and fp16."""
-    floors = _Floors(setting)
-    for name in PUBLISHED if setting.gpu else ("synthetic-tiny",):
-        variant = get_variant(name)
-        model = named_model(setting, variant)
-        for half, graphs in ((False, False), (False, True), (True, True)) if setting.gpu else ((False, True),):
-            backend = DeviceTorch(variant, model, setting.device, graphs=graphs, half=half)
-            numbers = {"engine ms": _torch_ms(setting, backend), **frames(setting, backend)}
-            kind = "fp16" if half else "tf32"
-            how = "graphs" if graphs else "kernel by kernel, as published"
-            text = "" if setting.gpu else "two cameras on the CPU: shows that it runs, not how fast"
-            yield Result(f"{name}, torch {kind}, {how}", "info", text, floors.beside(variant, kind, numbers))
+    floors, variant = _Floors(setting), get_variant(name)
+    model = named_model(setting, variant)
+    text = "" if setting.gpu else "two cameras on the CPU: shows that it runs, not how fast"
+    for half, graphs in ((False, False), (False, True), (True, True)) if setting.gpu else ((False, False),):
+        backend = DeviceTorch(variant, model, setting.device, graphs=graphs, half=half)
+        numbers = {"engine ms": _torch_ms(setting, backend), **frames(setting, backend)}
+        kind = "fp16" if half else "tf32"
+        how = "CUDA graphs" if graphs else "kernel by kernel, as published"
+        yield Result(f"torch {kind}, {how}", "info", text, floors.beside(variant, kind, numbers))
 
 
 def tensorrt_engines(
@@ -72,6 +71,9 @@ def tensorrt_engines(
     """Engines that were compared before, so they are built by now."""
     floors, variant = _Floors(setting), get_variant(name)
     for precision in precisions:
+        if precision == "int8" and setting.shared is None:
+            yield Result(precision, "skipped", "no real frame here to measure activations on: give --shared")
+            continue
         try:
             engine = engines.open_engine(setting, variant, precision, tensorrt=tensorrt)
         except FlashOccError as error:
@@ -171,6 +173,15 @@ class _Floors:
         if name not in self._rates:
             self._rates[name] = measure(self._setting, name)
         return self._rates[name]
+
+
+def torch_parts() -> tuple[Part, ...]:
+    """Those whose times are published; without a GPU only that it runs is shown, by a small one."""
+    question = "How long does a set take in PyTorch?"
+    return tuple(
+        Part(f"speed of {name} in torch", question, partial(torch_network, name), 60, gpu=name != SMALL)
+        for name in (*PUBLISHED, SMALL)
+    )
 
 
 def parts() -> tuple[Part, ...]:

@@ -12,6 +12,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from time import monotonic
 
@@ -81,23 +82,27 @@ def _serve(pipe: Connection, setting: Setting, interpreted: bool) -> None:
     warnings.filterwarnings("ignore", "TRITON_DEFAULT_FP_FUSION")
     # What a stream says of forgetting is what the checks make it do.
     logging.getLogger("flashocc_ros").setLevel(logging.ERROR)
-    while True:
-        try:
-            work: Run = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        try:
-            for result in work(setting):
-                pipe.send(result)
-            pipe.send(None)
+    # Whoever started this is gone when the pipe is: Ctrl-C ends both.
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+        while _one(pipe, setting):
             gc.collect()
             _free_device(setting)
-        except KeyboardInterrupt:
-            return
-        except BaseException as error:
-            # What a failed kernel leaves of a device is not to be trusted: the next part gets a new process.
-            pipe.send(f"{type(error).__name__}: {' '.join(str(error).split())[:400]} ({_where(error)})")
-            return
+
+
+def _one(pipe: Connection, setting: Setting) -> bool:
+    """Run the next part; whether this process can be trusted with another one."""
+    work: Run = pipe.recv()
+    try:
+        for result in work(setting):
+            pipe.send(result)
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        # What a failed kernel leaves of a device is not to be trusted.
+        pipe.send(f"{type(error).__name__}: {' '.join(str(error).split())[:400]} ({_where(error)})")
+        return False
+    pipe.send(None)
+    return True
 
 
 def _free_device(setting: Setting) -> None:

@@ -85,12 +85,12 @@ class DeviceGeometry:
             for row in range(3)
         )
         behind = z < MIN_DEPTH_M
-        z = torch.where(behind, 1.0, z)
+        z = z.masked_fill(behind, 1.0)
         x, y = x / z, y / z
         x, y = k[:, 0, 0] * x + k[:, 0, 1] * y + k[:, 0, 2], k[:, 1, 1] * y + k[:, 1, 2]
         scale = pixel_scale(self._variant)
         pixels = [rot[:, axis, 0] * x + rot[:, axis, 1] * y + offset[:, axis] for axis in range(2)]
-        grid = [torch.where(behind, float(OUTSIDE), p * float(s) - 1) for p, s in zip(pixels, scale, strict=True)]
+        grid = [(p * float(s) - 1).masked_fill(behind, float(OUTSIDE)) for p, s in zip(pixels, scale, strict=True)]
         return torch.stack(grid, dim=-1)
 
 
@@ -144,7 +144,8 @@ class _Lift:
         for value, size in zip((x, y, z), self._size, strict=True):
             inside &= (value > -1.0) & (value < size)
         x, y, z = (value.to(torch.int32) for value in (x, y, z))
-        return torch.where(inside, (z * self._size[1] + y) * self._size[0] + x, self._cells)
+        # Not torch.where: it would bring the number over from the host, which waits, and which no graph takes.
+        return ((z * self._size[1] + y) * self._size[0] + x).masked_fill(~inside, self._cells)
 
 
 def packed(*parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
