@@ -12,6 +12,7 @@ import pytest
 from flashocc_ros.checks.gpu.report import Report, Result
 from flashocc_ros.checks.gpu.run import Part, run
 from flashocc_ros.checks.gpu.setting import Setting
+from flashocc_ros.checks.gpu.worker import Run
 
 
 def passes(setting: Setting) -> Iterator[Result]:
@@ -33,9 +34,9 @@ def hangs(_: Setting) -> Iterator[Result]:
     threading.Event().wait()
 
 
-def results(tmp_path: Path, *parts: Part, minutes: float = 1.0) -> list[Result]:
+def results(tmp_path: Path, *parts: Part, minutes: float = 1.0, device: str = "cpu") -> list[Result]:
     report = Report(tmp_path, {})
-    run(Setting("cpu", tmp_path), parts, minutes, report, lambda line: None)
+    run(Setting(device, tmp_path), parts, minutes, report, lambda line: None)
     return [result for part in report.parts for result in part.results]
 
 
@@ -47,13 +48,18 @@ def test_parts_share_a_process_as_long_as_they_go_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("work", "reason"),
-    [(raises, "ValueError: a kernel failed"), (dies, "exit code -6"), (hangs, "not done after 2 s")],
+    [(raises, "ValueError: a kernel failed"), (dies, "exit code -6"), (hangs, "not done after 5 s")],
 )
-def test_what_goes_wrong_ends_its_part_alone(work: object, reason: str, tmp_path: Path) -> None:
-    limit_s = 0.5 if work is hangs else 60.0
-    found = results(tmp_path, Part("wrong", "?", work, limit_s), Part("next", "?", passes, 60))  # type: ignore[arg-type]
+def test_what_goes_wrong_ends_its_part_alone(work: Run, reason: str, tmp_path: Path) -> None:
+    limit_s = 5.0 if work is hangs else 60.0
+    found = results(tmp_path, Part("wrong", "?", work, limit_s), Part("next", "?", passes, 60), device="cuda")
     assert [result.status for result in found if result.name != "before"] == ["failed", "ok"]
     assert reason in found[-2].text
+
+
+def test_a_slow_cpu_is_no_failure(tmp_path: Path) -> None:
+    found = results(tmp_path, Part("a", "?", hangs, 1.0))
+    assert (found[-1].status, "not done after 4 s" in found[-1].text) == ("cut", True)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

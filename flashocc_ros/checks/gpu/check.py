@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flashocc_ros.checks.gpu.plan import CHECKS
+from flashocc_ros.checks.gpu.plan import CHECKS, without_gpu
 from flashocc_ros.checks.gpu.report import Report
-from flashocc_ros.checks.gpu.run import Part, run
+from flashocc_ros.checks.gpu.run import run
 from flashocc_ros.checks.gpu.setting import Setting
 from flashocc_ros.errors import ConfigError
 
@@ -50,7 +50,8 @@ def check(
     if not minutes > 0:
         raise ConfigError(f"minutes is {minutes:g}, must be more than 0")
     setting = Setting(_device(device), out.resolve(), _shared(shared))
-    chosen = [part for part in CHECKS if not only or part.name in only]
+    plan = CHECKS if setting.gpu else without_gpu()
+    chosen = [part for part in plan if not only or part.name in only]
     facts = {
         "device": setting.device,
         "minutes": minutes,
@@ -59,8 +60,6 @@ def check(
     }
     report = Report(setting.out, facts)
     run(setting, chosen, minutes, report, _say)
-    if not setting.gpu:
-        _say(_no_gpu(chosen))
     _say(f"{'PASSED' if report.passed else 'NOT PASSED'}: {report.verdict()}")
     _say(f"paste {report.page} into an issue; numbers for programs are in {report.json_file}")
     return report.passed
@@ -88,11 +87,6 @@ def _shared(given: Path | None) -> Path | None:
     if given is not None:
         raise ConfigError(f"{given} holds no spec/; give the folder with the specification, or leave it out")
     return None
-
-
-def _no_gpu(parts: Sequence[Part]) -> str:
-    needing = [part.name for part in parts if part.gpu]
-    return f"no GPU: skipped {', '.join(needing) or 'nothing but what the lines above say'}"
 
 
 def _say(line: str) -> None:

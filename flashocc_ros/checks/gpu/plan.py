@@ -27,3 +27,10 @@ CHECKS: tuple[Part, ...] = (
     *ahead.PARTS,
 )
 """Engines are built where they are compared, and timed after that."""
+
+
+def without_gpu() -> tuple[Part, ...]:
+    """What needs none, the quickest to show first, then a line for each of the others."""
+    first = (CHECKS[0], *ahead.PARTS)
+    rest = [part for part in CHECKS if part not in first]
+    return (*first, *sorted(rest, key=lambda part: part.gpu))

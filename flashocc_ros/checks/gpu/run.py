@@ -23,7 +23,8 @@ class Part:
         name: a word or two.
         question: what it answers, for people.
         work: yields results; a function of a module.
-        limit_s: on a GPU it is ended after so long, and that is a failure; a CPU gets ``CPU_PATIENCE`` times as much.
+        limit_s: on a GPU it is ended after so long, and that is a failure. A CPU gets ``CPU_PATIENCE`` times as much and
+            may be too slow without being wrong.
         needs: Python modules; "a|b" is either.
         gpu: cannot be run at all without one; others run on the CPU where there is none.
         least_s: not begun with less time left.
@@ -73,13 +74,14 @@ class _Run:
         problem = self._process(part).run(part.work, until, add)
         if problem is not None:
             self._worker = None
-            late = f"not done after {limit_s:.0f} s; what it had found stands"
             if problem != "time":
                 add(Result(part.name, "failed", problem))
-            elif until < self._ends:
-                add(Result(part.name, "failed", late))
-            else:
+            elif until >= self._ends:
                 add(Result(part.name, "cut", "the time was up; what it had found stands"))
+            else:
+                # A CPU may just be slow.
+                late = f"not done after {limit_s:.0f} s; what it had found stands"
+                add(Result(part.name, "failed" if self._setting.gpu else "cut", late))
         self._report.end(entry, monotonic() - begun)
 
     def close(self) -> None:
