@@ -23,8 +23,8 @@ class Part:
         name: a word or two.
         question: what it answers, for people.
         work: yields results; a function of a module.
-        limit_s: on a GPU it is ended after so long, and that is a failure. A CPU gets ``CPU_PATIENCE`` times as much and
-            may be too slow without being wrong.
+        limit_s: on a GPU it is ended after so long, and that is a failure. A CPU gets ``CPU_PATIENCE`` times as much
+            and may be too slow without being wrong.
         needs: Python modules; "a|b" is either.
         gpu: cannot be run at all without one; others run on the CPU where there is none.
         least_s: not begun with less time left.
