@@ -1,9 +1,14 @@
-"""Prints the requirements of setup.cfg for extras given as `a,b`; with a sourced ROS 2 without its wheels."""
+"""Prints the requirements of setup.cfg for extras given as `a,b`; with a sourced ROS 2 those that fit what it was built on.
+
+Run by the interpreter that ROS 2 uses, not by the one of the virtual environment: what is seen of numpy decides.
+"""
 
 from __future__ import annotations
 
 import configparser
+import importlib.metadata
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,10 +18,37 @@ def main() -> None:
     config = configparser.ConfigParser()
     config.read(Path(__file__).resolve().parents[1] / "setup.cfg")
     extras = config["options.extras_require"]
-    blocks = [config["options"]["install_requires"], *(extras[name] for name in sys.argv[1].split(","))]
+    blocks = [config["options"]["install_requires"], *(extras[name] for name in sys.argv[1].split(",") if name)]
     lines = [line.strip() for block in blocks for line in block.splitlines()]
-    wheels_of_ros = ("ros-kilted-",) if os.environ.get("ROS_DISTRO") else ()
-    print("\n".join(line for line in lines if line and not line.startswith(("#", *wheels_of_ros))))
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if os.environ.get("ROS_DISTRO"):
+        limits = limits_beside_ros()
+        lines = [beside_ros(line, limits) for line in lines if not line.startswith("ros-kilted-")]
+    print("\n".join(lines))
+
+
+def limits_beside_ros() -> dict[str, str]:
+    """Upper bounds where compiled parts or plugins of ROS 2 meet a library of the virtual environment."""
+    limits = {
+        # cv_bridge is compiled against OpenCV 4 in every distribution and looks its types up in cv2.
+        "opencv-python-headless": "<5",
+        # The pytest plugin of launch_testing takes an argument that pytest 9 no longer gives.
+        "pytest": "<9",
+    }
+    try:
+        # Messages and cv_bridge compiled against numpy 1 cannot be imported beside numpy 2.
+        if int(importlib.metadata.version("numpy").split(".")[0]) < 2:
+            limits["numpy"] = "<2"
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    return limits
+
+
+def beside_ros(line: str, limits: dict[str, str]) -> str:
+    """The requirement ``line`` with the limit of its name, before a condition if it has one."""
+    requirement, semicolon, condition = line.partition(";")
+    limit = limits.get(re.split(r"[<>=!~\s\[]", requirement)[0])
+    return line if limit is None else f"{requirement.strip()},{limit}{semicolon and ' ;'}{condition}"
 
 
 if __name__ == "__main__":

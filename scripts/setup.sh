@@ -1,22 +1,32 @@
 #!/usr/bin/env bash
 # Makes .venv ready for one profile: runtime (node, demo), torch (runtime + PyTorch), dev (all of it + test tools).
-# Without ROS 2 the middleware comes from PyPI wheels; with a sourced ROS 2 the package is built with colcon into install/.
+# Without ROS 2 the middleware comes from PyPI wheels. With a sourced ROS 2 .venv sees the packages of the system, takes
+# newer ones where they are too old, and the package is built with colcon into install/; --no-build leaves that to the
+# workspace this checkout lies in.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-profile=${1:-runtime}
+profile=runtime build=yes
 
 die() { echo "setup: $*" >&2; exit 1; }
 
+for word in "$@"; do
+  case "$word" in
+    runtime | torch | dev) profile=$word ;;
+    --no-build) build= ;;
+    *) die "'$word' is none of: runtime torch dev --no-build" ;;
+  esac
+done
 case "$profile" in
-  runtime) extras=openvino,viz packages=() ;;
-  torch) extras=openvino,viz,export packages=("${TORCH:-torch==2.13.0}") ;;
-  dev) extras=openvino,onnxruntime,viz,export,train,dev packages=("${TORCH:-torch==2.13.0}") ;;
-  *) die "profile '$profile' is none of: runtime torch dev" ;;
+  runtime) extras=openvino,viz torch= ;;
+  torch) extras=openvino,viz,export torch=yes ;;
+  dev) extras=openvino,onnxruntime,viz,export,train,dev torch=yes ;;
 esac
+[ -n "${ROS_DISTRO:-}" ] || extras+=,messages
 
 if [ -n "${ROS_DISTRO:-}" ]; then
   python=${PYTHON:-python3}
 else
+  [ -n "$build" ] || die "--no-build is for a ROS 2 workspace, and no ROS 2 is sourced: source /opt/ros/DISTRIBUTION/setup.bash"
   python=${PYTHON:-$(command -v python3.11 || command -v python3 || true)}
   [ -n "$python" ] || die "no Python found; apt install python3.11 python3.11-venv python3.11-dev"
   case "$("$python" -c 'import sys, platform; print(*sys.version_info[:2], platform.system(), platform.machine())')" in
@@ -25,13 +35,31 @@ else
   esac
 fi
 
+python_name=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 missing=()
-"$python" -c 'import venv, ensurepip' 2>/dev/null || missing+=("$(basename "$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')")-venv")
-"$python" -c 'import sysconfig, os, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || missing+=("$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')-dev")
-command -v g++ >/dev/null || missing+=(g++)
-cmake_version=$(cmake --version 2>/dev/null | sed -n '1s/[^0-9]*//p') || true
-[ -n "$cmake_version" ] && [ "$(printf '3.21\n%s\n' "$cmake_version" | sort -V | head -n 1)" = 3.21 ] || missing+=("cmake (>= 3.21)")
+"$python" -c 'import venv, ensurepip' 2>/dev/null || missing+=("$python_name-venv")
+if [ -n "$build" ]; then
+  "$python" -c 'import sysconfig, os, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || missing+=("$python_name-dev")
+  command -v g++ >/dev/null || missing+=(g++)
+  cmake_version=$(cmake --version 2>/dev/null | sed -n '1s/[^0-9]*//p') || true
+  [ -n "$cmake_version" ] && [ "$(printf '3.21\n%s\n' "$cmake_version" | sort -V | head -n 1)" = 3.21 ] || missing+=("cmake (>= 3.21)")
+fi
 [ ${#missing[@]} -eq 0 ] || die "missing: apt install ${missing[*]}"
+
+# PyTorch of the system stays, for it may be the one that knows this machine's GPU.
+found=
+if [ -n "$torch" ] && [ -n "${ROS_DISTRO:-}" ] && [ -z "${TORCH:-}${TORCH_INDEX:-}" ]; then
+  found=$("$python" -c 'import importlib.metadata as metadata; print(metadata.version("torch"))' 2>/dev/null) || true
+  floor=$(sed -n 's/^ *torch>=\([0-9.]*\).*/\1/p' setup.cfg | head -n 1)
+  if [ -z "$found" ]; then
+    [ ! -e /etc/nv_tegra_release ] || die "PyPI's PyTorch does not know the GPU of a Jetson: set TORCH_INDEX to the index of one that does, see docs/jetson.md"
+  # sort -V takes 2.4.0~a0 for older than 2.4.0, as pip does with 2.4.0a0.
+  elif [ "$(printf '%s\n%s\n' "$floor.0" "$(sed 's/\([0-9]\)\(a\|b\|rc\)/\1~\2/' <<< "$found")" | sort -V | head -n 1)" = "$floor.0" ]; then
+    torch=
+  else
+    die "PyTorch $found of this system is older than $floor: install a newer one there, or take PyPI's into .venv with TORCH=torch==2.13.0"
+  fi
+fi
 
 if [ ! -x .venv/bin/python ]; then
   "$python" -m venv ${ROS_DISTRO:+--system-site-packages} .venv
@@ -40,16 +68,19 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 pip() { .venv/bin/python -m pip --quiet "$@" 2> >(grep -v 'is ignored: it is neither a file nor a directory' >&2); }
 
 # The dependencies are installed again only when what declares them has changed.
-wanted=$( (echo "$profile ${packages[*]-}"; cat setup.cfg scripts/setup.sh) | sha256sum | cut -d' ' -f1)
+packages=
+[ -z "$torch" ] || packages="${TORCH:-torch==2.13.0}"
+wanted=$( (echo "$profile $packages ${TORCH_INDEX:-} $found"; cat setup.cfg scripts/setup.sh scripts/requirements.py) | sha256sum | cut -d' ' -f1)
 if ! grep -qs "$wanted" ".venv/.ready-$profile"; then
   echo "setup: installing the $profile dependencies into .venv"
   pip install 'setuptools>=68,<81' wheel 'pip>=23'
   # PyTorch first and alone, so that no other requirement chooses its build.
-  [ ${#packages[@]} -eq 0 ] || pip install "${packages[@]}"
-  .venv/bin/python scripts/requirements.py "$extras,messages" > .venv/requirements.txt
+  [ -z "$torch" ] || pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$packages"
+  "$python" scripts/requirements.py "$extras" > .venv/requirements.txt
   pip install -r .venv/requirements.txt
   echo "$wanted" > ".venv/.ready-$profile"
 fi
+[ -n "$build" ] || exit 0
 
 sources=$(git ls-files -co --exclude-standard -- flashocc_ros msg launch config cmake scripts CMakeLists.txt package.xml setup.py setup.cfg 2>/dev/null || find flashocc_ros msg launch config cmake scripts CMakeLists.txt package.xml setup.py setup.cfg -type f)
 installed=$(echo "$sources" | sort | xargs -d '\n' sha256sum 2>/dev/null | sha256sum | cut -d' ' -f1)

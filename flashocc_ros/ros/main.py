@@ -8,6 +8,8 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from flashocc_ros import floors
+
 STOP_WAIT_S = 3.0
 """How long a stopping process waits for the inference that is running; `ros2 launch` kills after ten seconds."""
 
@@ -30,6 +32,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
         print(HELP, end="")
         leave()
+    if problem := floors.problem():
+        sys.exit(f"flashocc_node: {problem}")
     starting = True
 
     def stop(signum: int, frame: FrameType | None) -> None:

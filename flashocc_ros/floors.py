@@ -1,0 +1,64 @@
+"""Whether the libraries here are new enough: read from their metadata, before anything is imported that breaks."""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import os
+import re
+from importlib import metadata
+
+from flashocc_ros.paths import share_directory
+
+_REQUIREMENT = re.compile(r"([\w.-]+)>=([\d.]+)")
+_OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
+
+
+def problem() -> str | None:
+    """One sentence that names every library that is missing or too old and what to run; None where all is well.
+
+    The floors are those of ``setup.cfg``; requirements with a condition are left to pip.
+    """
+    wrong = []
+    for name, floor in _floors():
+        found = _version(name)
+        if found is None or _numbers(found) < _numbers(floor):
+            wrong.append((name, floor, "missing" if found is None else found))
+    if not wrong:
+        return None
+    listed = ", ".join(f"{name} is {found} (needs {floor} or newer)" for name, floor, found in wrong)
+    if os.environ.get("ROS_DISTRO"):
+        remedy = "`ros2 run flashocc_ros setup`, which keeps newer ones beside those of the system"
+    else:
+        wanted = " ".join(f"'{name}>={floor}'" for name, floor, _ in wrong)
+        remedy = f"`make setup` in the checkout, or `python3 -m pip install {wanted}` in a virtual environment"
+    return f"{listed}: run {remedy}"
+
+
+def _floors() -> list[tuple[str, str]]:
+    config = configparser.ConfigParser()
+    config.read(share_directory() / "setup.cfg")
+    lines = config["options"]["install_requires"].splitlines()
+    return [match.groups() for line in lines if ";" not in line and (match := _REQUIREMENT.match(line))]  # type: ignore[misc]
+
+
+def _version(name: str) -> str | None:
+    for distribution in _OPENCV if name in _OPENCV else (name,):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    if name not in _OPENCV:
+        return None
+    try:  # the packages of Debian and Ubuntu bring no metadata
+        return str(importlib.import_module("cv2").__version__)
+    except Exception:  # not there, or built for another numpy
+        return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The release part, such as (4, 6, 0) of ``4.6.0+dfsg``; zeros at the end do not count."""
+    numbers = [int(part) for part in (re.match(r"\d+(\.\d+)*", version) or [""])[0].split(".") if part]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
