@@ -19,20 +19,25 @@ def problem() -> str | None:
 
     The floors are those of ``setup.cfg``; requirements with a condition are left to pip.
     """
-    wrong = []
+    missing, old = {}, {}
     for name, floor in _floors():
         found = _version(name)
-        if found is None or _numbers(found) < _numbers(floor):
-            wrong.append((name, floor, "missing" if found is None else found))
-    if not wrong:
+        if found is None:
+            missing[name] = floor
+        elif _numbers(found) < _numbers(floor):
+            old[f"{name} {found}"] = floor
+    if not missing and not old:
         return None
-    listed = ", ".join(f"{name} is {found} (needs {floor} or newer)" for name, floor, found in wrong)
+    wrong = [f"{name} is too old, {floor} is needed" for name, floor in old.items()]
+    wrong += [f"{name} is missing" for name in missing]
     if os.environ.get("ROS_DISTRO"):
-        remedy = "`ros2 run flashocc_ros setup`, which keeps newer ones beside those of the system"
+        remedy = "`ros2 run flashocc_ros setup`, which leaves those of the system alone"
     else:
-        wanted = " ".join(f"'{name}>={floor}'" for name, floor, _ in wrong)
-        remedy = f"`make setup` in the checkout, or `python3 -m pip install {wanted}` in a virtual environment"
-    return f"{listed}: run {remedy}"
+        wanted = [f"'{name.split()[0]}>={floor}'" for name, floor in (old | missing).items()]
+        remedy = (
+            f"`make setup` in the checkout, or `python3 -m pip install {' '.join(wanted)}` in a virtual environment"
+        )
+    return f"{'; '.join(wrong)}: run {remedy}"
 
 
 def _floors() -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
-"""Prints the requirements of setup.cfg for extras given as `a,b`; with a sourced ROS 2 those that fit what it was built on.
+"""Prints the requirements of setup.cfg for extras given as `a,b`; with a sourced ROS 2 those that fit it.
 
-Run by the interpreter that ROS 2 uses, not by the one of the virtual environment: what is seen of numpy decides.
+Run by the interpreter that ROS 2 uses, not by the one of the virtual environment: the numpy it sees decides.
 """
 
 from __future__ import annotations

@@ -46,36 +46,38 @@ if [ -n "$build" ]; then
 fi
 [ ${#missing[@]} -eq 0 ] || die "missing: apt install ${missing[*]}"
 
-# PyTorch of the system stays, for it may be the one that knows this machine's GPU.
-found=
-if [ -n "$torch" ] && [ -n "${ROS_DISTRO:-}" ] && [ -z "${TORCH:-}${TORCH_INDEX:-}" ]; then
-  found=$("$python" -c 'import importlib.metadata as metadata; print(metadata.version("torch"))' 2>/dev/null) || true
-  floor=$(sed -n 's/^ *torch>=\([0-9.]*\).*/\1/p' setup.cfg | head -n 1)
-  if [ -z "$found" ]; then
-    [ ! -e /etc/nv_tegra_release ] || die "PyPI's PyTorch does not know the GPU of a Jetson: set TORCH_INDEX to the index of one that does, see docs/jetson.md"
-  # sort -V takes 2.4.0~a0 for older than 2.4.0, as pip does with 2.4.0a0.
-  elif [ "$(printf '%s\n%s\n' "$floor.0" "$(sed 's/\([0-9]\)\(a\|b\|rc\)/\1~\2/' <<< "$found")" | sort -V | head -n 1)" = "$floor.0" ]; then
-    torch=
-  else
-    die "PyTorch $found of this system is older than $floor: install a newer one there, or take PyPI's into .venv with TORCH=torch==2.13.0"
-  fi
-fi
-
 if [ ! -x .venv/bin/python ]; then
   "$python" -m venv ${ROS_DISTRO:+--system-site-packages} .venv
 fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 pip() { .venv/bin/python -m pip --quiet "$@" 2> >(grep -v 'is ignored: it is neither a file nor a directory' >&2); }
 
+# Beside a ROS 2, PyTorch that is there stays, for it may be the only one that knows this machine's GPU.
+package=
+if [ -n "$torch" ]; then
+  package=${TORCH:-torch==2.13.0}
+  [ -z "${TORCH_INDEX:-}" ] || package=${TORCH:-torch}
+fi
+if [ -n "$torch" ] && [ -n "${ROS_DISTRO:-}" ] && [ -z "${TORCH:-}${TORCH_INDEX:-}" ]; then
+  found=$(.venv/bin/python -c 'import importlib.metadata as metadata; print(metadata.version("torch"))' 2>/dev/null) || true
+  floor=$(sed -n 's/^ *torch>=\([0-9.]*\).*/\1/p' setup.cfg | head -n 1)
+  if [ -z "$found" ]; then
+    [ ! -e /etc/nv_tegra_release ] || die "PyPI's PyTorch does not use the GPU of every Jetson: set TORCH_INDEX to the index for this JetPack, see docs/jetson.md"
+  # A preview (2.4.0a0) is older than its release, for pip and, with a tilde, for sort.
+  elif [ "$(printf '%s\n%s\n' "$floor.0" "${found/a/\~a}" | sort -V | head -n 1)" = "$floor.0" ]; then
+    package=
+  else
+    die "PyTorch $found of this system is older than $floor: install a newer one there, or take PyPI's into .venv with TORCH=torch==2.13.0"
+  fi
+fi
+
 # The dependencies are installed again only when what declares them has changed.
-packages=
-[ -z "$torch" ] || packages="${TORCH:-torch==2.13.0}"
-wanted=$( (echo "$profile $packages ${TORCH_INDEX:-} $found"; cat setup.cfg scripts/setup.sh scripts/requirements.py) | sha256sum | cut -d' ' -f1)
+wanted=$( (echo "$profile ${TORCH:-} ${TORCH_INDEX:-}"; cat setup.cfg scripts/setup.sh scripts/requirements.py) | sha256sum | cut -d' ' -f1)
 if ! grep -qs "$wanted" ".venv/.ready-$profile"; then
   echo "setup: installing the $profile dependencies into .venv"
   pip install 'setuptools>=68,<81' wheel 'pip>=23'
-  # PyTorch first and alone, so that no other requirement chooses its build.
-  [ -z "$torch" ] || pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$packages"
+  # PyTorch first and alone, so that no other requirement chooses its build; what it needs itself lies on PyPI.
+  [ -z "$package" ] || pip install ${TORCH_INDEX:+--no-deps --index-url "$TORCH_INDEX"} "$package"
   "$python" scripts/requirements.py "$extras" > .venv/requirements.txt
   pip install -r .venv/requirements.txt
   echo "$wanted" > ".venv/.ready-$profile"

@@ -250,7 +250,7 @@ def _with_cv_bridge(message: Image) -> RgbImage:
     try:
         return np.asarray(bridge.imgmsg_to_cv2(message, "rgb8"), np.uint8).reshape(message.height, message.width, 3)
     except Exception as error:  # cv_bridge raises whatever its compiled part or OpenCV does
-        raise _unknown(message.encoding) from error
+        raise _unknown(message.encoding, error) from error
 
 
 def _cv_bridge(encoding: str) -> Any:
@@ -259,11 +259,13 @@ def _cv_bridge(encoding: str) -> Any:
 
         return CvBridge()
     except Exception as error:  # not installed, or compiled for another OpenCV or numpy
-        raise _unknown(encoding) from error
+        raise _unknown(encoding, error) from error
 
 
-def _unknown(encoding: str) -> InputError:
+def _unknown(encoding: str, error: Exception) -> InputError:
+    absent = isinstance(error, ModuleNotFoundError) and error.name == "cv_bridge"
+    reason = "" if absent else f" (the installed cv_bridge: {type(error).__name__}: {error})"
     return InputError(
-        f"encoding {encoding!r} cannot be read; publish one of {', '.join(encodings.KNOWN)}, one of them in 16 "
+        f"encoding {encoding!r} cannot be read{reason}; publish one of {', '.join(encodings.KNOWN)}, one of them in 16 "
         "bits or a compressed image"
     )

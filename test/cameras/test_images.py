@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -412,7 +413,17 @@ def test_whatever_cv_bridge_raises_is_one_sentence(error: Exception, monkeypatch
         raise error
 
     cv_bridge_that(convert, monkeypatch)
-    with pytest.raises(InputError, match="camera front: encoding 'heat8' cannot be read"):
+    with pytest.raises(InputError, match="camera front: encoding 'heat8' cannot be read") as refused:
+        ImageDecoder("front").decode(raw(picture(), "heat8"))
+    assert f"(the installed cv_bridge: {type(error).__name__}: {error})" in str(refused.value)
+
+
+def test_a_cv_bridge_compiled_for_another_numpy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cv_bridge.py").write_text("import numpy\nnumpy._ARRAY_API_of_another_release\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        InputError, match=r"'heat8' cannot be read \(the installed cv_bridge: AttributeError: .*release"
+    ):
         ImageDecoder("front").decode(raw(picture(), "heat8"))
 
 
