@@ -12,6 +12,9 @@ import re
 import sys
 from pathlib import Path
 
+# numba takes any coverage it can import for one of its own time; colcon's packages bring that of the distribution.
+ADDED_BESIDE_ROS = "coverage>=7.6.1,<8"
+
 
 def main() -> None:
     """Reads setup.cfg beside the scripts folder."""
@@ -24,6 +27,7 @@ def main() -> None:
     if os.environ.get("ROS_DISTRO"):
         limits = limits_beside_ros()
         lines = [beside_ros(line, limits) for line in lines if not line.startswith("ros-kilted-")]
+        lines.append(ADDED_BESIDE_ROS)
     print("\n".join(lines))
 
 

@@ -35,6 +35,7 @@ def test_without_ros_nothing_is_limited_and_the_middleware_comes_along(tmp_path:
     lines = requirements(tmp_path, "dev", None)
     assert "pytest>=8,<10" in lines
     assert any(line.startswith("ros-kilted-rclpy") for line in lines)
+    assert not any(line.startswith("coverage") for line in lines)
 
 
 @pytest.mark.parametrize(("numpy", "asked"), [("1.21.5", "numpy>=1.26,<3,<2"), ("2.3.5", "numpy>=1.26,<3")])
@@ -43,6 +44,7 @@ def test_beside_ros_what_its_compiled_parts_need_is_kept(tmp_path: Path, numpy: 
     assert asked in lines
     assert "opencv-python-headless>=4.8,<6,<5" in lines
     assert "pytest>=8,<10,<9" in lines
+    assert "coverage>=7.6.1,<8" in lines  # numba cannot be imported beside that of Ubuntu and Debian
     assert not any(line.startswith("ros-kilted") for line in lines)
 
 

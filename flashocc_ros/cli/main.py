@@ -85,7 +85,7 @@ def main() -> None:
     """Run the command line; errors of this package become one line and exit code 1."""
     _show_engine_log()
     try:
-        app()
+        app(prog_name="flashocc")
     except FlashOccError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
