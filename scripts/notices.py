@@ -1,4 +1,4 @@
-"""Puts the copyright notice that ament_copyright asks for into source files without one; with --check only names them."""
+"""Puts the notice that ament_copyright asks for into source files without one; with --check it names them."""
 
 from __future__ import annotations
 
