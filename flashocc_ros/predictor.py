@@ -121,7 +121,7 @@ class Predictor:
         return self._stream.memory.nbytes
 
     def prepare(self, num_cameras: int) -> None:
-        """Load what sets of ``num_cameras`` pictures need, instead of when the first one comes.
+        """Load and compile what sets of ``num_cameras`` pictures need, instead of when the first one comes.
 
         Raises:
             ConfigError: the number is none of at least 1.
@@ -130,7 +130,7 @@ class Predictor:
         if isinstance(num_cameras, bool) or not isinstance(num_cameras, Integral) or num_cameras < 1:
             raise ConfigError(f"num_cameras is {num_cameras!r:.60}, needs a whole number of at least 1")
         with self._lock:
-            self.backend.prepare(num_cameras)
+            self._stream.prepare(num_cameras)
 
     def reset(self) -> None:
         """Forget the past: temporal memory and tracks."""

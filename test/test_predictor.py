@@ -380,3 +380,25 @@ def test_an_argument_of_another_type_is_one_sentence(arguments: dict[str, Any], 
 def test_no_number_of_cameras_is_refused(tiny: TorchBackend, count: Any) -> None:
     with pytest.raises(ConfigError, match=r"num_cameras is .*needs a whole number of at least 1"):
         Predictor(TINY, backend=tiny).prepare(count)
+
+
+def test_the_first_set_compiles_nothing_for_objects_that_prepare_has_not() -> None:
+    script = """
+import numpy as np
+from numba.core.registry import CPUDispatcher
+from flashocc_ros import Predictor
+from flashocc_ros.checks.speed import camera_jpegs
+from flashocc_ros.pipeline import segment_kernels
+kernels = [k for k in vars(segment_kernels).values() if isinstance(k, CPUDispatcher)]
+predictor = Predictor("synthetic-tiny", engine="torch")
+assert not any(k.signatures for k in kernels)
+predictor.prepare(6)
+ready = [list(k.signatures) for k in kernels]
+jpegs, rig = camera_jpegs(None)
+found = predictor(jpegs, rig, np.tile(np.eye(4), (6, 1, 1)), 0)
+assert found.centers, "nothing to cut into objects in this picture"
+assert [len(s) for s in ready] == [1] * 9, ready
+assert [list(k.signatures) for k in kernels] == ready
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

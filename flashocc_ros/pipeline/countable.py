@@ -19,8 +19,10 @@ class Countable:
         reach_m: a voxel further from the centre of an object does not belong to it; about half the length of a large
             object plus 1 m.
         least_voxels: fewer voxels without a centre are no object of their own.
-        gate_m: how far an object may lie from where it was expected, before motion is added.
+        gate_m: an object further from where a track should be is never the same, however unsure that is.
         speed_mps: fastest motion.
+        usual_mps: what one knows of the speed of an object before it was seen to move: its standard deviation.
+        push_mps2: the same of its acceleration.
     """
 
     group: str
@@ -30,19 +32,21 @@ class Countable:
     least_voxels: int
     gate_m: float
     speed_mps: float
+    usual_mps: float
+    push_mps2: float
 
 
 COUNTABLE: dict[str, Countable] = {
-    "car": Countable("vehicle", 4.6, 1.9, 4.0, 24, 2.6, 20.0),
-    "truck": Countable("vehicle", 7.5, 2.5, 7.0, 40, 4.0, 15.0),
-    "construction_vehicle": Countable("vehicle", 6.5, 2.8, 6.0, 40, 4.0, 5.0),
-    "bus": Countable("vehicle", 11.0, 2.7, 9.0, 40, 5.0, 15.0),
-    "trailer": Countable("vehicle", 10.0, 2.6, 9.0, 40, 5.0, 15.0),
-    "barrier": Countable("barrier", 2.5, 0.6, 2.5, 10, 1.0, 0.0),
-    "motorcycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 10, 2.0, 20.0),
-    "bicycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 10, 2.0, 8.0),
-    "pedestrian": Countable("pedestrian", 1.2, 1.0, 1.5, 8, 1.3, 3.0),
-    "traffic_cone": Countable("traffic_cone", 0.4, 0.4, 1.5, 6, 0.7, 0.0),
+    "car": Countable("vehicle", 4.6, 1.9, 4.0, 24, 8.0, 20.0, 4.0, 2.0),
+    "truck": Countable("vehicle", 7.5, 2.5, 7.0, 40, 8.0, 15.0, 4.0, 2.0),
+    "construction_vehicle": Countable("vehicle", 6.5, 2.8, 6.0, 40, 8.0, 5.0, 4.0, 2.0),
+    "bus": Countable("vehicle", 11.0, 2.7, 9.0, 40, 8.0, 15.0, 4.0, 2.0),
+    "trailer": Countable("vehicle", 10.0, 2.6, 9.0, 40, 8.0, 15.0, 4.0, 2.0),
+    "barrier": Countable("barrier", 2.5, 0.6, 2.5, 10, 2.0, 0.0, 0.05, 0.05),
+    "motorcycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 10, 8.0, 20.0, 3.0, 2.0),
+    "bicycle": Countable("two_wheeler", 3.0, 1.2, 2.0, 10, 8.0, 8.0, 3.0, 2.0),
+    "pedestrian": Countable("pedestrian", 1.2, 1.0, 1.5, 8, 8.0, 3.0, 1.0, 1.0),
+    "traffic_cone": Countable("traffic_cone", 0.4, 0.4, 1.5, 6, 0.9, 0.0, 0.05, 0.05),
 }
 
 GROUPS = tuple(dict.fromkeys(c.group for c in COUNTABLE.values()))

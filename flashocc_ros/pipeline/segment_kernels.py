@@ -133,12 +133,14 @@ def split(voxels, label, part, seed_of_part, seeds, seed_class, reach, scale, mi
 
 
 @nb.njit(nogil=True, cache=True)
-def contacts(voxels, key, segment, where, reach, touching):  # type: ignore[no-untyped-def]
-    """Add to ``touching`` (S, S) how many pairs of voxels of two segments of one key lie within ``reach`` steps.
+def contacts(voxels, key, segment, where, reach):  # type: ignore[no-untyped-def]
+    """Pairs of voxels of two segments a < b of one key within ``reach`` steps: a << 32 | b for each, in any order.
 
     That is ``reach`` steps along x and y and one along z.
     """
     size_x, size_y, size_z = where.shape
+    result = np.empty(len(voxels) * (3 * (2 * reach + 1) ** 2 // 2), np.int64)  # most of it is never touched
+    count = 0
     for n in range(len(voxels)):
         x, y, z = voxels[n, 0], voxels[n, 1], voxels[n, 2]
         for ix in range(max(x - reach, 0), min(x + reach + 1, size_x)):
@@ -146,8 +148,10 @@ def contacts(voxels, key, segment, where, reach, touching):  # type: ignore[no-u
                 for iz in range(max(z - 1, 0), min(z + 2, size_z)):
                     m = where[ix, iy, iz]
                     if m > n and segment[m] != segment[n] and key[m] == key[n]:
-                        touching[segment[n], segment[m]] += 1
-                        touching[segment[m], segment[n]] += 1
+                        a, b = np.int64(segment[n]), np.int64(segment[m])
+                        result[count] = min(a, b) << 32 | max(a, b)
+                        count += 1
+    return result[:count].copy()
 
 
 @nb.njit(nogil=True, cache=True)

@@ -3,7 +3,8 @@
 Connected voxels of one group of classes (``countable``) are one object unless something speaks against it. Strong
 centres split them, each voxel going to the nearest. Pieces that no single object of their class could fill are split
 once more at weaker centres; heads differ in what a weak score is, so these only compete with each other. Pieces that
-together look like one object are joined, crumbs go to their neighbours.
+together look like one object are joined, and so are those on one ray that may be one object seen at two distances.
+Crumbs go to their neighbours.
 """
 
 from __future__ import annotations
@@ -37,6 +38,16 @@ MOST_SMEAR_M = 3.2
 """But no side may be more than this longer than usual: a car behind a bus is no part of it."""
 AREA = 1.6
 """An object may cover that many times the ground of its usual box."""
+RAY_WIDTHS, RAY_SHARE = 1.5, 0.1
+"""Distance is known poorly: centres on one ray up to so many widths, and that share of their distance, apart are one
+object seen twice."""
+RAY_STRONG = 0.75
+"""Of that for two strong centres."""
+RAY_ASIDE = 0.8
+"""On one ray means no further beside it than this many widths; less, the further the centres are apart."""
+SMEAR_SHARE = 0.1
+"""But the two may cover no more ground than one object drawn out along the ray by that share of its distance: a second
+car parked beside or behind the first does."""
 GAP_VOXELS = 2
 """Pieces no further apart than this touch."""
 CRUMB_REACH_VOXELS = 10
@@ -101,6 +112,7 @@ class _Frame:
         self.most_smear = MOST_SMEAR_M / grid.resolution_m
         origin_m = np.array(grid.origin_m[:2])
         self.position = (centers.xyz_m[:, :2].astype(np.float64) - origin_m) / grid.resolution_m - 0.5
+        self.viewer = -origin_m / grid.resolution_m - 0.5
         self.class_id, self.score = np.array(OCC_FROM_DETECTION)[centers.detection], centers.score
         self.strong = strong
         self.reach = reach_m[self.class_id] / grid.resolution_m
@@ -137,7 +149,7 @@ class _Frame:
         )
         piece = np.full(len(owner), -1, np.int32)
         piece[owner >= 0] = order[owner[owner >= 0]]
-        return _Pieces(self, piece, kernels.connect(self.voxels, self.group, self.where, piece, len(seeds)), len(seeds))
+        return _Pieces(self, piece, kernels.connect(self.voxels, self.group, self.where, piece, len(seeds)), seeds)
 
     def single(self, columns: npt.NDArray[np.int64], class_id: int, allowance: float) -> bool:
         """Whether columns could be one object of a class: neither their box nor the ground they cover is too large."""
@@ -153,13 +165,13 @@ class _Pieces:
     """A division of the voxels of a frame.
 
     Attributes:
-        piece: (N,) piece of each voxel; the first ``seeded`` have a centre and may be empty.
+        piece: (N,) piece of each voxel; the first have the centres ``seeds`` and may be empty.
         columns: per piece, its footprint as packed indices; histogram: (count, 18) voxels per class.
     """
 
-    def __init__(self, frame: _Frame, piece: npt.NDArray[np.int32], count: int, seeded: int) -> None:
-        self.frame, self.piece, self.count = frame, piece, count
-        self.seeded = np.arange(count) < seeded
+    def __init__(self, frame: _Frame, piece: npt.NDArray[np.int32], count: int, seeds: Int) -> None:
+        self.frame, self.piece, self.count, self.seeds = frame, piece, count, seeds
+        self.seeded = np.arange(count) < len(seeds)
         keys = np.unique(piece.astype(np.int64) << 32 | _pack(frame.voxels))
         ends = np.searchsorted(keys >> 32, np.arange(count + 1))
         self.columns = np.split(keys & 0xFFFFFFFF, ends[1:-1]) if count else []
@@ -177,11 +189,61 @@ class _Pieces:
                 chosen += inside[frame.score[inside] >= WEAK_SHARE * frame.score[inside].max()].tolist()
         return frame.with_seeds(seeds, np.sort(np.array(chosen, np.int64)))
 
+    def is_crumb(self) -> npt.NDArray[np.bool_]:
+        """Which pieces have neither a centre nor enough voxels for an object of their own."""
+        return np.asarray(~self.seeded & (self.histogram.sum(axis=1) < _LEAST[self.histogram.argmax(axis=1)]))
+
+    def on_one_ray(self) -> list[tuple[int, int]]:
+        """Pairs of pieces that may be one object seen at two distances, likeliest first."""
+        frame, used = self.frame, np.flatnonzero(self.histogram.any(axis=1) & ~self.is_crumb())
+        seeded = np.flatnonzero(used < len(self.seeds))
+        class_id = self.histogram[used].argmax(axis=1)
+        position = np.empty((len(used), 2))
+        for k in np.flatnonzero(used >= len(self.seeds)).tolist():
+            position[k] = _unpack(self.columns[used[k]]).mean(axis=0)
+        strong = np.zeros(len(used), bool)
+        seeds = self.seeds[used[seeded]]
+        class_id[seeded], position[seeded], strong[seeded] = (
+            frame.class_id[seeds],
+            frame.position[seeds],
+            frame.strong[seeds],
+        )
+        group, width = GROUP_OF_CLASS[class_id], frame.width[class_id]
+        view = position - frame.viewer
+        distance = np.linalg.norm(view, axis=1)
+        ray = view / np.maximum(distance, 1.0)[:, None]
+        first, second = np.nonzero((group[:, None] == group[None]) & np.triu(np.ones((len(used), len(used)), bool), 1))
+        step = position[second] - position[first]
+        along = (step * ray[first]).sum(axis=1)
+        aside = step[:, 1] * ray[first, 0] - step[:, 0] * ray[first, 1]
+        far = RAY_WIDTHS * width + RAY_SHARE * distance
+        most_along = np.where(strong[first] & strong[second], RAY_STRONG, 1.0) * np.maximum(far[first], far[second])
+        most_aside = RAY_ASIDE * np.maximum(width[first], width[second])
+        off = (along / most_along) ** 2 + (aside / most_aside) ** 2
+        order = np.argsort(off, kind="stable")[: np.count_nonzero(off < 1.0)]
+        return list(zip(used[first[order]].tolist(), used[second[order]].tolist(), strict=True))
+
+    def smeared(self, a: int, b: int) -> bool:
+        """Whether two pieces on one ray cover no more ground than one object drawn out along it."""
+        frame = self.frame
+        columns = np.union1d(self.columns[a], self.columns[b])
+        class_id = int((self.histogram[a] + self.histogram[b]).argmax())
+        view = _unpack(columns) - frame.viewer
+        x, y = view.mean(axis=0).tolist()
+        distance = max(float(np.hypot(x, y)), 1.0)
+        aside = float(np.ptp(view @ (-y / distance, x / distance))) + 1.0
+        usual = (frame.length[class_id] + 1.0) * (frame.width[class_id] + 1.0)
+        return bool(len(columns) <= max(AREA * usual, usual + SMEAR_SHARE * distance * aside))
+
     def joined(self) -> npt.NDArray[np.int32]:
         """Object (N,) of every voxel: pieces that are one object together joined, -1 for crumbs far from any."""
         frame = self.frame
-        touching = np.zeros((self.count, self.count), np.int32)
-        kernels.contacts(frame.voxels, frame.group, self.piece, frame.where, GAP_VOXELS, touching)
+        keys = kernels.contacts(frame.voxels, frame.group, self.piece, frame.where, GAP_VOXELS)
+        keys, contacts = np.unique(keys, return_counts=True)
+        pairs = list(zip((keys >> 32).tolist(), (keys & 0xFFFFFFFF).tolist(), strict=True))
+        touching: list[dict[int, int]] = [{} for _ in range(self.count)]
+        for (a, b), voxels in zip(pairs, contacts.tolist(), strict=True):
+            touching[a][b] = touching[b][a] = voxels
         root = np.arange(self.count)
 
         def join(a: int, b: int) -> None:
@@ -190,13 +252,15 @@ class _Pieces:
             self.columns[a] = np.union1d(self.columns[a], self.columns[b])
             self.histogram[a] += self.histogram[b]
             self.histogram[b] = 0
-            touching[a] += touching[b]
-            touching[:, a] += touching[:, b]
-            touching[b] = touching[:, b] = touching[a, a] = 0
+            for c, voxels in touching[b].items():
+                del touching[c][b]
+                if c != a:
+                    touching[a][c] = touching[c][a] = touching[a].get(c, 0) + voxels
+            touching[b] = {}
             self.seeded[a] |= self.seeded[b]
 
-        pairs = zip(*(side.tolist() for side in np.nonzero(np.triu(touching))), strict=True)
-        for first, second in sorted(pairs, key=lambda pair: -touching[pair]):
+        for k in np.argsort(-contacts, kind="stable").tolist():
+            first, second = pairs[k]
             a, b = sorted((int(root[first]), int(root[second])))
             if a == b:
                 continue
@@ -205,14 +269,16 @@ class _Pieces:
             if frame.single(np.union1d(self.columns[a], self.columns[b]), class_id, allowance):
                 join(a, b)
 
-        def is_crumb() -> npt.NDArray[np.bool_]:
-            return ~self.seeded & (self.histogram.sum(axis=1) < _LEAST[self.histogram.argmax(axis=1)])
+        for first, second in self.on_one_ray():
+            a, b = sorted((int(root[first]), int(root[second])))
+            if a != b and self.smeared(a, b):
+                join(a, b)
 
-        for p in np.flatnonzero(is_crumb()).tolist():
-            if touching[p].any():
-                join(int(touching[p].argmax()), p)
+        for p in np.flatnonzero(self.is_crumb()).tolist():
+            if touching[p]:
+                join(max(touching[p], key=lambda c: (touching[p][c], -c)), p)
         result = root[self.piece].astype(np.int32) if self.count else self.piece
-        crumb = is_crumb() & (self.histogram.sum(axis=1) > 0)
+        crumb = self.is_crumb() & (self.histogram.sum(axis=1) > 0)
         if crumb.any():
             in_crumb = crumb[result]
             result[in_crumb] = kernels.nearest_object(

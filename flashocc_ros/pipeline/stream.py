@@ -95,6 +95,12 @@ class Stream:
         self._table: tuple[Geometry, Any] | None = None
         self._unlooked = 0
 
+    def prepare(self, num_cameras: int) -> None:
+        """Load and compile what sets of ``num_cameras`` pictures need, instead of when the first one comes."""
+        self.backend.prepare(num_cameras)
+        if self.variant.panoptic and not self._reference_mode:
+            panoptic.warm_up()
+
     def reset(self) -> None:
         """Forget the past: temporal memory and tracks."""
         self.memory.reset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import FIRST_INSTANCE_ID
 from flashocc_ros.pipeline.countable import GROUP_OF_CLASS, GROUPS, per_class
+from flashocc_ros.pipeline.motion import Motion, seen_noise
 from flashocc_ros.pipeline.segments import Segments
 from flashocc_ros.ranges import TRACK_MAX_AGE_S
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
@@ -21,18 +23,17 @@ Int64 = npt.NDArray[np.int64]
 MAX_ID = 65535
 """Ids are published as uint16."""
 
-VELOCITY_TIME_CONSTANT_S = 1.0
-"""Smoothing of a track's velocity; a new track starts at rest, so its first velocity is damped, too."""
-MAX_MOTION_M = 4.0
-"""Fast motion since a track was last seen widens its gate up to this; further off, other objects are likelier."""
+MOST_DEVIATION = 3.5
+"""An object further from where a track should be, in standard deviations, is another one."""
 SURE_OVERLAP = 0.3
 """Footprints that overlap that much (IoU) belong together even where the centres are apart: one was a guess."""
 OVERLAP_WEIGHT = 0.7
-"""Of the overlap in the cost of a pair; the rest is distance."""
-NO_MATCH = 1.3
+"""Of the overlap in the cost of a pair; the rest is the deviation."""
+NO_MATCH = 1.4
 """Cost of leaving a track or an object alone; were it much higher, one new object in a crowd would shift all ids."""
 
-_GATE_M, _SPEED_MPS = per_class("gate_m"), per_class("speed_mps")
+_GATE_M, _LENGTH_M = per_class("gate_m"), per_class("length_m")
+_SPEED_MPS, _USUAL_MPS, _PUSH_MPS2 = per_class("speed_mps"), per_class("usual_mps"), per_class("push_mps2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +42,9 @@ class _Track:
 
     id: int
     class_id: int
-    position_m: Float64
-    velocity_mps: Float64
+    mean: Float64
+    covariance: Float64
+    height_m: float
     footprint_m: Float64
     strong: bool
     stamp_ns: int
@@ -54,13 +56,11 @@ class Expected:
 
     Attributes:
         position_m: (T, 3) metres, base frame.
-        gate_m: (T,) how far off an object may be.
         class_id: (T,) occupancy class when last seen.
         strong: (T,) whether they had a centre then that makes an object by itself.
     """
 
     position_m: Float64
-    gate_m: Float64
     class_id: Int64
     strong: npt.NDArray[np.bool_]
 
@@ -68,7 +68,7 @@ class Expected:
 class Tracker:
     """Constant velocity, one assignment problem per group of classes that are taken for each other.
 
-    A pair costs its distance over the gate and the share of its footprints that does not overlap, weighed.
+    A pair costs how unlikely it is from where both lie and the share of its footprints that does not overlap, weighed.
     Tracks are replaced, never changed: a shallow copy (``copy.copy``) goes its own way.
 
     Args:
@@ -91,19 +91,13 @@ class Tracker:
     def expected(self, odom_from_base: Float64, stamp_ns: int) -> Expected:
         """Where the tracks should be in the base frame at a stamp; changes nothing."""
         tracks = self._alive(stamp_ns)
-        if not tracks:
-            return Expected(np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.int64), np.zeros(0, bool))
-        age_s = np.array([(stamp_ns - t.stamp_ns) / 1e9 for t in tracks])
-        position = np.stack([t.position_m for t in tracks]) + age_s[:, None] * np.stack(
-            [t.velocity_mps for t in tracks]
-        )
-        class_id = np.array([t.class_id for t in tracks])
-        gate = _GATE_M[class_id] + np.minimum(_SPEED_MPS[class_id] * age_s, MAX_MOTION_M)
+        position_m = np.zeros((len(tracks), 3))
+        position_m[:, :2] = _moved(tracks, stamp_ns).mean[:, :2]
+        position_m[:, 2] = [t.height_m for t in tracks]
         return Expected(
-            (position - odom_from_base[:3, 3]) @ odom_from_base[:3, :3],
-            gate,
-            class_id,
-            np.array([t.strong for t in tracks]),
+            (position_m - odom_from_base[:3, 3]) @ odom_from_base[:3, :3],
+            np.array([t.class_id for t in tracks], np.int64),
+            np.array([t.strong for t in tracks], bool),
         )
 
     def update(self, objects: Segments, odom_from_base: Float64, stamp_ns: int) -> npt.NDArray[np.int32]:
@@ -118,25 +112,43 @@ class Tracker:
             (K,) int32 distinct ids in [18, 65535]. New ones count up and, past the end, take ids no track holds.
         """
         tracks = self._alive(stamp_ns)
-        expected = self.expected(odom_from_base, stamp_ns)
-        overlap = self._overlap(objects, tracks, odom_from_base, stamp_ns)
+        motion = _moved(tracks, stamp_ns)
         rotation, origin = odom_from_base[:3, :3], odom_from_base[:3, 3]
-        position = objects.center_m @ rotation.T + origin
+        place_m = objects.center_m @ rotation.T + origin
+        noise_m2 = seen_noise(place_m[:, :2], origin[:2], _LENGTH_M[objects.class_id])
+        matches = _match(
+            objects.class_id,
+            np.array([t.class_id for t in tracks], np.int64),
+            motion.deviation(place_m[:, :2], noise_m2),
+            np.linalg.norm(place_m[:, None, :2] - motion.mean[None, :, :2], axis=2),
+            self._overlap(objects, tracks, motion, odom_from_base),
+        )
         columns, start = objects.columns
         middle = np.zeros((len(columns), 3))
         middle[:, :2] = (columns + 0.5) * self.grid.resolution_m + np.array(self.grid.origin_m[:2])
         footprint = (middle @ rotation.T + origin)[:, :2]
-        matches = _match(objects, expected, overlap)
+        now = Motion.first_seen(place_m[:, :2], noise_m2, _USUAL_MPS[objects.class_id])
+        again = np.flatnonzero(matches >= 0)
+        seen = motion.chosen(matches[again]).seen(
+            place_m[again, :2], noise_m2[again], _SPEED_MPS[objects.class_id[again]]
+        )
+        now.mean[again], now.covariance[again] = seen.mean, seen.covariance
         ids = np.zeros(len(objects), np.int32)
         self._tracks = tracks
-        for k in range(len(objects)):
-            class_id, strong = int(objects.class_id[k]), bool(objects.strong[k])
-            seen = class_id, position[k], footprint[start[k] : start[k + 1]], strong
-            if k in matches:
-                track = _moved(tracks[matches[k]], *seen, stamp_ns)
-                self._tracks[matches[k]] = track
+        for k, match in enumerate(matches.tolist()):
+            track = _Track(
+                tracks[match].id if match >= 0 else self._free_id(),
+                int(objects.class_id[k]),
+                now.mean[k],
+                now.covariance[k],
+                float(place_m[k, 2]),
+                footprint[start[k] : start[k + 1]],
+                bool(objects.strong[k]),
+                stamp_ns,
+            )
+            if match >= 0:
+                self._tracks[match] = track
             else:
-                track = _Track(self._free_id(), class_id, position[k], np.zeros(3), *seen[2:], stamp_ns)
                 self._tracks.append(track)
             ids[k] = track.id
         return ids
@@ -144,7 +156,7 @@ class Tracker:
     def _alive(self, stamp_ns: int) -> list[_Track]:
         return [t for t in self._tracks if (stamp_ns - t.stamp_ns) / 1e9 <= self.max_age_s]
 
-    def _overlap(self, objects: Segments, tracks: list[_Track], odom_from_base: Float64, stamp_ns: int) -> Float64:
+    def _overlap(self, objects: Segments, tracks: list[_Track], motion: Motion, odom_from_base: Float64) -> Float64:
         """IoU (K, T) of the footprints of the objects and of the tracks where they should be now."""
         if not tracks or not len(objects):
             return np.zeros((len(objects), len(tracks)))
@@ -155,7 +167,7 @@ class Tracker:
         owner[GROUP_OF_CLASS[objects.class_id[object_of_column]], columns[:, 0], columns[:, 1]] = object_of_column
         sizes = [len(t.footprint_m) for t in tracks]
         track_of_column = np.repeat(np.arange(len(tracks)), sizes)
-        moved = [t.footprint_m + (stamp_ns - t.stamp_ns) / 1e9 * t.velocity_mps[:2] for t in tracks]
+        moved = [t.footprint_m + mean[:2] - t.mean[:2] for t, mean in zip(tracks, motion.mean, strict=True)]
         # the vehicle stands on the plane its tracks were seen on; what tilts it moves a footprint by less than a voxel
         flat = (np.concatenate(moved) - odom_from_base[:2, 3]) @ odom_from_base[:2, :2]
         cell = np.floor((flat - np.array(self.grid.origin_m[:2])) / self.grid.resolution_m).astype(np.int64)
@@ -178,35 +190,27 @@ class Tracker:
         return self._next_id - 1
 
 
-def _match(objects: Segments, expected: Expected, overlap: Float64) -> dict[int, int]:
-    """Track of each object that has one, of the least total cost."""
-    result: dict[int, int] = {}
-    if not overlap.size:
-        return result
-    distance = np.linalg.norm(objects.center_m[:, None] - expected.position_m[None], axis=2)
+def _moved(tracks: Sequence[_Track], stamp_ns: int) -> Motion:
+    """Where tracks should be at a stamp."""
+    mean = np.array([t.mean for t in tracks]).reshape(-1, 4)
+    covariance = np.array([t.covariance for t in tracks]).reshape(-1, 4, 4)
+    step_s = np.array([(stamp_ns - t.stamp_ns) / 1e9 for t in tracks])
+    return Motion(mean, covariance).after(step_s, _PUSH_MPS2[np.array([t.class_id for t in tracks], np.int64)])
+
+
+def _match(class_id: Int64, track_class: Int64, deviation: Float64, distance_m: Float64, overlap: Float64) -> Int64:
+    """Track of each object (K,), -1 for none, of the least total cost; the three tables are (K, T)."""
+    result = np.full(len(class_id), -1, np.int64)
+    groups, track_groups = GROUP_OF_CLASS[class_id], GROUP_OF_CLASS[track_class]
     # a track seen as a car may be a truck now
-    gate = expected.gate_m[None] + np.maximum(_GATE_M[objects.class_id][:, None] - _GATE_M[expected.class_id][None], 0)
-    groups = GROUP_OF_CLASS[objects.class_id][:, None], GROUP_OF_CLASS[expected.class_id][None]
-    allowed = (groups[0] == groups[1]) & ((distance <= gate) | (overlap >= SURE_OVERLAP))
-    cost = (1 - OVERLAP_WEIGHT) * np.minimum(distance / gate, 1.0) + OVERLAP_WEIGHT * (1.0 - overlap)
-    for group in np.unique(groups[0]):
-        rows, columns = np.flatnonzero(groups[0][:, 0] == group), np.flatnonzero(groups[1][0] == group)
+    gate_m = np.maximum(_GATE_M[class_id][:, None], _GATE_M[track_class][None])
+    near = (deviation <= MOST_DEVIATION) & (distance_m <= gate_m)
+    allowed = (groups[:, None] == track_groups[None]) & (near | (overlap >= SURE_OVERLAP))
+    cost = (1 - OVERLAP_WEIGHT) * np.minimum(deviation / MOST_DEVIATION, 1.0) + OVERLAP_WEIGHT * (1.0 - overlap)
+    for group in np.unique(groups):
+        rows, columns = np.flatnonzero(groups == group), np.flatnonzero(track_groups == group)
         table = np.where(allowed, cost, NO_MATCH)[np.ix_(rows, columns)]
         for r, c in zip(*linear_sum_assignment(table), strict=True):
             if allowed[rows[r], columns[c]]:
-                result[int(rows[r])] = int(columns[c])
+                result[rows[r]] = columns[c]
     return result
-
-
-def _moved(
-    track: _Track, class_id: int, position_m: Float64, footprint_m: Float64, strong: bool, stamp_ns: int
-) -> _Track:
-    """The track where it was seen now; its velocity follows."""
-    step_s = (stamp_ns - track.stamp_ns) / 1e9
-    velocity = track.velocity_mps
-    if step_s > 0:
-        weight = step_s / (step_s + VELOCITY_TIME_CONSTANT_S)
-        velocity = (1 - weight) * velocity + weight * (position_m - track.position_m) / step_s
-        speed, limit = float(np.linalg.norm(velocity)), _SPEED_MPS[class_id]
-        velocity = velocity * (limit / speed) if speed > limit else velocity
-    return _Track(track.id, class_id, position_m, velocity, footprint_m, strong, stamp_ns)

@@ -55,6 +55,38 @@ def test_parked_cars_that_touch_are_told_apart_whatever_scores_a_head_gives(
     assert_one_each(grid, boxes)
 
 
+@pytest.mark.parametrize("scores", [0.95, 0.08], ids=["sure", "low"])
+@pytest.mark.parametrize(
+    ("first", "step"),
+    [((95, 104), (0, 6)), ((107, 80), (11, 0)), ((107, 97), (11, 0))],
+    ids=["beside each other, away to the left", "nose to tail to the right", "nose to tail ahead"],
+)
+def test_cars_parked_along_a_ray_are_told_apart(first: tuple[int, int], step: tuple[int, int], scores: float) -> None:
+    semantics = free_grid()
+    placed = [put(semantics, "car", (first[0] + k * step[0], first[1] + k * step[1], 2), CAR_SIZE) for k in range(5)]
+    found = centers(*(("car", middle) for _, middle in placed), scores=scores)
+    grid, instances = instances_of(semantics, found)
+    assert len(instances) == 5
+    assert_one_each(grid, [box for box, _ in placed])
+
+
+@pytest.mark.parametrize("gap", [0, 3], ids=["touching", "apart"])
+def test_what_is_seen_at_two_distances_is_one_object(gap: int) -> None:
+    semantics = free_grid()
+    _, near = put(semantics, "pedestrian", (140, 100, 2), (4, 3, 4))
+    _, far = put(semantics, "pedestrian", (144 + gap, 100, 2), (4, 3, 4))
+    _, instances = instances_of(semantics, centers(("pedestrian", near), ("pedestrian", far), scores=(0.5, 0.2)))
+    assert [(i.score, i.voxel_count) for i in instances] == [(pytest.approx(0.5), 2 * 4 * 3 * 4)]
+
+
+def test_pedestrians_next_to_each_other_are_two() -> None:
+    semantics = free_grid()
+    left_box, left = put(semantics, "pedestrian", (140, 100, 2), (3, 3, 4))
+    right_box, right = put(semantics, "pedestrian", (140, 105, 2), (3, 3, 4))
+    grid, _ = instances_of(semantics, centers(("pedestrian", left), ("pedestrian", right), scores=(0.5, 0.4)))
+    assert_one_each(grid, [left_box, right_box])
+
+
 def test_a_second_weaker_centre_beside_a_strong_one_does_not_split_a_car() -> None:
     semantics = free_grid()
     _, (x, y, z) = put(semantics, "car", (100, 100, 2), CAR_SIZE)
@@ -172,7 +204,7 @@ def test_a_centre_that_grows_weak_still_counts_where_its_track_is_expected() -> 
     order = np.argsort(-np.array(scores), kind="stable")
     found = centers(*(("car", middles[k]) for k in order), scores=np.array(scores)[order])
     position = np.array(middles)
-    expected = Expected(position, np.full(6, 2.0), np.full(6, CAR), np.ones(6, bool))
+    expected = Expected(position, np.full(6, CAR), np.ones(6, bool))
     assert len(find_objects(semantics, found, THRESHOLD, expected)) == 6
 
 

@@ -172,6 +172,16 @@ def test_a_new_object_in_a_crowd_does_not_shift_the_ids_of_the_others() -> None:
     assert after[1:].tolist() == before[:-1].tolist()
 
 
+@pytest.mark.parametrize("yaw_deg", [0.0, 70.0])
+def test_an_object_may_jump_along_its_ray_but_not_across_it(yaw_deg: float) -> None:
+    ego = pose(x=4.0, y=-7.0, yaw_deg=yaw_deg)
+    for jump, kept in (((3.0, 0.0), True), ((0.0, 3.0), False)):
+        tracker = Tracker()
+        first = tracker.update(things([[20.0, 0, 0]], [PEDESTRIAN]), ego, 0)
+        again = tracker.update(things([[20.0 + jump[0], jump[1], 0]], [PEDESTRIAN]), ego, STEP_NS)
+        assert (again.tolist() == first.tolist()) is kept
+
+
 def test_expected_places_follow_ego_and_object_and_change_nothing() -> None:
     tracker = Tracker()
     for frame in range(20):
