@@ -106,18 +106,21 @@ def paint(
         ids: (K,) int32 distinct ids, at least 18.
 
     Returns:
-        (X, Y, Z) int32, and the K instances, best score first.
+        (X, Y, Z) int32, and the K instances, best score first, each at the head's centre if that is strong, else in the
+        middle of its box.
     """
     result = semantics.astype(np.int32)
     owned = objects.segment >= 0
     result[tuple(objects.voxels[owned].T)] = ids[objects.segment[owned]]
     extent = (objects.box[:, 1] - objects.box[:, 0] + 1) * grid.resolution_m
+    # a weak centre wanders along what is long; the box does so less
+    center_m = np.where(objects.strong[:, None], objects.center_m, objects.middle_m(grid))
     instances = tuple(
         Instance(
             id=int(ids[k]),
             class_id=int(objects.class_id[k]),
             score=float(objects.score[k]),
-            center_m=tuple(objects.center_m[k].tolist()),
+            center_m=tuple(center_m[k].tolist()),
             extent_m=tuple(extent[k].tolist()),
             voxel_count=int(objects.count[k]),
         )

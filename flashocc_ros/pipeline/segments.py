@@ -9,7 +9,7 @@ Crumbs go to their neighbours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -82,6 +82,10 @@ class Segments:
 
     def __len__(self) -> int:
         return len(self.class_id)
+
+    def middle_m(self, grid: VoxelGrid) -> Float64:
+        """(S, 3) metres, base frame: the middles of the boxes."""
+        return np.asarray((self.box.mean(axis=1) + 0.5) * grid.resolution_m + np.array(grid.origin_m))
 
     @cached_property
     def columns(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -330,18 +334,17 @@ def _summed(frame: _Frame, piece: npt.NDArray[np.int32], centers: Centers, grid:
     rank[order], rank[-1] = np.arange(len(used)), -1
     objects = rank[objects]
     histogram, box = kernels.measure(frame.voxels, frame.label, objects, len(used), NUM_CLASSES)
-    middle_m = (box.mean(axis=1) + 0.5) * grid.resolution_m + np.array(grid.origin_m)
-    center_m = np.where(np.isnan(center[order]), middle_m, center[order])
-    return Segments(
+    found = Segments(
         voxels=frame.voxels,
         segment=objects.astype(np.int32),
         class_id=histogram.argmax(axis=1),
         score=score[order],
         strong=strong[order],
-        center_m=center_m,
+        center_m=center[order],
         count=histogram.sum(axis=1),
         box=box,
     )
+    return replace(found, center_m=np.where(np.isnan(found.center_m), found.middle_m(grid), found.center_m))
 
 
 def _pack(voxels: Int) -> npt.NDArray[np.int64]:
