@@ -67,6 +67,7 @@ def read_sets(
     frames: Frames = ...,
     needs_odometry: bool = ...,
     bit_depth: int = ...,
+    keep_jpeg: bool = ...,
 ) -> Iterator[CameraSet]: ...
 
 
@@ -90,6 +91,7 @@ def read_sets(
     frames: Frames = Frames(),
     needs_odometry: bool = False,
     bit_depth: int = 0,
+    keep_jpeg: bool = False,
 ) -> Iterator[CameraSet] | Iterator[PosedSet]:
     """The camera sets that the node with its default parameters makes of a recording, in its order.
 
@@ -104,6 +106,7 @@ def read_sets(
         frames: how the recording names its frames.
         needs_odometry: refuse a recording without ego motion, for networks that look at more than one frame.
         bit_depth: bits that the sensors use of 16 bit images, 8 to 16; 0 means all of them.
+        keep_jpeg: leave JPEG files as they are where there is nothing to rectify.
 
     Raises:
         BagError: the recording is unreadable, lacks a camera or its calibration, or gives no set.
@@ -114,7 +117,7 @@ def read_sets(
         names = tuple(topics)
         road = road_of(bag, names, frames, needs_odometry)
         rectified = [is_rectified_topic(pair.image) for pair in topics.values()]
-        decoder = SetDecoder(names, rectified, bit_depth) if decode else None
+        decoder = SetDecoder(names, rectified, bit_depth, keep_jpeg=keep_jpeg) if decode else None
         refused: Counter[str] = Counter()
         said: set[tuple[str, str | None]] = set()
         usable, last = 0, ""

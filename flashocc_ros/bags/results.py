@@ -18,10 +18,11 @@ from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError
 from flashocc_ros.labels import FREE
-from flashocc_ros.structures import CameraRig, VoxelGrid
+from flashocc_ros.structures import CameraRig, Instance, VoxelGrid
 
 OCCUPANCY_TYPE = "flashocc_ros/msg/Occupancy3D"
 TRUTH_TYPE = "flashocc_ros/msg/OccupancyTruth"
+OBJECTS_TYPE = "flashocc_ros/msg/PanopticInstanceArray"
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
 
 Volume = npt.NDArray[Any]
@@ -52,6 +53,7 @@ class ResultFrame:
         semantics: (X, Y, Z) uint8 classes; ``instances`` the same shape, uint16, or None.
         cameras: the pictures it was made from, if recorded.
         truth: if recorded.
+        objects: best score first, if recorded.
     """
 
     stamp_ns: int
@@ -60,13 +62,15 @@ class ResultFrame:
     grid: VoxelGrid
     cameras: CameraSet | None
     truth: Truth | None
+    objects: tuple[Instance, ...] = ()
 
 
-def read_results(path: str | Path, pictures: bool = True) -> Iterator[ResultFrame]:
+def read_results(path: str | Path, pictures: bool = True, *, keep_jpeg: bool = False) -> Iterator[ResultFrame]:
     """Every occupancy message of a recording in time order, with what else is known of its moment.
 
     Args:
-        pictures: read and decode the camera images too.
+        pictures: read the camera images too.
+        keep_jpeg: leave JPEG files as they are where there is no distortion; others are decoded.
 
     Raises:
         BagError: the recording is unreadable or holds no occupancy.
@@ -74,20 +78,28 @@ def read_results(path: str | Path, pictures: bool = True) -> Iterator[ResultFram
     with BagReader(path) as bag:
         topics = [t.name for t in bag.topics.values() if t.type == OCCUPANCY_TYPE and t.count]
         truths = [t.name for t in bag.topics.values() if t.type == TRUTH_TYPE and t.count]
+        objects = [t.name for t in bag.topics.values() if t.type == OBJECTS_TYPE and t.count]
         if not topics:
             raise BagError(
                 f"{path} holds no {OCCUPANCY_TYPE}; record the node's occupancy topic, or run `flashocc demo`"
             )
         has_cameras = pictures and bool(camera_topics(bag.topics))
-        recorded = read_sets(path, frames=_frames(bag, topics[0])) if has_cameras else iter(())
+        recorded = read_sets(path, frames=_frames(bag, topics[0]), keep_jpeg=keep_jpeg) if has_cameras else iter(())
         sets = _Follower(recorded, lambda s: s.stamp_ns)
         truth = _Follower(_truths(bag, truths), lambda pair: pair[0])
+        found = _Follower(_objects(bag, objects), lambda pair: pair[0])
         for topic, _, cdr in bag.messages(topics[:1]):
             stamp_ns = header_stamp_ns(cdr)
             semantics, instances, grid = to_volumes(bag.deserialize(cdr, topic.type))
-            true = truth.at(stamp_ns)
+            true, things = truth.at(stamp_ns), found.at(stamp_ns)
             yield ResultFrame(
-                stamp_ns, semantics, instances, grid, sets.at(stamp_ns), None if true is None else true[1]
+                stamp_ns,
+                semantics,
+                instances,
+                grid,
+                sets.at(stamp_ns),
+                None if true is None else true[1],
+                () if things is None else things[1],
             )
 
 
@@ -98,10 +110,29 @@ def _frames(bag: BagReader, topic: str) -> Frames:
     return Frames()
 
 
-def count_results(path: str | Path) -> int:
-    """Number of occupancy messages in a recording."""
+def read_truths(path: str | Path, pictures: bool = True) -> Iterator[tuple[int, Truth, VoxelGrid, CameraSet | None]]:
+    """Stamp, ground truth, its grid and pictures, as JPEG files where there is no distortion, of a recording.
+
+    Raises:
+        BagError: the recording is unreadable or holds no truth.
+    """
     with BagReader(path) as bag:
-        return next((t.count for t in bag.topics.values() if t.type == OCCUPANCY_TYPE and t.count), 0)
+        topics = [t.name for t in bag.topics.values() if t.type == TRUTH_TYPE and t.count]
+        if not topics:
+            raise BagError(f"{path} holds no {OCCUPANCY_TYPE} and no {TRUTH_TYPE}; run `flashocc demo --bag {path}`")
+        has_cameras = pictures and bool(camera_topics(bag.topics))
+        recorded = read_sets(path, frames=_frames(bag, topics[0]), keep_jpeg=True) if has_cameras else iter(())
+        sets = _Follower(recorded, lambda s: s.stamp_ns)
+        for topic, _, cdr in bag.messages(topics[:1]):
+            stamp_ns = header_stamp_ns(cdr)
+            truth, grid = to_truth(bag.deserialize(cdr, topic.type))
+            yield stamp_ns, truth, grid, sets.at(stamp_ns)
+
+
+def count_results(path: str | Path, message_type: str = OCCUPANCY_TYPE) -> int:
+    """Number of occupancy messages, or of those of another type, in a recording."""
+    with BagReader(path) as bag:
+        return next((t.count for t in bag.topics.values() if t.type == message_type and t.count), 0)
 
 
 def network_facts(path: str | Path) -> dict[str, str]:
@@ -164,6 +195,26 @@ def _volume(values: Any, dtype: type, shape: tuple[int, int, int], name: str) ->
 def _truths(bag: BagReader, topics: list[str]) -> Iterator[tuple[int, Truth]]:
     for topic, _, cdr in bag.messages(topics) if topics else ():
         yield header_stamp_ns(cdr), to_truth(bag.deserialize(cdr, topic.type))[0]
+
+
+def _objects(bag: BagReader, topics: list[str]) -> Iterator[tuple[int, tuple[Instance, ...]]]:
+    for topic, _, cdr in bag.messages(topics[:1]) if topics else ():
+        yield header_stamp_ns(cdr), to_objects(bag.deserialize(cdr, topic.type))
+
+
+def to_objects(message: Any) -> tuple[Instance, ...]:
+    """The objects of a PanopticInstanceArray message."""
+    return tuple(
+        Instance(
+            int(entry.id),
+            int(entry.class_id),
+            float(entry.score),
+            (entry.center.x, entry.center.y, entry.center.z),
+            (entry.extent.x, entry.extent.y, entry.extent.z),
+            int(entry.voxel_count),
+        )
+        for entry in message.instances
+    )
 
 
 class _Follower(Generic[Item]):

@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "Train a variant.",
     "eval": "Measure mIoU, RayIoU and RayPQ.",
     "render": "Draw pictures and videos from a result bag.",
+    "view": "Look at results in a browser, recorded or live.",
     "doctor": "Check the installation, a checkpoint, a recording and its rig, or an export.",
 }
 

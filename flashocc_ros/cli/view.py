@@ -1,0 +1,127 @@
+"""``flashocc view``: results in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(
+    epilog="Example: flashocc view out/result, or: flashocc view out/predict --html drive.html, or beside a running "
+    "node: flashocc view --live. A recording with ground truth is shown beside it. docs/viewers.md lists what the page "
+    "can do."
+)
+def view(
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="RESULT|BAG|FOLDER", help="A result recording, a folder of `predict`, or one .npz."),
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Show what a running node publishes.")] = False,
+    topic: Annotated[str, typer.Option(help="With --live: the node's occupancy topic.")] = "/occupancy",
+    html: Annotated[
+        Path | None, typer.Option(help="Write one file that shows it anywhere, instead of serving it.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets everybody in the network look.")
+    ] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Show the camera pictures.")] = True,
+    picture_width: Annotated[
+        int | None, typer.Option(min=64, max=4096, help="Of pictures, in pixels; default 704, in a file 480.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most so many frames; 0 is all.")] = 0,
+) -> None:
+    """Look at results in a browser: voxels, objects, cameras, path and ground truth."""
+    from flashocc_ros.errors import ConfigError
+
+    if live == (source is not None):
+        raise ConfigError("give either a recording or folder to show, or --live")
+    if live and html is not None:
+        raise ConfigError("--html writes what was recorded; leave it or --live out")
+    if source is None:
+        _live(topic, port, host, browser, pictures, picture_width)
+    elif html is not None:
+        _write(source, html, pictures, picture_width, limit)
+    else:
+        _serve(source, port, host, browser, pictures, picture_width, limit)
+
+
+def _write(source: Path, html: Path, pictures: bool, picture_width: int | None, limit: int) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from flashocc_ros.view.recorded import FILE_PICTURE_WIDTH, write_file
+    from flashocc_ros.view.sources import open_source
+    from flashocc_ros.whole_file import check_writable
+
+    check_writable(html)
+    opened = open_source(source, pictures)
+    with Progress(transient=True, console=Console(stderr=True)) as bar:
+        task = bar.add_task("writing", total=min(opened.total, limit or opened.total) or None)
+        count = write_file(
+            opened,
+            html,
+            limit=limit,
+            picture_width=picture_width or FILE_PICTURE_WIDTH,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    typer.echo(f"{html}: {count} frames, {html.stat().st_size / 1e6:.1f} MB; open it in any browser")
+
+
+def _serve(
+    source: Path, port: int, host: str, browser: bool, pictures: bool, picture_width: int | None, limit: int
+) -> None:
+    from flashocc_ros.view.pictures import WIDTH
+    from flashocc_ros.view.recorded import RecordedView
+    from flashocc_ros.view.sources import open_source
+
+    shown = RecordedView(open_source(source, pictures), port, host, limit=limit, picture_width=picture_width or WIDTH)
+    try:
+        _announce(shown.server.url, shown.server.local_only, browser)
+        _wait()
+    finally:
+        shown.close()
+
+
+def _live(topic: str, port: int, host: str, browser: bool, pictures: bool, picture_width: int | None) -> None:
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.view.pictures import WIDTH
+
+    try:
+        from flashocc_ros.ros.view_bridge import run_bridge
+    except ImportError as error:
+        raise ConfigError(f"--live needs rclpy and the built messages ({error}); run `make setup`") from error
+    run_bridge(
+        topic,
+        port,
+        host,
+        pictures=pictures,
+        picture_width=picture_width or WIDTH,
+        ready=lambda url, local_only: _announce(url, local_only, browser),
+    )
+
+
+def _announce(url: str, local_only: bool, browser: bool) -> None:
+    import webbrowser
+
+    typer.echo(f"{url}  (Ctrl-C ends it)")
+    if not local_only:
+        typer.echo("everybody who reaches this machine on that port can look", err=True)
+    if browser:
+        webbrowser.open(url)
+
+
+def _wait() -> None:
+    """Until Ctrl-C or SIGTERM."""
+    import signal
+    import threading
+
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()

@@ -1,0 +1,50 @@
+"""The objects of a layer as the page lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from flashocc_ros.labels import FIRST_INSTANCE_ID, FREE
+from flashocc_ros.structures import Instance, VoxelGrid
+from flashocc_ros.view.frame import Layer
+
+
+def objects_of(layer: Layer, grid: VoxelGrid) -> list[Instance]:
+    """Objects that own voxels, the recorded ones first; for others class, box and place are those of their voxels."""
+    if layer.instances is None:
+        return []
+    owned = np.flatnonzero((layer.instances >= FIRST_INSTANCE_ID) & (layer.semantics < FREE))
+    ids, inverse, counts = np.unique(layer.instances.ravel()[owned], return_inverse=True, return_counts=True)
+    there = set(ids.tolist())
+    known = [found for found in layer.objects if found.id in there]
+    missing = there - {found.id for found in known}
+    if not missing:
+        return known
+    where = np.stack(np.unravel_index(owned, layer.semantics.shape), axis=1)
+    classes = layer.semantics.ravel()[owned]
+    edge_m = grid.resolution_m
+    for row, (identity, count) in enumerate(zip(ids.tolist(), counts.tolist(), strict=True)):
+        if identity in missing:
+            mine = inverse == row
+            low, high = where[mine].min(axis=0), where[mine].max(axis=0)
+            center = grid.centers_m(np.stack([low, high])).mean(axis=0)
+            x, y, z = center.tolist()
+            length, width, height = ((high - low + 1) * edge_m).tolist()
+            kind = int(np.bincount(classes[mine]).argmax())
+            known.append(Instance(identity, kind, 0.0, (x, y, z), (length, width, height), count))
+    return known
+
+
+def described(found: Instance, color: int) -> dict[str, Any]:
+    """As JSON; ``color`` is a row of the palette, lengths are in metres with two digits."""
+    return {
+        "id": found.id,
+        "class": found.class_id,
+        "score": round(found.score, 3),
+        "center": [round(v, 2) for v in found.center_m],
+        "extent": [round(v, 2) for v in found.extent_m],
+        "voxels": found.voxel_count,
+        "color": color,
+    }

@@ -1,0 +1,35 @@
+"""What the page is told once: classes, colours and the shape of the vehicle."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Literal
+
+import numpy as np
+
+from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE, THING_CLASSES
+from flashocc_ros.viz.palette import palette
+from flashocc_ros.viz.scene import EGO_BOXES_M
+
+
+def scene(title: str, note: str = "", source: Literal["recording", "live"] = "recording") -> dict[str, Any]:
+    """As JSON.
+
+    Args:
+        title: of the page.
+        note: a warning set apart, for example that weights are untrained.
+        source: frames of a recording stay, of live ones only the newest can be fetched.
+    """
+    colors = np.round(palette() * 255).astype(np.uint8)
+    return {
+        "title": title,
+        "note": note,
+        "source": source,
+        "classes": [
+            {"name": name, "thing": index in THING_CLASSES, "flat": index in FLAT_CLASSES}
+            for index, name in enumerate(CLASS_NAMES[:FREE])
+        ],
+        # rows: the vehicle, the classes from 1 on, the objects behind them
+        "palette": base64.b64encode(colors.tobytes()).decode(),
+        "vehicle_boxes": np.round(EGO_BOXES_M.astype(np.float64), 3).tolist(),
+    }

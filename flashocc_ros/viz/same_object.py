@@ -1,0 +1,41 @@
+"""The same object in two volumes, so that it can be drawn in the same colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.labels import FIRST_INSTANCE_ID
+
+Ids = npt.NDArray[np.integer]
+
+
+def same_objects(ids: Ids, others: Ids) -> dict[int, int]:
+    """Which object of ``others`` is which of ``ids``: pairs that share voxels, the largest overlap over union first.
+
+    Args:
+        ids, others: volumes of one shape; values below 18 are no objects.
+
+    Returns:
+        An id of ``ids`` by id of ``others``; each object appears at most once.
+    """
+    both = (ids >= FIRST_INSTANCE_ID) & (others >= FIRST_INSTANCE_ID)
+    pairs, shared = np.unique(np.stack([ids[both], others[both]]).astype(np.int64), axis=1, return_counts=True)
+    sizes = [
+        dict(zip(*(a.tolist() for a in np.unique(v[v >= FIRST_INSTANCE_ID], return_counts=True)), strict=True))
+        for v in (ids, others)
+    ]
+    ranked = sorted(
+        (
+            (count / (sizes[0][mine] + sizes[1][other] - count), mine, other)
+            for (mine, other), count in zip(pairs.T.tolist(), shared.tolist(), strict=True)
+        ),
+        reverse=True,
+    )
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, mine, other in ranked:
+        if other not in found and mine not in taken:
+            found[other] = mine
+            taken.add(mine)
+    return found
