@@ -32,7 +32,7 @@ def bounded_jpeg(picture: Picture, width: int = WIDTH) -> tuple[bytes, npt.NDArr
     scale = min(1.0, width / full)
     if scale < 1:
         size = (width, max(1, round(height * scale)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     done, file = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     assert done
     x, y = pixels.shape[1] / full, pixels.shape[0] / height

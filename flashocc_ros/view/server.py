@@ -31,9 +31,9 @@ BINARY, JSON, SCRIPT, PAGE = (
 class ViewServer:
     """Serves a store from threads of its own until it is closed.
 
-    ``GET`` gives ``/`` (the page), ``/viewer.js``, ``/scene``, ``/frame/NUMBER``, ``/frame/newest`` and ``/events``, what
-    is new as server-sent events. An event only says that there is something, and each browser fetches the newest frame
-    when it is ready for one, so a slow browser misses frames and delays nobody.
+    ``GET`` gives ``/`` (the page), ``/viewer.js``, ``/scene``, ``/frame/NUMBER``, ``/frame/newest`` and, as server-sent
+    events, ``/events``. An event only says that there is something new, and each browser fetches the newest frame when
+    it is ready for one, so a slow browser misses frames and delays nobody.
 
     Args:
         scene: see `scene.scene`; or what gives it now.

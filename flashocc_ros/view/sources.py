@@ -185,7 +185,7 @@ def _objects(path: Path, arrays: dict[str, Any]) -> tuple[Instance, ...]:
     try:
         return tuple(
             Instance(int(i), int(c), float(s), tuple(map(float, m)), tuple(map(float, e)), int(n))  # type: ignore[arg-type]
-            for i, c, s, m, e, n in zip(*columns, strict=True)  # type: ignore[arg-type]
+            for i, c, s, m, e, n in zip(*columns, strict=True)
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: its instance_* arrays do not fit together ({error}); write it anew") from error

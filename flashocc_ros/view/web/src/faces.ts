@@ -1,13 +1,17 @@
 /** The faces of painted voxels that touch free space, with the shade of their corners. */
 
-import type { Painting } from './paint';
+import { UNSEEN_FLAG, type Painting } from './paint';
 
-/** Cell x, y, z and, in the fourth number, direction (3 bits) and corner light (2 bits each); then a colour. */
+/**
+ * Two words per face. The first holds x (10 bits), y (10), z (8), direction (3) and whether no camera sees the voxel; the
+ * second the colour 0xRRGGBB and above it the light of the four corners, two bits each.
+ */
 export interface Faces {
   count: number;
-  cells: Uint16Array;
-  colors: Uint32Array;
+  words: Uint32Array;
 }
+
+export const MAX_SIZE = [1024, 1024, 256];
 
 /** Normal and two tangents per direction, tangents turning to the normal by the right hand. */
 export const FRAMES = [
@@ -21,12 +25,15 @@ export const FRAMES = [
 const DOWN = 5;
 
 export function facesOf({ size, solid, colors }: Painting, reuse?: Faces): Faces {
-  const faces = reuse ?? { count: 0, cells: new Uint16Array(4 * 65536), colors: new Uint32Array(65536) };
+  const faces = reuse ?? { count: 0, words: new Uint32Array(2 * 131072) };
   faces.count = 0;
   const [nx, ny, nz] = size;
   const strides = [ny * nz, nz, 1];
   const steps = FRAMES.map(([normal]) => normal[0] * strides[0] + normal[1] * strides[1] + normal[2]);
   const at = [0, 0, 0];
+  if (size.some((cells, k) => cells > MAX_SIZE[k])) {
+    throw new Error(`the grid has ${size.join(' x ')} voxels, at most ${MAX_SIZE.join(' x ')} can be drawn`);
+  }
   let cell = 0;
   for (let x = 0; x < nx; x++) {
     for (let y = 0; y < ny; y++) {
@@ -40,7 +47,12 @@ export function facesOf({ size, solid, colors }: Painting, reuse?: Faces): Faces
           const border = direction & 1 ? at[axis] === 0 : at[axis] === size[axis] - 1;
           if (border ? direction === DOWN : solid[cell + steps[direction]]) continue;
           const light = border ? 255 : cornerLight(solid, size, strides, at, cell + steps[direction], direction);
-          push(faces, x, y, z, direction | (light << 3), colors[cell]);
+          const unseen = colors[cell] & UNSEEN_FLAG ? 1 << 31 : 0;
+          push(
+            faces,
+            x | (y << 10) | (z << 20) | (direction << 28) | unseen,
+            (colors[cell] & 0xffffff) | (light << 24),
+          );
         }
       }
     }
@@ -84,19 +96,12 @@ function shade(one: number, other: number, corner: number): number {
   return one && other ? 0 : 3 - one - other - corner;
 }
 
-function push(faces: Faces, x: number, y: number, z: number, packed: number, color: number): void {
-  if (faces.count === faces.colors.length) {
-    const cells = new Uint16Array(faces.cells.length * 2);
-    cells.set(faces.cells);
-    const colors = new Uint32Array(faces.colors.length * 2);
-    colors.set(faces.colors);
-    faces.cells = cells;
-    faces.colors = colors;
+function push(faces: Faces, first: number, second: number): void {
+  if (2 * faces.count === faces.words.length) {
+    const words = new Uint32Array(faces.words.length * 2);
+    words.set(faces.words);
+    faces.words = words;
   }
-  const to = 4 * faces.count;
-  faces.cells[to] = x;
-  faces.cells[to + 1] = y;
-  faces.cells[to + 2] = z;
-  faces.cells[to + 3] = packed;
-  faces.colors[faces.count++] = color;
+  faces.words[2 * faces.count] = first;
+  faces.words[2 * faces.count++ + 1] = second;
 }

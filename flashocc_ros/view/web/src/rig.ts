@@ -3,7 +3,6 @@
 import {
   BufferGeometry,
   Camera,
-  DoubleSide,
   Float32BufferAttribute,
   Group,
   LineBasicMaterial,
@@ -18,7 +17,7 @@ import {
 import { cornersOf, matrixOf, projectionOf } from './pose';
 import type { Picture } from './types';
 
-const DEPTH_M = 2.2;
+const DEPTH_M = 1.7;
 const NEAR_M = 0.4;
 const FAR_M = 200;
 const LINE_COLOR = 0xffd166;
@@ -104,8 +103,8 @@ export class Rig extends Group {
   private mount(picture: Picture): Mounted {
     const panelShape = new BufferGeometry();
     panelShape.setAttribute('uv', new Float32BufferAttribute([0, 0, 1, 0, 1, 1, 0, 1], 2));
-    panelShape.setIndex([0, 2, 1, 0, 3, 2]);
-    const panel = new Mesh(panelShape, new MeshBasicMaterial({ side: DoubleSide, toneMapped: false }));
+    panelShape.setIndex([0, 1, 2, 0, 2, 3]); // seen from the camera's side only: a picture has no back
+    const panel = new Mesh(panelShape, new MeshBasicMaterial({ toneMapped: false }));
     const lines = new LineSegments(new BufferGeometry(), new LineBasicMaterial({ color: LINE_COLOR }));
     panel.userData.camera = picture.info.name;
     panel.frustumCulled = lines.frustumCulled = false;
