@@ -1,4 +1,4 @@
-"""A running node's results to the page: a process of its own that only listens, so the node never waits for a browser."""
+"""A running node's results to the page: a process that only listens, so that the node never waits for a browser."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -17,8 +17,8 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
-from flashocc_ros.bags.results import to_objects, to_volumes
 from flashocc_ros.bags.headers import header_stamp_ns
+from flashocc_ros.bags.results import to_objects, to_volumes
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.decode import SetDropped
 from flashocc_ros.cameras.road import PosedSet
@@ -86,10 +86,11 @@ class ViewBridge:
     @guarded("publishers could not be looked for", nothing, often=True)
     def _look(self) -> None:
         """Subscribe to results as their publishers offer them; tell the page while there are none."""
-        for topic, kind, callback in (
+        wanted: tuple[tuple[str, type, Callable[[Any], None]], ...] = (
             (self.topic, Occupancy3D, self._on_occupancy),
             (self._objects_topic, PanopticInstanceArray, self._on_objects),
-        ):
+        )
+        for topic, kind, callback in wanted:
             offers = [p.qos_profile.reliability for p in self._node.get_publishers_info_by_topic(topic)]
             if offers and topic not in self._subscribed:
                 best_effort = ReliabilityPolicy.BEST_EFFORT in offers

@@ -6,9 +6,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -31,7 +31,8 @@ DEPTH = 5
 TYPES: dict[str, type] = {"sensor_msgs/msg/CompressedImage": CompressedImage, "sensor_msgs/msg/Image": Image}
 
 
-class _Graph(NamedTuple):
+@dataclass(frozen=True)
+class _Published:
     """A topic of the graph, as `camera_topics` asks for it."""
 
     type: str
@@ -41,7 +42,9 @@ class _Graph(NamedTuple):
 def cameras_of(node: Node) -> dict[str, CameraTopics]:
     """The cameras that somebody publishes now."""
     topics = {
-        name: _Graph(types[0], node.count_publishers(name)) for name, types in node.get_topic_names_and_types() if types
+        name: _Published(types[0], node.count_publishers(name))
+        for name, types in node.get_topic_names_and_types()
+        if types
     }
     found = camera_topics(topics)
     return {name: pair for name, pair in found.items() if topics[pair.image].count}

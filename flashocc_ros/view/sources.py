@@ -6,7 +6,6 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,8 +22,9 @@ from flashocc_ros.bags.results import (
 )
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import InputError
-from flashocc_ros.structures import Instance, VoxelGrid
-from flashocc_ros.view.frame import Layer, Report, ViewFrame, shots_of
+from flashocc_ros.structures import Occupancy, VoxelGrid
+from flashocc_ros.view.frame import Layer, Report, ViewFrame, frame_of, shots_of
+from flashocc_ros.viz.arrays import read_arrays
 
 UNTRAINED = "untrained weights: the prediction means nothing"
 DEMO_RESULT = "result"
@@ -66,7 +66,7 @@ def open_source(path: Path, pictures: bool = True) -> Source:
         raise InputError(
             f"{path} holds no recording and no .npz; give what `flashocc demo` or `flashocc predict` wrote"
         )
-    return Source(path.name, "", len(files), lambda: map(read_arrays, files))
+    return Source(path.name, "", len(files), lambda: map(_file, files))
 
 
 def _recording(path: Path, pictures: bool) -> Source:
@@ -83,7 +83,7 @@ def _recording(path: Path, pictures: bool) -> Source:
         )
     truths = count_results(path, TRUTH_TYPE)
     note = f"no {OCCUPANCY_TYPE.rpartition('/')[2]} recorded: this is the ground truth"
-    return Source(name, note, truths, lambda: (_truth(*found) for found in read_truths(path)))
+    return Source(name, note, truths, lambda: (_truth(*found) for found in read_truths(path, pictures)))
 
 
 def _result(result: ResultFrame, report: Report) -> ViewFrame:
@@ -100,7 +100,7 @@ def _result(result: ResultFrame, report: Report) -> ViewFrame:
     )
 
 
-def _truth(stamp_ns: int, truth: Truth, cameras: CameraSet | None) -> ViewFrame:
+def _truth(stamp_ns: int, truth: Truth, grid: VoxelGrid, cameras: CameraSet | None) -> ViewFrame:
     return ViewFrame(
         stamp_ns,
         None,
@@ -108,7 +108,7 @@ def _truth(stamp_ns: int, truth: Truth, cameras: CameraSet | None) -> ViewFrame:
         truth.mask_camera,
         () if cameras is None else shots_of(cameras),
         None if cameras is None else cameras.key_pose,
-        grid=truth.grid,
+        grid=grid,
     )
 
 
@@ -116,76 +116,20 @@ def _stamp_of(path: Path) -> tuple[int, str]:
     return (int(path.stem) if path.stem.isdecimal() else 0, path.name)
 
 
-def read_arrays(path: Path) -> ViewFrame:
-    """A file of ``flashocc predict`` or another NPZ with ``semantics``; see ``cli.predict.save`` for the names.
-
-    ``truth`` and ``truth_instances`` are shown beside it. Without ``resolution_m`` and ``origin_m`` the grid is the
-    usual one, or one of 0.4 m around the vehicle where the shape is another.
-
-    Raises:
-        InputError: no NPZ, no semantics, or arrays that do not fit.
-    """
+def _file(path: Path) -> ViewFrame:
+    """A file of ``Occupancy.save``, which names its stages, or another NPZ with ``semantics`` and perhaps ``truth``."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, Any] = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read as NPZ ({error}); write it with numpy.savez_compressed") from error
-    semantics = _volume(path, arrays, "semantics", None)
-    if semantics is None:
-        raise InputError(f"{path} needs an array called semantics of shape (X, Y, Z)")
-    instances, truth, truth_instances = (
-        _volume(path, arrays, name, semantics.shape) for name in ("instances", "truth", "truth_instances")
-    )
-    stamp_ns = int(arrays["stamp_ns"]) if "stamp_ns" in arrays else max(_stamp_of(path)[0], 0)
+            saved = "stage" in file.files
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        saved = False  # what is wrong with it is said below
+    if saved:
+        return frame_of(Occupancy.load(path))
+    arrays, grid = read_arrays(path)
+    truth = arrays.get("truth")
     return ViewFrame(
-        stamp_ns,
-        Layer(_classes(semantics), instances, _objects(path, arrays)),
-        None if truth is None else Layer(_classes(truth), truth_instances),
-        grid=_grid(path, arrays, semantics.shape),
+        _stamp_of(path)[0],
+        Layer(arrays["semantics"], arrays.get("instances")),
+        None if truth is None else Layer(truth, arrays.get("truth_instances")),
+        grid=grid,
     )
-
-
-def _volume(path: Path, arrays: dict[str, Any], name: str, shape: tuple[int, ...] | None) -> Any:
-    volume = arrays.get(name)
-    if volume is None:
-        return None
-    if volume.ndim != 3 or volume.dtype.kind not in "iu" or (shape is not None and volume.shape != shape):
-        needed = "integers of shape (X, Y, Z)" if shape is None else f"integers of shape {shape} like semantics"
-        raise InputError(f"{path}: {name} is {volume.dtype} {volume.shape}, needs {needed}")
-    return volume
-
-
-def _classes(volume: Any) -> Any:
-    """Unknown values, also negative ones, are not drawn."""
-    return np.where((volume >= 0) & (volume < 255), volume, 255).astype(np.uint8)
-
-
-def _grid(path: Path, arrays: dict[str, Any], shape: tuple[int, int, int]) -> VoxelGrid:
-    usual = VoxelGrid()
-    if "resolution_m" not in arrays or "origin_m" not in arrays:
-        if shape == usual.size:
-            return usual
-        edge_m = usual.resolution_m
-        return VoxelGrid(edge_m, (-shape[0] * edge_m / 2, -shape[1] * edge_m / 2, usual.origin_m[2]), shape)
-    resolution, origin = np.asarray(arrays["resolution_m"]), np.asarray(arrays["origin_m"])
-    good = resolution.size == 1 and origin.size == 3 and np.isfinite(resolution).all() and np.isfinite(origin).all()
-    if not good or float(resolution) <= 0:
-        raise InputError(
-            f"{path}: resolution_m is {resolution} and origin_m {origin}, needs a length and three numbers"
-        )
-    x, y, z = (float(v) for v in origin)
-    return VoxelGrid(float(resolution), (x, y, z), shape)
-
-
-def _objects(path: Path, arrays: dict[str, Any]) -> tuple[Instance, ...]:
-    names = ("id", "class", "score", "center_m", "extent_m", "voxels")
-    columns = [arrays.get(f"instance_{name}") for name in names]
-    if any(column is None for column in columns):
-        return ()
-    try:
-        return tuple(
-            Instance(int(i), int(c), float(s), tuple(map(float, m)), tuple(map(float, e)), int(n))  # type: ignore[arg-type]
-            for i, c, s, m, e, n in zip(*columns, strict=True)
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its instance_* arrays do not fit together ({error}); write it anew") from error

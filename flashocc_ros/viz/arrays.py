@@ -6,6 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from flashocc_ros.errors import InputError
 from flashocc_ros.labels import FREE
 from flashocc_ros.regular_file import regular_size
-from flashocc_ros.structures import VoxelGrid
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.viz.render import Figure, render_figure
 from flashocc_ros.viz.video import write_png
 
@@ -33,14 +34,11 @@ _DAMAGE = (
 NAMES = ("semantics", "instances", "truth", "truth_instances")
 
 
-def draw_arrays(source: Path, out: Path, width: int) -> Path:
-    """Draw ``semantics`` and, where present, ``instances``, ``truth`` and ``truth_instances``, each (X, Y, Z).
+def read_arrays(source: Path) -> tuple[dict[str, npt.NDArray[Any]], VoxelGrid]:
+    """``semantics`` and, where present, ``instances``, ``truth`` and ``truth_instances``, each (X, Y, Z), by name.
 
-    Values above 17 count as unknown and are not drawn. The grid is the usual one, or one of 0.4 m around the vehicle
-    when the shape is another.
-
-    Returns:
-        The picture's path, ``out/<name>.png``.
+    Values above 17 count as unknown. The grid is the usual one, or one of 0.4 m around the vehicle when the shape is
+    another.
 
     Raises:
         InputError: no such file, no NPZ, no ``semantics``, no whole numbers, or shapes that do not fit.
@@ -59,16 +57,33 @@ def draw_arrays(source: Path, out: Path, width: int) -> Path:
         raise InputError(f"{source} cannot be read as NPZ ({error}); write it with numpy.savez_compressed") from error
     if "semantics" not in arrays or arrays["semantics"].ndim != 3 or not arrays["semantics"].size:
         raise InputError(f"{source} needs an array called semantics of shape (X, Y, Z), none of them 0")
-    for name, array in arrays.items():
-        if array.dtype.kind not in "iu":
-            raise InputError(f"{source}: {name} holds {array.dtype}, needs whole numbers")
     shape = arrays["semantics"].shape
-    resolution = VoxelGrid().resolution_m
-    grid = VoxelGrid(resolution, (-shape[0] * resolution / 2, -shape[1] * resolution / 2, -1.0), shape)
+    for name, values in arrays.items():
+        if values.shape != shape or values.dtype.kind not in "iu":
+            raise InputError(f"{source}: {name} is {values.dtype} {values.shape}, needs integers of shape {shape}")
+    for name in {"semantics", "truth"} & arrays.keys():
+        arrays[name] = _classes(arrays[name])
+    if shape == OCC3D_GRID.size:
+        return arrays, OCC3D_GRID
+    resolution = OCC3D_GRID.resolution_m
+    origin_m = (-shape[0] * resolution / 2, -shape[1] * resolution / 2, OCC3D_GRID.origin_m[2])
+    return arrays, VoxelGrid(resolution, origin_m, shape)
+
+
+def draw_arrays(source: Path, out: Path, width: int) -> Path:
+    """Draw what ``read_arrays`` finds.
+
+    Returns:
+        The picture's path, ``out/<name>.png``.
+
+    Raises:
+        InputError: see ``read_arrays``.
+    """
+    arrays, grid = read_arrays(source)
     figure = Figure(
-        _classes(arrays["semantics"]),
+        arrays["semantics"],
         arrays.get("instances"),
-        truth=_classes(arrays["truth"]) if "truth" in arrays else None,
+        truth=arrays.get("truth"),
         truth_instances=arrays.get("truth_instances"),
         title=source.stem,
         grid=grid,
