@@ -21,7 +21,7 @@ from flashocc_ros.bags.results import (
     read_truths,
 )
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.errors import InputError
+from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.structures import Occupancy, VoxelGrid
 from flashocc_ros.view.frame import Layer, Report, ViewFrame, frame_of, shots_of
 from flashocc_ros.viz.arrays import read_arrays
@@ -78,12 +78,23 @@ def _recording(path: Path, pictures: bool) -> Source:
         values = {key: facts[key] for key in ("variant", "runs_on") if facts.get(key)}
         report = Report(values=values)
         title = "  ".join(filter(None, (name, facts.get("variant", ""))))
-        return Source(
-            title, note, count, lambda: (_result(r, report) for r in read_results(path, pictures, keep_jpeg=True))
-        )
+        return Source(title, note, count, lambda: _results(path, report, pictures))
     truths = count_results(path, TRUTH_TYPE)
     note = f"no {OCCUPANCY_TYPE.rpartition('/')[2]} recorded: this is the ground truth"
     return Source(name, note, truths, lambda: (_truth(*found) for found in read_truths(path, pictures)))
+
+
+def _results(path: Path, report: Report, pictures: bool) -> Iterator[ViewFrame]:
+    """Voxels are shown also where the pictures cannot be used, with the reason."""
+    shown = False
+    try:
+        for result in read_results(path, pictures, keep_jpeg=True):
+            yield _result(result, report)
+            shown = True
+    except BagError as error:
+        if shown or not pictures:
+            raise
+        yield from _results(path, Report("warn", f"without pictures: {error}", report.values), False)
 
 
 def _result(result: ResultFrame, report: Report) -> ViewFrame:

@@ -68,7 +68,9 @@ export class App {
   sourceChanged(): void {
     if (this.last < 0) return;
     if (this.live) {
-      if (this.state.playing) this.choices.set({ frame: this.last });
+      if (!this.state.playing || this.frame?.number === this.last) return;
+      if (this.state.frame === this.last) this.request(this.last);
+      else this.choices.set({ frame: this.last });
     } else if (!this.frame) this.request(this.state.frame);
   }
 

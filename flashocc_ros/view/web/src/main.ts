@@ -98,6 +98,7 @@ async function start(): Promise<void> {
     const text = [source.error, source.said, empty, frameError, lost].filter(Boolean).join(' ');
     banner.textContent = text;
     banner.hidden = !text;
+    banner.classList.toggle('warn', text !== '' && text === source.said);
   };
   app.onerror = (message) => {
     frameError = message;

@@ -21,7 +21,7 @@ export class Panel {
   private readonly objects = element('div', { class: 'list objects' });
   private readonly objectsTitle = element('summary', {}, 'Objects');
   private readonly report = element('dl', { class: 'report' });
-  private readonly reportSection = section('Network', this.report);
+  private readonly reportSection: HTMLElement;
   private readonly compareSection: HTMLElement;
   private readonly mix: HTMLElement;
   private readonly unseenSection: HTMLElement;
@@ -31,11 +31,13 @@ export class Panel {
 
   constructor(private readonly app: App) {
     const scene = app.source.scene;
+    this.reportSection = section(app.live ? 'Node' : 'Network', this.report);
+    this.reportSection.hidden = true;
     this.mix = this.share('Truth', 'mix');
     this.overlaySection = this.share('Voxels over the picture', 'overlay');
     this.compareSection = section('Compare', this.radios('compare', COMPARES, 'Compare'), this.mix, this.legend);
     this.unseenSection = section('Unseen by the cameras', this.radios('unseen', UNSEEN, 'Unseen voxels'));
-    this.root.append(
+    const parts = [
       section('View', this.radios('view', VIEWS, 'View'), this.overlaySection),
       section('Colour', this.radios('color', COLORS, 'Colour')),
       this.compareSection,
@@ -43,8 +45,10 @@ export class Panel {
       section('Show', this.switches()),
       this.classSection(scene.classes.map((row) => row.name)),
       details(this.objectsTitle, this.objects),
-      this.reportSection,
-    );
+    ];
+    // live one looks at the times first, later at the voxels
+    if (app.live) this.root.append(this.reportSection, ...parts);
+    else this.root.append(...parts, this.reportSection);
     app.choices.listen(() => this.update());
     app.onframe.push(() => this.update());
     this.update();
@@ -83,7 +87,7 @@ export class Panel {
     all.addEventListener('click', () => this.app.choices.set({ hiddenClasses: new Set() }));
     none.addEventListener('click', () => this.app.choices.set({ hiddenClasses: new Set(names.keys()) }));
     names.forEach((name, index) => {
-      const box = element('input', { type: 'checkbox', 'data-class': name });
+      const box = element('input', { type: 'checkbox', 'aria-label': spoken(name) });
       const swatch = element('i');
       const count = element('small');
       swatch.style.background = css(this.app.palette.ofClass(index));

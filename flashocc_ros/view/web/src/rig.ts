@@ -103,7 +103,7 @@ export class Rig extends Group {
   private mount(picture: Picture): Mounted {
     const panelShape = new BufferGeometry();
     panelShape.setAttribute('uv', new Float32BufferAttribute([0, 0, 1, 0, 1, 1, 0, 1], 2));
-    panelShape.setIndex([0, 1, 2, 0, 2, 3]); // seen from the camera's side only: a picture has no back
+    panelShape.setIndex([0, 2, 1, 0, 3, 2]); // seen from the camera's side only: a picture has no back
     const panel = new Mesh(panelShape, new MeshBasicMaterial({ toneMapped: false }));
     const lines = new LineSegments(new BufferGeometry(), new LineBasicMaterial({ color: LINE_COLOR }));
     panel.userData.camera = picture.info.name;
