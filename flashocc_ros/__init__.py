@@ -17,16 +17,28 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 if TYPE_CHECKING:
     from flashocc_ros.predictor import Predictor
     from flashocc_ros.structures import CameraRig, Instance, Occupancy, VoxelGrid
+    from flashocc_ros.view import LiveView, show
 
 _EXPORTS = {
     "CameraRig": "flashocc_ros.structures",
     "Instance": "flashocc_ros.structures",
     "Occupancy": "flashocc_ros.structures",
+    "LiveView": "flashocc_ros.view",
     "Predictor": "flashocc_ros.predictor",
     "VoxelGrid": "flashocc_ros.structures",
+    "show": "flashocc_ros.view",
 }
 
-__all__ = ["CameraRig", "Instance", "Occupancy", "Predictor", "VoxelGrid", "__version__"]
+__all__ = [
+    "CameraRig",
+    "Instance",
+    "LiveView",
+    "Occupancy",
+    "Predictor",
+    "VoxelGrid",
+    "__version__",
+    "show",
+]
 
 
 def __getattr__(name: str) -> Any:

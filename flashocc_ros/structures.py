@@ -6,6 +6,7 @@ Frames: ``base`` is x forward, y left, z up (REP-103); a camera frame is optical
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -243,6 +244,10 @@ class Occupancy:
     def points(self) -> npt.NDArray[np.void]:
         """Centres of the occupied voxels, (M,) with fields x y z [m, base frame], rgb, class_id, instance_id."""
         return voxel_points(self.semantics, self.instances, self.grid.resolution_m, self.grid.origin_m)
+
+    def show(self, camera_set: Any = None) -> Any:
+        """In a notebook: a page with the voxels, and the pictures of a ``CameraSet``; see ``flashocc_ros.show``."""
+        return sys.modules[__package__].show(self, camera_set)  # it stands above, and is loaded when it is asked for
 
     def to_ply(self, path: str | Path) -> None:
         """Write the points as binary PLY (Open3D, MeshLab, CloudCompare, Blender).

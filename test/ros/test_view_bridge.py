@@ -1,0 +1,70 @@
+"""The bridge between a running node and the page: voxels with the pictures they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy")
+import rclpy
+
+from flashocc_ros.ros.view_bridge import ViewBridge
+from flashocc_ros.view.store import FrameStore
+
+Make = Callable[..., Any]
+
+
+class Kept(FrameStore):
+    """Keeps frames as they were given."""
+
+    def __init__(self) -> None:
+        super().__init__(keep_all=False)
+        self.frames: list[Any] = []
+
+    def add(self, frame: Any) -> None:
+        super().add(frame)
+        self.frames.append(frame)
+
+
+def test_results_of_a_node_come_with_pictures_path_and_times(make_feeder: Make, start_node: Make) -> None:
+    feeder = make_feeder(["front", "back"])
+    node = start_node()
+    store = Kept()
+    listener = rclpy.create_node("flashocc_view", context=feeder.context)
+    feeder.executor.add_node(listener)
+    bridge = ViewBridge(listener, "occupancy", store)
+    try:
+        feeder.until(lambda: bridge.topic in bridge._subscribed, "the bridge to find the node")
+        sent: list[int] = []
+
+        def shown_with_pictures() -> bool:
+            if len(sent) <= len(store.frames):
+                sent.append(feeder.send())
+            return any(frame.shots for frame in store.frames)
+
+        feeder.until(shown_with_pictures, "a result with its pictures")
+        frame = next(frame for frame in store.frames if frame.shots)
+        assert {shot.name for shot in frame.shots} == {"front", "back"}
+        assert all(shot.picture == feeder.jpeg for shot in frame.shots)
+        assert frame.odom_from_base[0, 3] == pytest.approx(frame.stamp_ns / 1e8 - sent[0] / 1e8 + 1.0)
+        feeder.until(lambda: bridge._report.report().values.get("encoder ms"), "the node's report on itself")
+        assert bridge._report.report().values["variant"] == "synthetic-tiny"
+    finally:
+        bridge.close()
+        feeder.executor.remove_node(listener)
+        listener.destroy_node()
+        node.close()
+
+
+def test_a_missing_publisher_is_said(make_feeder: Make) -> None:
+    feeder = make_feeder(["front"])
+    listener = rclpy.create_node("flashocc_view", context=feeder.context)
+    store = FrameStore(keep_all=False)
+    bridge = ViewBridge(listener, "/other/occupancy", store)
+    news = store.news()
+    bridge.close()
+    listener.destroy_node()
+    assert news is not None
+    assert news["said"].startswith("Nobody publishes /other/occupancy")
