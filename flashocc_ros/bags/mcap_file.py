@@ -34,13 +34,18 @@ _MESSAGE_HEAD = struct.Struct("<HIQQ")
 
 @dataclass(frozen=True)
 class _Block:
-    """A chunk, or a run of messages outside chunks: where it lies and between which times its messages do."""
+    """A chunk, or a run of messages outside chunks: where it lies and between which times its messages do.
+
+    ``channels`` are those it has messages of, None where the index does not tell: a chunk without any that is asked for
+    need not be read.
+    """
 
     offset: int
     size: int
     start_ns: int
     end_ns: int
     is_chunk: bool = True
+    channels: frozenset[int] | None = None
 
 
 class _Fields:
@@ -102,7 +107,11 @@ class McapFile:
         """See ``Storage``."""
         wanted = frozenset(connections)
         first_ns = start_ns or 0
-        blocks = [block for block in self._blocks if block.end_ns >= first_ns]
+        blocks = [
+            block
+            for block in self._blocks
+            if block.end_ns >= first_ns and (block.channels is None or not wanted.isdisjoint(block.channels))
+        ]
 
         def part(block: _Block) -> Part:
             return Part(block.start_ns, lambda: self._messages_of(block, wanted, first_ns))
@@ -131,7 +140,8 @@ class McapFile:
                 self._declare(opcode, body)
             elif opcode == CHUNK_INDEX:
                 first_ns, last_ns, offset, length = fields.take("<QQQQ")
-                self._blocks.append(_Block(offset, length, first_ns, last_ns))
+                places = frozenset(channel for channel, _ in struct.iter_unpack("<HQ", fields.octets()))
+                self._blocks.append(_Block(offset, length, first_ns, last_ns, channels=places or None))
             elif opcode == STATISTICS:
                 messages, *_ = fields.take("<QHIIIIQQ")
                 self._counts.update(dict(struct.iter_unpack("<HQ", fields.octets())))

@@ -158,3 +158,27 @@ def test_an_announced_size_is_not_believed(drive: Path, tmp_path: Path) -> None:
     huge[9 + 16 : 9 + 24] = (1 << 60).to_bytes(8, "little")
     with pytest.raises(BagError, match="0 messages"):
         contents(written(tmp_path / "a.mcap", *declarations, bytes(huge)))
+
+
+def test_chunks_without_a_wanted_topic_are_not_read(
+    drive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A topic that stands in one chunk of a long recording is found without decompressing all others."""
+    with bags.BagReader(drive) as reader, bags.BagWriter(tmp_path / "apart", compress=True) as writer:
+        writer.add_topic("/tf", reader.topics["/tf"].type)
+        writer.add_topic("/rare", reader.topics["/tf"].type)
+        ((_, stamp_ns, cdr), *_) = reader.messages(["/tf"])
+        bulk = bytes(cdr) + bytes(3 << 20)  # a chunk of its own
+        for index in range(3):
+            writer.write("/tf", stamp_ns + index, bulk)
+        writer.write("/rare", stamp_ns + 9, bytes(cdr))
+    (path,) = (tmp_path / "apart").glob("*.mcap")
+    data = bytearray(path.read_bytes())
+    first = data.index(b"zstd") + 40
+    data[first : first + 64] = bytes(64)
+    path.write_bytes(data)
+    with bags.BagReader(tmp_path / "apart") as bag:
+        assert len(list(bag.messages(["/rare"]))) == 1
+        assert not caplog.records
+        assert len(list(bag.messages(["/tf"]))) < 3
+        assert "damaged" in caplog.text
