@@ -164,17 +164,17 @@ export class App {
         ambient.push({ text: ring.text, at: ring.at, rank: 1000 + ring.at.length(), kind: 'distance' });
       }
     }
-    if (this.state.cameras && this.state.labels) {
-      for (const camera of this.stage.rig.labels()) {
-        ambient.push({ text: spoken(camera.text), at: camera.at, rank: 500, kind: 'camera' });
-      }
-    }
+    this.stage.closeUps = this.state.cameras && this.state.labels ? this.cameraLabels() : [];
     this.stage.ambient = ambient;
     this.stage.sources = [0, 1].map((k) => {
       const name = this.stage.shown[k];
       return name && this.state.labels ? this.objectLabels(name === 'difference' ? 'prediction' : name) : [];
     });
     this.stage.invalidate();
+  }
+
+  private cameraLabels(): Label[] {
+    return this.stage.rig.labels().map(({ text, at }) => ({ text: spoken(text), at, rank: 500, kind: 'camera' }));
   }
 
   private objectLabels(name: LayerName): Label[] {

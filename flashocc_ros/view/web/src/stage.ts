@@ -35,6 +35,7 @@ const EYES: Record<Exclude<ViewName, 'camera'>, { eye: number[]; target: number[
   orbit: { eye: [-30, 24, 24], target: [2, 0, -1], fov: 45 },
   top: { eye: [-0.05, 0, 118], target: [0, 0, 0], fov: 40 },
 };
+const CLOSE_M = 14;
 const SELECTED_COLOR = 0xffffff;
 
 export interface Picked {
@@ -72,6 +73,8 @@ export class Stage {
   private waiting = false;
   sources: Label[][] = [[], []];
   ambient: Label[] = [];
+  /** Names that are in the way unless one is near. */
+  closeUps: Label[] = [];
 
   constructor(boxes: number[][], vehicleColor: number) {
     this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: !drawnBySoftware() });
@@ -245,7 +248,8 @@ export class Stage {
     this.surroundings.vehicle.visible = vehicleShown;
     this.surroundings.rings.visible = ringsShown;
     this.surroundings.path.visible = pathShown;
-    const labels = looking ? this.sources[index] : [...this.ambient, ...this.sources[index]];
+    const near = this.camera.position.length() < CLOSE_M ? this.closeUps : [];
+    const labels = looking ? this.sources[index] : [...this.ambient, ...near, ...this.sources[index]];
     if (!this.labels.root.hidden) this.labels.place(labels, camera, this.root.matrixWorld, part);
     this.root.rotation.z = turned;
   }
