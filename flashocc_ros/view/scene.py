@@ -9,7 +9,7 @@ import numpy as np
 
 from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE, THING_CLASSES
 from flashocc_ros.viz.palette import palette
-from flashocc_ros.viz.scene import EGO_BOXES_M
+from flashocc_ros.viz.vehicle import EGO_BOXES_M
 
 
 def scene(title: str, note: str = "", source: Literal["recording", "live"] = "recording") -> dict[str, Any]:

@@ -24,7 +24,7 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.structures import Occupancy, VoxelGrid
 from flashocc_ros.view.frame import Layer, Report, ViewFrame, frame_of, shots_of
-from flashocc_ros.viz.arrays import read_arrays
+from flashocc_ros.viz.array_files import read_arrays
 
 UNTRAINED = "untrained weights: the prediction means nothing"
 DEMO_RESULT = "result"

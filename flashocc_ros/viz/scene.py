@@ -9,6 +9,7 @@ import numpy.typing as npt
 from flashocc_ros.structures import VoxelGrid
 from flashocc_ros.viz.palette import palette
 from flashocc_ros.viz.raycast import View, render
+from flashocc_ros.viz.vehicle import EGO_BOXES_M
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -18,16 +19,6 @@ CHASE_FIELD_OF_VIEW_DEG = 56.0
 HORIZON_RGB = (250, 251, 253)
 GROUND_RGB = (206, 214, 224)
 MAP_RGB = (232, 236, 241)
-
-EGO_BOXES_M = np.array(
-    [
-        (-0.9, -0.92, 0.35, 3.75, 0.92, 0.85),
-        (-0.55, -0.80, 0.85, 2.35, 0.80, 1.30),
-        (-0.25, -0.70, 1.30, 1.85, 0.70, 1.62),
-    ],
-    np.float32,
-)
-"""A car around the base frame's origin (rear axle): body, windows, roof."""
 
 
 def oblique(

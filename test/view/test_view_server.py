@@ -146,6 +146,22 @@ def test_live_frames_remember_a_bounded_path() -> None:
     assert (news["first"], len(news["entries"])) == (6, MAX_ENTRIES)
 
 
+def test_a_page_follows_a_server_that_was_started_again(open_page: Callable[..., Any]) -> None:
+    """Its frames count from the beginning anew, and those of before must not come back."""
+    stores = [FrameStore(keep_all=False) for _ in range(2)]
+    server = ViewServer(scene("live", source="live"), stores[0])
+    stores[0].add(frame(0))
+    page = open_page(server.url).started()
+    server.close()
+    page.wait("() => !window.flashocc.source.connected")
+    server = ViewServer(scene("live", source="live"), stores[1], port=int(urlsplit(server.url).port or 0))
+    stores[1].add(frame(5))
+    page.wait(f"() => window.flashocc.frame.head.stamp_ns === '{frame(5).stamp_ns}'")
+    page.wait("() => document.querySelector('.banner').hidden")
+    server.close()
+    page.complaints = [text for text in page.complaints if "Failed to load resource" not in text]
+
+
 def test_waiting_for_news_ends_with_them() -> None:
     store = FrameStore(keep_all=True, total=1)
     heard: list[Any] = []

@@ -41,6 +41,7 @@ export class App {
   private readonly paintings: (Painting | undefined)[] = [];
   private wanted = -1;
   private loading = false;
+  private epoch = 0;
 
   constructor(readonly source: Source) {
     this.palette = new Palette(source.scene);
@@ -68,7 +69,8 @@ export class App {
   sourceChanged(): void {
     if (this.last < 0) return;
     if (this.live) {
-      if (!this.state.playing || this.frame?.number === this.last) return;
+      if (!this.state.playing || (this.frame?.number === this.last && this.epoch === this.source.epoch)) return;
+      this.epoch = this.source.epoch;
       if (this.state.frame === this.last) this.request(this.last);
       else this.choices.set({ frame: this.last });
     } else if (!this.frame) this.request(this.state.frame);

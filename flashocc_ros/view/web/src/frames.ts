@@ -8,10 +8,15 @@ const KEPT = 8;
 
 export class Frames {
   private readonly held = new Map<number, Promise<Frame>>();
+  private epoch = 0;
 
   constructor(private readonly source: Source) {}
 
   get(number: number): Promise<Frame> {
+    if (this.epoch !== this.source.epoch) {
+      this.epoch = this.source.epoch;
+      this.held.clear();
+    }
     const known = this.held.get(number);
     if (known) {
       this.held.delete(number);

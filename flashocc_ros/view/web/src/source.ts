@@ -14,6 +14,8 @@ export interface Source {
   /** A sentence for the reader, for example why nothing comes. */
   said: string;
   connected: boolean;
+  /** Grows when the frames of a number may have become others. */
+  epoch: number;
   onchange: () => void;
   load(number: number): Promise<ArrayBuffer>;
 }
@@ -34,6 +36,7 @@ class EmbeddedSource implements Source {
   readonly error = '';
   readonly said = '';
   readonly connected = true;
+  readonly epoch = 0;
   onchange = () => {};
 
   constructor() {
@@ -74,6 +77,7 @@ class ServedSource implements Source {
   error = '';
   said = '';
   connected = true;
+  epoch = 0;
   onchange = () => {};
 
   private constructor(readonly scene: SceneInfo) {
@@ -105,6 +109,7 @@ class ServedSource implements Source {
   private take(news: News, fresh: boolean): void {
     this.connected = true;
     if (fresh) {
+      this.epoch++;
       this.entries = [];
       this.first = news.first;
     }
