@@ -107,12 +107,15 @@ def _live(topic: str, port: int, host: str, browser: bool, pictures: bool, pictu
 
 
 def _announce(url: str, local_only: bool, browser: bool) -> None:
+    import os
+    import sys
     import webbrowser
 
     typer.echo(f"{url}  (Ctrl-C ends it)")
     if not local_only:
         typer.echo("everybody who reaches this machine on that port can look", err=True)
-    if browser:
+    # without a display Python would open a browser for terminals, here
+    if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(url)
 
 

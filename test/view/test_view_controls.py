@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 from view_page import Page
-from view_scenes import drive
+from view_scenes import drive, frame
+
+from flashocc_ros.view.frame import ViewFrame
+from flashocc_ros.view.recorded import RecordedView
+from flashocc_ros.view.sources import Source
 
 Show = Callable[..., Page]
 
@@ -109,3 +114,24 @@ def test_dragging_turns_the_scene_and_r_brings_the_usual_view_back(show: Show) -
     assert np.abs(np.subtract(page.js("app.stage.eye"), before)).max() > 0.5
     page.key("r")
     np.testing.assert_allclose(page.js("app.stage.eye"), before, atol=1e-6)
+
+
+def test_a_recording_can_be_looked_at_while_it_is_read(
+    serve: Callable[..., RecordedView], open_page: Callable[..., Page]
+) -> None:
+    go_on = threading.Event()
+
+    def slowly() -> Iterator[ViewFrame]:
+        yield frame(0)
+        go_on.wait(60)
+        yield from (frame(index) for index in range(1, 4))
+
+    page = open_page(serve(Source("long", "", 4, slowly)).server.url).started()
+    assert page.page.locator(".loaded").inner_text() == "reading 25 %"
+    page.key("End")  # of what is there
+    assert page.frame() == 0
+    go_on.set()
+    page.wait("() => window.flashocc.source.done")
+    page.key("End")
+    page.until_frame(3)
+    assert page.page.locator(".loaded").inner_text() == ""

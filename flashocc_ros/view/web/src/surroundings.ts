@@ -23,7 +23,7 @@ import { matrixOf } from './pose';
 import type { Entry, GridInfo } from './types';
 
 const RING_M = 10;
-const RING_COLOR = 0x55616e;
+const RING_COLOR = 0xdfe7ef;
 const PATH_COLOR = 0x4cc2ff;
 const HEADING_COLOR = 0x4cc2ff;
 /** Height of the rings: just above a road. */
@@ -94,7 +94,7 @@ export class Surroundings extends Group {
     }
     const shape = new BufferGeometry().setAttribute('position', new Float32BufferAttribute(points, 3));
     const color = new Color(RING_COLOR);
-    this.rings.add(new LineSegments(shape, new LineBasicMaterial({ color, transparent: true, opacity: 0.75 })));
+    this.rings.add(new LineSegments(shape, new LineBasicMaterial({ color, transparent: true, opacity: 0.5 })));
   }
 
   /** Where the vehicle was in the frames up to the one shown, seen from where it is. */
