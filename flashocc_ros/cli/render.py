@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,8 +26,22 @@ def render(
     ] = None,
     width: Annotated[int, typer.Option(min=320, max=7680, help="Width of the pictures in pixels.")] = 1920,
     limit: Annotated[int | None, typer.Option(min=1, help="Draw at most this many frames.")] = None,
+    rerun: Annotated[
+        Path | None, typer.Option(help="Instead of pictures: a recording for the Rerun viewer, .rrd.")
+    ] = None,
+    foxglove: Annotated[
+        Path | None, typer.Option(help="Instead of pictures: an .mcap of Foxglove's own messages.")
+    ] = None,
 ) -> None:
     """Draw cameras with projected voxels, the scene in 3D, a map and the ground truth, without a display."""
+    if rerun is not None or foxglove is not None:
+        from flashocc_ros.view.foxglove_log import write_mcap
+        from flashocc_ros.view.rerun_log import write_rrd
+
+        for path, write in ((rerun, write_rrd), (foxglove, write_mcap)):
+            if path is not None:
+                _convert(source, path, write, limit or 0)
+        return
     from rich.progress import Progress
 
     from flashocc_ros.bags.results import count_results
@@ -54,3 +69,19 @@ def render(
     typer.echo(
         f"{out}: {counted(len(album.pictures), 'picture')}" + (f" and {album.video.name}" if album.video else "")
     )
+
+
+def _convert(source: Path, path: Path, write: Callable[..., int], limit: int) -> None:
+    """A recording for a viewer."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from flashocc_ros.view.sources import open_source
+    from flashocc_ros.whole_file import check_writable
+
+    check_writable(path)
+    opened = open_source(source)
+    with Progress(transient=True, console=Console(stderr=True)) as bar:
+        task = bar.add_task("writing", total=min(opened.total, limit or opened.total) or None)
+        count = write(opened, path, limit=limit, progress=lambda done: bar.update(task, completed=done))
+    typer.echo(f"{path}: {counted(count, 'frame')}, {path.stat().st_size / 1e6:.1f} MB")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+PAGE_PORT = 8000
 
 
 @app.command(
@@ -25,7 +28,9 @@ def view(
     html: Annotated[
         Path | None, typer.Option(help="Write one file that shows it anywhere, instead of serving it.")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 8000,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of the page, 8000 by default; 0 takes a free one.")
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets everybody in the network look.")
     ] = "127.0.0.1",
@@ -35,6 +40,9 @@ def view(
         int | None, typer.Option(min=64, max=4096, help="Of pictures, in pixels; default 704, in a file 480.")
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show at most so many frames; 0 is all.")] = 0,
+    foxglove: Annotated[
+        bool, typer.Option("--foxglove", help="Serve Foxglove and Lichtblick instead of a browser, port 8765.")
+    ] = False,
 ) -> None:
     """Look at results in a browser: voxels, objects, cameras, path and ground truth."""
     from flashocc_ros.errors import ConfigError
@@ -43,12 +51,16 @@ def view(
         raise ConfigError("give either a recording or folder to show, or --live")
     if live and html is not None:
         raise ConfigError("--html writes what was recorded; leave it or --live out")
-    if source is None:
-        _live(topic, port, host, browser, pictures, picture_width)
+    if foxglove and (live or html is not None):
+        raise ConfigError("--foxglove plays what was recorded; leave it, or --live and --html, out")
+    if foxglove and source is not None:
+        _foxglove(source, port, host, pictures)
+    elif source is None:
+        _live(topic, PAGE_PORT if port is None else port, host, browser, pictures, picture_width)
     elif html is not None:
         _write(source, html, pictures, picture_width, limit)
     else:
-        _serve(source, port, host, browser, pictures, picture_width, limit)
+        _serve(source, PAGE_PORT if port is None else port, host, browser, pictures, picture_width, limit)
 
 
 def _write(source: Path, html: Path, pictures: bool, picture_width: int | None, limit: int) -> None:
@@ -83,9 +95,24 @@ def _serve(
     shown = RecordedView(open_source(source, pictures), port, host, limit=limit, picture_width=picture_width or WIDTH)
     try:
         _announce(shown.server.url, shown.server.local_only, browser)
-        _wait()
+        _wait(threading.Event())
     finally:
         shown.close()
+
+
+def _foxglove(source: Path, port: int | None, host: str, pictures: bool) -> None:
+    from flashocc_ros.errors import InputError
+    from flashocc_ros.view.foxglove_server import PORT, FoxgloveServer
+    from flashocc_ros.view.sources import open_source
+
+    server = FoxgloveServer(open_source(source, pictures), PORT if port is None else port, host)
+    try:
+        typer.echo(f"{server.url}  (open a Foxglove WebSocket connection; Ctrl-C ends it)")
+        _wait(server.failed)
+    finally:
+        server.close()
+    if server.error:
+        raise InputError(server.error)
 
 
 def _live(topic: str, port: int, host: str, browser: bool, pictures: bool, picture_width: int | None) -> None:
@@ -119,12 +146,10 @@ def _announce(url: str, local_only: bool, browser: bool) -> None:
         webbrowser.open(url)
 
 
-def _wait() -> None:
-    """Until Ctrl-C or SIGTERM."""
+def _wait(ended: threading.Event) -> None:
+    """Until Ctrl-C, SIGTERM or the event."""
     import signal
-    import threading
 
-    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     ended.wait()

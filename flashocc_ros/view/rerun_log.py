@@ -1,0 +1,117 @@
+"""Frames as a Rerun recording (``.rrd``). Needs the extra ``[rerun]``.
+
+Entities: ``odom/base_link`` moves with the vehicle; below it ``occupancy`` and ``truth``, each with ``voxels`` and
+``objects``, and ``cameras/<name>``. The timeline ``stamp`` is the key stamp. Lengths are in metres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flashocc_ros.cameras.jpeg import jpeg_size
+from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.structures import VoxelGrid
+from flashocc_ros.view.frame import Layer, Shot, ViewFrame
+from flashocc_ros.view.objects import objects_of
+from flashocc_ros.view.pictures import WIDTH, bounded_jpeg
+from flashocc_ros.view.sources import Source
+from flashocc_ros.viz.palette import instance_row, palette
+from flashocc_ros.whole_file import whole_file
+
+BASE = "odom/base_link"
+FRUSTUM_M = 1.5
+
+
+def write_rrd(
+    source: Source,
+    path: Path,
+    *,
+    limit: int = 0,
+    picture_width: int = WIDTH,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """A recording that the Rerun viewer opens; the number of frames.
+
+    Raises:
+        ConfigError: the SDK is not installed.
+        InputError: there is no frame.
+        OutputError: it cannot be written; what was there stays.
+    """
+    try:
+        import rerun as rr
+    except ImportError as error:
+        raise ConfigError("--rerun needs the Rerun SDK: pip install 'flashocc_ros[rerun]'") from error
+
+    count = 0
+    with whole_file(path) as temporary:
+        recording = rr.RecordingStream("flashocc_ros", recording_id=source.title)
+        recording.save(str(temporary))
+        recording.log("odom", rr.ViewCoordinates.FLU, static=True)
+        for frame in islice(source.frames(), limit or None):
+            log(recording, frame, picture_width)
+            count += 1
+            progress(count)
+        recording.flush()
+        recording.disconnect()
+        if not count:
+            raise InputError(f"{source.title} holds no frame to write; record the node's occupancy topic")
+    return count
+
+
+def log(recording: Any, frame: ViewFrame, picture_width: int = WIDTH) -> None:
+    """All that is known of a frame to a ``rerun.RecordingStream``, at its own stamp."""
+    import rerun as rr
+
+    recording.set_time("stamp", timestamp=frame.stamp_ns / 1e9)
+    pose = np.eye(4) if frame.odom_from_base is None else frame.odom_from_base
+    recording.log(BASE, rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
+    for name, layer in (("occupancy", frame.prediction), ("truth", frame.truth)):
+        if layer is not None:
+            _layer(recording, f"{BASE}/{name}", layer, frame.grid)
+    for shot in frame.shots:
+        _camera(recording, shot, picture_width)
+
+
+def _layer(recording: Any, path: str, layer: Layer, grid: VoxelGrid) -> None:
+    import rerun as rr
+
+    where = np.argwhere(layer.semantics < FREE)
+    classes = layer.semantics[layer.semantics < FREE]
+    colors = np.round(255 * palette()[1 + classes.astype(np.int64)]).astype(np.uint8)
+    edge_m = [grid.resolution_m] * 3
+    recording.log(
+        f"{path}/voxels", rr.VoxelGridMap(where.astype(np.int32), edge_m, colors=colors, translation=grid.origin_m)
+    )
+    found = objects_of(layer, grid)
+    recording.log(
+        f"{path}/objects",
+        rr.Boxes3D(
+            centers=np.array([o.center_m for o in found], np.float32).reshape(-1, 3),
+            sizes=np.array([o.extent_m for o in found], np.float32).reshape(-1, 3),
+            labels=[f"{CLASS_NAMES[o.class_id]} {o.id}" for o in found],
+            colors=np.round(255 * palette()[instance_row(np.array([o.id for o in found], np.int64))]).astype(np.uint8),
+        ),
+    )
+
+
+def _camera(recording: Any, shot: Shot, picture_width: int) -> None:
+    import rerun as rr
+
+    file, resized = bounded_jpeg(shot.picture, picture_width)
+    height, width = jpeg_size(file)
+    path = f"{BASE}/cameras/{rr.escape_entity_path_part(shot.name)}"
+    recording.log(path, rr.Transform3D(translation=shot.base_from_camera[:3, 3], mat3x3=shot.base_from_camera[:3, :3]))
+    pinhole = rr.Pinhole(
+        image_from_camera=resized @ shot.intrinsic,
+        resolution=[width, height],
+        camera_xyz=rr.ViewCoordinates.RDF,
+        image_plane_distance=FRUSTUM_M,
+    )
+    recording.log(path, pinhole)
+    recording.log(path, rr.EncodedImage(contents=file, media_type="image/jpeg"))
