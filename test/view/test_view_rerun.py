@@ -1,0 +1,36 @@
+"""Rerun recordings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from view_scenes import drive, source
+
+from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.view.rerun_log import write_rrd
+
+
+def test_without_the_sdk_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    with pytest.raises(ConfigError, match=r"pip install 'flashocc_ros\[rerun\]'"):
+        write_rrd(drive(1), tmp_path / "x.rrd")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_voxels_boxes_and_cameras_are_in_the_recording(tmp_path: Path) -> None:
+    pytest.importorskip("rerun", reason="rerun-sdk, 170 MB, is not among the tools of the tests")
+    from rerun.chunk import RrdReader
+
+    assert write_rrd(drive(3, ["front"], truth=True), tmp_path / "drive.rrd") == 3
+    entities = {str(chunk.entity_path) for chunk in RrdReader(tmp_path / "drive.rrd").stream()}
+    base = "/odom/base_link"
+    assert {f"{base}/occupancy/voxels", f"{base}/truth/objects", f"{base}/cameras/front"} <= entities
+
+
+def test_nothing_to_show_leaves_no_file(tmp_path: Path) -> None:
+    pytest.importorskip("rerun", reason="rerun-sdk, 170 MB, is not among the tools of the tests")
+    with pytest.raises(InputError, match="a drive holds no frame"):
+        write_rrd(source([]), tmp_path / "empty.rrd")
+    assert list(tmp_path.iterdir()) == []
