@@ -6,6 +6,7 @@ Random numbers need no entry: data order, augmentation and dropout are functions
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,10 @@ def _check_finite(values: dict[str, Tensor]) -> None:
 
 
 def _unusable(path: Path, error: Exception) -> CheckpointError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if isinstance(error, pickle.UnpicklingError):  # whose sentence recommends to run whatever the file holds
+        reason = "it holds something else than tensors, numbers and text, or is damaged; nothing of it was run"
+    else:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
     return CheckpointError(f"cannot continue from {path}: {reason}; start anew in another --out")
 
 

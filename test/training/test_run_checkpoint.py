@@ -106,3 +106,19 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(layer: nn.Linear, tmp_path
     average = WeightAverage(layer, Ema())
     with pytest.raises(TrainingError, match=r"cannot make the folder .*run \(File exists\); give another --out"):
         save_state(tmp_path / "run", 1, layer, torch.optim.AdamW(layer.parameters()), average, 1)
+
+
+class _Payload:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("ran",)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused_without_advice_to_run_it(
+    layer: nn.Linear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": _Payload()}, tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match="nothing of it was run; start anew in another --out") as caught:
+        load_state(tmp_path / "last.pt", *_parts(layer))
+    assert "weights_only" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
