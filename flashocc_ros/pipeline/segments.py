@@ -45,9 +45,11 @@ RAY_STRONG = 0.75
 """Of that for two strong centres."""
 RAY_ASIDE = 0.8
 """On one ray means no further beside it than this many widths; less, the further the centres are apart."""
-SMEAR_SHARE = 0.1
-"""But the two may cover no more ground than one object drawn out along the ray by that share of its distance: a second
-car parked beside or behind the first does."""
+SMEAR_SHARE, LARGE_SMEAR_SHARE = 0.1, 0.03
+"""But the two may cover no more ground than one object drawn out along the ray by that share of its distance; less for
+vehicles, which are longer than that: a second car parked beside or behind the first covers more."""
+LARGE_M = 4.0
+"""Longer classes are vehicles."""
 GAP_VOXELS = 2
 """Pieces no further apart than this touch."""
 CRUMB_REACH_VOXELS = 10
@@ -237,6 +239,8 @@ class _Pieces:
         distance = max(float(np.hypot(x, y)), 1.0)
         aside = float(np.ptp(view @ (-y / distance, x / distance))) + 1.0
         usual = (frame.length[class_id] + 1.0) * (frame.width[class_id] + 1.0)
+        if _LENGTH_M[class_id] > LARGE_M:
+            return bool(len(columns) <= usual + LARGE_SMEAR_SHARE * distance * aside)
         return bool(len(columns) <= max(AREA * usual, usual + SMEAR_SHARE * distance * aside))
 
     def joined(self) -> npt.NDArray[np.int32]:
