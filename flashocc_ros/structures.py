@@ -195,7 +195,7 @@ class Instance:
         id: value of its voxels in ``Occupancy.instances``; stable over frames.
         class_id: occupancy class most of its voxels have, see ``labels.CLASS_NAMES``.
         score: detection score in [0, 1], 0 where the head found no centre.
-        center_m: (x, y, z) in metres, base frame.
+        center_m: (x, y, z) in metres, base frame; the head's centre, or the middle of the box where that is weak.
         extent_m: size of the axis-aligned box around its voxels in metres.
         voxel_count: number of voxels that carry its id, at least one but in the reference mode.
     """
