@@ -51,7 +51,7 @@ def test_damaged_bytes_are_taken_or_refused(kind: str, tmp_path: Path) -> None:
 def test_spoiled_structures_are_taken_or_refused(tmp_path: Path) -> None:
     rng, file = random.Random(5), tmp_path / "weights.pth"
     values = (*VALUES, *ODD_TENSORS, np.zeros(3), np.float64(1), b"x", (1, 2))
-    for number in range(80):
+    for number in range(40):
         tensors = dict(TENSORS)
         for _ in range(rng.randrange(1, 4)):
             key = rng.choice([*TENSORS, "x", "", "module.x", "state_dict", "a" * 10_000, "img_backbone.conv1", 7])
@@ -59,4 +59,4 @@ def test_spoiled_structures_are_taken_or_refused(tmp_path: Path) -> None:
         content = rng.choice([tensors, {"state_dict": tensors}, {"model": tensors, "state_dict": rng.choice(values)}])
         file.write_bytes(_pth(content))
         takes(lambda: read_weights(file), CheckpointError)
-        assert number % 8 or not takes(lambda: load_checkpoint(file, "synthetic-tiny"), CheckpointError)
+        assert number % 20 or not takes(lambda: load_checkpoint(file, "synthetic-tiny"), CheckpointError)
