@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -92,6 +93,14 @@ def test_setup_names_the_missing_packages_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(["/usr/bin/bash", ROOT / "scripts/setup.sh"], capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert "missing: apt install g++ cmake (>= 3.21)" in done.stderr
+
+
+def test_the_matrix_of_runners_and_the_images_hold_the_same_distributions() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "distributions.yml").read_text())
+    distributions = ["humble", "jazzy", "kilted", "lyrical"]
+    assert workflow["jobs"]["colcon"]["strategy"]["matrix"]["distribution"] == distributions
+    assert workflow["jobs"]["images"]["strategy"]["matrix"]["target"] == [*distributions, "bare"]
+    assert str(distributions).replace("'", '"') in (ROOT / "docker" / "docker-bake.hcl").read_text()
 
 
 def test_every_extra_has_bounded_versions() -> None:
