@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from flashocc_ros.bags.files import is_recording
 from flashocc_ros.bags.results import (
@@ -24,7 +21,7 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.structures import Occupancy, VoxelGrid
 from flashocc_ros.view.frame import Layer, Report, ViewFrame, frame_of, shots_of
-from flashocc_ros.viz.array_files import read_arrays
+from flashocc_ros.viz.array_files import read_arrays, stored_names
 
 UNTRAINED = "untrained weights: the prediction means nothing"
 DEMO_RESULT = "result"
@@ -129,12 +126,7 @@ def _stamp_of(path: Path) -> tuple[int, str]:
 
 def _file(path: Path) -> ViewFrame:
     """A file of ``Occupancy.save``, which names its stages, or another NPZ with ``semantics`` and perhaps ``truth``."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            saved = "stage" in file.files
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        saved = False  # what is wrong with it is said below
-    if saved:
+    if "stage" in stored_names(path):
         return frame_of(Occupancy.load(path))
     arrays, grid = read_arrays(path)
     truth = arrays.get("truth")

@@ -1,4 +1,4 @@
-"""Labelled volumes in an NPZ file."""
+"""Volumes in an NPZ file of anybody's making."""
 
 from __future__ import annotations
 
@@ -32,35 +32,50 @@ _DAMAGE = (
 NAMES = ("semantics", "instances", "truth", "truth_instances")
 
 
-def read_arrays(source: Path) -> tuple[dict[str, npt.NDArray[Any]], VoxelGrid]:
-    """``semantics`` and, where present, ``instances``, ``truth`` and ``truth_instances``, each (X, Y, Z), by name.
-
-    Values above 17 count as unknown. The grid is the usual one, or one of 0.4 m around the vehicle when the shape is
-    another.
+def stored_names(source: Path) -> list[str]:
+    """The arrays of an NPZ file, none of them too large to be read.
 
     Raises:
-        InputError: no such file, no NPZ, no ``semantics``, no whole numbers, or shapes that do not fit.
+        InputError: no such file, no NPZ, or an array of more than ``MAX_BYTES``.
     """
     try:
         regular_size(source)
         with zipfile.ZipFile(source) as stored:
-            members = {name: stored.getinfo(f"{name}.npy") for name in NAMES if f"{name}.npy" in stored.namelist()}
-        large = [name for name, member in members.items() if member.file_size > MAX_BYTES]
-        if large:
-            size = members[large[0]].file_size
-            raise ValueError(f"{large[0]} has {size / 1e9:.1f} GB, the limit is {MAX_BYTES / 1e9:.1f} GB")
-        with np.load(source, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in members}
+            members = {m.filename.removesuffix(".npy"): m for m in stored.infolist() if m.filename.endswith(".npy")}
     except _DAMAGE as error:
-        raise InputError(f"{source} cannot be read as NPZ ({error}); write it with numpy.savez_compressed") from error
+        raise _unreadable(source, error) from error
+    for name, member in members.items():
+        if member.file_size > MAX_BYTES:
+            size, limit = member.file_size / 1e9, MAX_BYTES / 1e9
+            raise _unreadable(source, f"{name} has {size:.1f} GB, the limit is {limit:.1f} GB")
+    return list(members)
+
+
+def read_arrays(source: Path) -> tuple[dict[str, npt.NDArray[Any]], VoxelGrid]:
+    """``semantics`` and, where present, ``instances``, ``truth`` and ``truth_instances``, each (X, Y, Z), by name.
+
+    Classes above 17 become 255, unknown. The grid is the usual one, or one of 0.4 m around the vehicle when the shape
+    is another.
+
+    Raises:
+        InputError: no such file, no NPZ, no ``semantics``, no whole numbers, or shapes that do not fit.
+    """
+    names = stored_names(source)
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in NAMES if name in names}
+    except _DAMAGE as error:
+        raise _unreadable(source, error) from error
     if "semantics" not in arrays or arrays["semantics"].ndim != 3 or not arrays["semantics"].size:
         raise InputError(f"{source} needs an array called semantics of shape (X, Y, Z), none of them 0")
     shape = arrays["semantics"].shape
     for name, values in arrays.items():
-        if values.shape != shape or values.dtype.kind not in "iu":
-            raise InputError(f"{source}: {name} is {values.dtype} {values.shape}, needs integers of shape {shape}")
+        if values.dtype.kind not in "iu":
+            raise InputError(f"{source}: {name} holds {values.dtype}, needs whole numbers")
+        if values.shape != shape:
+            raise InputError(f"{source}: {name} has shape {values.shape}, semantics {shape}; they need the same")
     for name in {"semantics", "truth"} & arrays.keys():
-        arrays[name] = _classes(arrays[name])
+        arrays[name] = np.where((arrays[name] >= 0) & (arrays[name] <= FREE), arrays[name], 255).astype(np.uint8)
     if shape == OCC3D_GRID.size:
         return arrays, OCC3D_GRID
     resolution = OCC3D_GRID.resolution_m
@@ -68,6 +83,5 @@ def read_arrays(source: Path) -> tuple[dict[str, npt.NDArray[Any]], VoxelGrid]:
     return arrays, VoxelGrid(resolution, origin_m, shape)
 
 
-def _classes(array: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
-    """Those of 17 and less; the rest is 255, unknown."""
-    return np.where((array >= 0) & (array <= FREE), array, 255).astype(np.uint8)
+def _unreadable(source: Path, why: object) -> InputError:
+    return InputError(f"{source} cannot be read as NPZ ({why}); write it with numpy.savez_compressed")

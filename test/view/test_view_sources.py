@@ -93,8 +93,8 @@ def test_arrays_may_bring_their_truth(tmp_path: Path) -> None:
     [
         ({"labels": np.zeros(3)}, "needs an array called semantics"),
         ({"semantics": np.zeros((4, 4))}, "needs an array called semantics"),
-        ({"semantics": np.zeros((4, 4, 4))}, "semantics is float64"),
-        ({"semantics": np.zeros((4, 4, 4), int), "truth": np.zeros((4, 4, 2), int)}, r"truth is int64 \(4, 4, 2\)"),
+        ({"semantics": np.zeros((4, 4, 4))}, "semantics holds float64"),
+        ({"semantics": np.zeros((4, 4, 4), int), "truth": np.zeros((4, 4, 2), int)}, r"truth has shape \(4, 4, 2\)"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], sentence: str) -> None:

@@ -33,8 +33,8 @@ def test_classes_beyond_the_table_are_not_wrapped_into_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("semantics", "words"),
     [
-        (np.full(SHAPE, np.nan), "semantics is float64 .*, needs integers"),
-        (np.full(SHAPE, "a"), "needs integers"),
+        (np.full(SHAPE, np.nan), "semantics holds float64, needs whole numbers"),
+        (np.full(SHAPE, "a"), "needs whole numbers"),
         (np.zeros((3, 3, 0), np.uint8), "none of them 0"),
     ],
 )
