@@ -125,3 +125,15 @@ def test_the_demo_installs_pytorch_only_where_something_is_exported(arguments: t
     command = ["make", "--dry-run", "demo", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert f"scripts/setup.sh {profile}\n" in done.stdout
+
+
+def test_the_program_of_the_page_is_installed_and_its_sources_are_not() -> None:
+    from setuptools import Distribution
+
+    distribution = Distribution({"src_root": str(ROOT)})
+    distribution.parse_config_files([str(ROOT / "setup.cfg")])
+    build = distribution.get_command_obj("build_py")
+    build.ensure_finalized()
+    files = {f"{package}/{name}" for package, _, _, names in build.data_files for name in names}
+    assert "flashocc_ros/view/viewer.js" in files
+    assert not [name for name in files if "/web/" in name]
