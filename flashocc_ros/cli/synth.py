@@ -35,6 +35,10 @@ def synth(
     ] = None,
     seeds: Annotated[str, typer.Option(help="Of a cache: drives FIRST:STOP; train below 1000.")] = "0:32",
     frames: Annotated[int, typer.Option(min=1, max=1000, help="Of a cache: key frames per drive, 0.5 s apart.")] = 4,
+    lidar: Annotated[
+        bool, typer.Option("--lidar", help="Also points of a lidar at 20 Hz, and the true boxes with ids.")
+    ] = False,
+    beams: Annotated[str, typer.Option(help="Of the lidar: 16, 32 or 128, or forward, which does not turn.")] = "32",
     threads: Annotated[int, typer.Option(min=1, max=64, help="Cameras drawn at a time.")] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
@@ -43,10 +47,13 @@ def synth(
 
     from flashocc_ros.data.synthetic import Drive, SyntheticDataset, load_rig, write_cache
     from flashocc_ros.data.synthetic.bag import write_bag
+    from flashocc_ros.data.synthetic.lidar import LIDARS, make_lidar
     from flashocc_ros.errors import BagError, ConfigError
 
     if (out is None) == (cache is None):
         raise ConfigError("give either --out for a recording or --cache for frames to train on")
+    if beams not in LIDARS:
+        raise ConfigError(f"--beams is {beams!r}; choose {', '.join(LIDARS)}")
     cameras = load_rig(rig) if rig is not None else None
     with Progress(disable=quiet, transient=True) as bar:
         task = bar.add_task("drawing", total=None)
@@ -68,7 +75,7 @@ def synth(
             if out.exists():
                 raise BagError(f"{out} exists already; remove it or choose another --out")
             drive = Drive(seed, seconds, cameras, _picture_size(width, cameras), threads=threads)
-            sets = write_bag(out, drive, rate, progress=progress)
+            sets = write_bag(out, drive, rate, progress=progress, lidar=make_lidar(beams) if lidar else None)
             what = f"{counted(sets, 'set')} of {counted(drive.rig.cameras.num_cameras, 'camera')}"
             drawn = f"{out}: {what}, {drive.world.light.name}, seed {seed}"
     typer.echo(drawn)

@@ -13,16 +13,29 @@ from scipy.spatial.transform import Rotation
 
 from flashocc_ros.bags import LATCHED, RELIABLE, SENSOR_DATA, BagWriter
 from flashocc_ros.data.synthetic.drive import Drive, Pictures, Truth
+from flashocc_ros.data.synthetic.lidar import Lidar, Sweep, base_from_lidar, scan
 from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
 from flashocc_ros.errors import BagError, ConfigError
-from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION, FIRST_INSTANCE_ID
+from flashocc_ros.labels import CLASS_NAMES, CLASS_TABLE_NAME, CLASS_TABLE_VERSION, FIRST_INSTANCE_ID
 from flashocc_ros.structures import OCC3D_GRID
 from flashocc_ros.whole_file import whole_folder
 
 TRUTH_TOPIC = "/ground_truth/occupancy"
+BOXES_TOPIC = "/ground_truth/boxes"
+LIDAR_TOPIC, LIDAR_FRAME = "/lidar/points", "lidar"
 ODOM_FRAME, BASE_FRAME = "odom", "base_link"
 JPEG_QUALITY = 90
 _POSE_PERIOD_S = 0.02
+_POINT: np.dtype[np.void] = np.dtype(
+    {
+        "names": ["x", "y", "z", "intensity", "time", "ring", "label"],
+        "formats": ["<f4", "<f4", "<f4", "<f4", "<f4", "<u2", "u1"],
+        "offsets": [0, 4, 8, 12, 16, 20, 22],
+        "itemsize": 24,
+    }
+)
+_DATATYPES = {"float32": 7, "uint16": 4, "uint8": 2}
+"""Of sensor_msgs/PointField."""
 
 
 def write_bag(
@@ -31,11 +44,13 @@ def write_bag(
     rate_hz: float = 12.0,
     truth_every: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    lidar: Lidar | None = None,
 ) -> int:
     """Write a drive to a new rosbag2 folder (mcap) and return the number of camera sets.
 
     Topics: ``/<CAMERA>/image_rect_compressed`` and ``/<CAMERA>/camera_info`` at ``rate_hz``, ``/tf_static``, ``/tf``
-    and ``/odom`` at 50 Hz, ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames.
+    and ``/odom`` at 50 Hz, ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames; with a
+    lidar ``/lidar/points`` and, at each sweep's start, ``/ground_truth/boxes`` (``vision_msgs/msg/Detection3DArray``).
     The same drive gives the same bytes. An error or Ctrl-C on the way leaves no folder;
     what a killed process leaves, under another name, the next one replaces.
 
@@ -43,6 +58,7 @@ def write_bag(
         rate_hz: camera sets per second, 0.5 to 30.
         truth_every: ground truth with every n-th set; default so that key frames are 0.5 s apart or wider.
         progress: called with sets done and sets in all.
+        lidar: scans beside the cameras; None for none.
 
     Raises:
         ConfigError: the rate is out of range, or the drive is too short for one set.
@@ -67,10 +83,13 @@ def write_bag(
         for name in cameras.names:
             bag.add_topic(f"/{name}/image_rect_compressed", "sensor_msgs/msg/CompressedImage", SENSOR_DATA)
             bag.add_topic(f"/{name}/camera_info", "sensor_msgs/msg/CameraInfo", SENSOR_DATA)
+        if lidar is not None:
+            bag.add_topic(LIDAR_TOPIC, "sensor_msgs/msg/PointCloud2", SENSOR_DATA)
+            bag.add_topic(BOXES_TOPIC, "vision_msgs/msg/Detection3DArray", RELIABLE)
         messages = _Messages(bag, drive)
         start_ns = drive.stamp_ns(-0.1)
-        bag.write("/tf_static", start_ns, messages.static_transforms(start_ns))
-        pose_at = -0.1
+        bag.write("/tf_static", start_ns, messages.static_transforms(start_ns, lidar is not None))
+        pose_at, sweep = -0.1, 0
         for number in range(sets):
             t = number / rate_hz
             # Poses go ahead of the pictures they belong to, as a localisation at 50 Hz would deliver them in time.
@@ -78,6 +97,11 @@ def write_bag(
             while pose_at <= until:
                 messages.write_pose(pose_at)
                 pose_at = round(pose_at + _POSE_PERIOD_S, 6)
+            while lidar is not None and (sweep + 1) / lidar.rate_hz <= (
+                until if number + 1 < sets else drive.duration_s
+            ):
+                messages.write_sweep(scan(drive.world, lidar, sweep), lidar)
+                sweep += 1
             messages.write_pictures(drive.pictures(t, noise_seed=number))
             if number % every == 0:
                 messages.write_truth(drive.truth(t), drive.stamp_ns(drive.key_time(t)))
@@ -113,12 +137,14 @@ class _Messages:
             ),
         )
 
-    def static_transforms(self, stamp_ns: int) -> Any:
+    def static_transforms(self, stamp_ns: int, with_lidar: bool) -> Any:
         cameras = self.drive.rig.cameras
         transforms = [
             self._transform(stamp_ns, BASE_FRAME, name, pose)
             for name, pose in zip(cameras.names, cameras.base_from_camera, strict=True)
         ]
+        if with_lidar:
+            transforms.append(self._transform(stamp_ns, BASE_FRAME, LIDAR_FRAME, base_from_lidar()))
         return self.bag.message("tf2_msgs/msg/TFMessage", transforms=transforms)
 
     def write_pose(self, t: float) -> None:
@@ -182,6 +208,73 @@ class _Messages:
             self.bag.write(f"/{name}/image_rect_compressed", stamp_ns, image)
             info = m("sensor_msgs/msg/CameraInfo", header=header, **self.infos[camera])
             self.bag.write(f"/{name}/camera_info", stamp_ns, info)
+
+    def write_sweep(self, sweep: Sweep, lidar: Lidar) -> None:
+        """The points when the sweep is complete, the true boxes of its start."""
+        start_ns, end_ns = (self.drive.stamp_ns(t) for t in (sweep.start_s, sweep.start_s + 1 / lidar.rate_hz))
+        height, width = sweep.labels.shape
+        points = np.zeros((height, width), _POINT)
+        for axis, name in enumerate("xyz"):
+            points[name] = sweep.points[..., axis]
+        points["intensity"], points["label"] = sweep.intensity, sweep.labels
+        points["time"], points["ring"] = lidar.times_s, np.arange(height)[:, None]
+        fields = [
+            self.bag.message(
+                "sensor_msgs/msg/PointField",
+                name=name,
+                offset=described[1],
+                datatype=_DATATYPES[described[0].name],
+                count=1,
+            )
+            for name, described in (_POINT.fields or {}).items()
+        ]
+        cloud = self.bag.message(
+            "sensor_msgs/msg/PointCloud2",
+            header=self.header(start_ns, LIDAR_FRAME),
+            height=height,
+            width=width,
+            fields=fields,
+            is_bigendian=False,
+            point_step=_POINT.itemsize,
+            row_step=_POINT.itemsize * width,
+            data=points.view(np.uint8).ravel(),
+            is_dense=False,
+        )
+        self.bag.write(LIDAR_TOPIC, end_ns, cloud)
+        self.bag.write(BOXES_TOPIC, end_ns, self._boxes(sweep.start_s))
+
+    def _boxes(self, t: float) -> Any:
+        m, world = self.bag.message, self.drive.world
+        header = self.header(self.drive.stamp_ns(t), BASE_FRAME)
+        boxes = world.boxes(t, np.asarray(np.linalg.inv(world.ego_pose(t))))
+        detections = []
+        for index in range(len(boxes.instance)):
+            x, y, z = (float(v) for v in boxes.center[index])
+            half_yaw = 0.5 * float(boxes.yaw[index])
+            pose = m(
+                "geometry_msgs/msg/Pose",
+                position=m("geometry_msgs/msg/Point", x=x, y=y, z=z),
+                orientation=m(
+                    "geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=float(np.sin(half_yaw)), w=float(np.cos(half_yaw))
+                ),
+            )
+            size = m("geometry_msgs/msg/Vector3", **dict(zip("xyz", map(float, boxes.size[index]), strict=True)))
+            name = CLASS_NAMES[boxes.label[index]]
+            result = m(
+                "vision_msgs/msg/ObjectHypothesisWithPose",
+                hypothesis=m("vision_msgs/msg/ObjectHypothesis", class_id=name, score=1.0),
+                pose=m("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36)),
+            )
+            detections.append(
+                m(
+                    "vision_msgs/msg/Detection3D",
+                    header=header,
+                    results=[result],
+                    bbox=m("vision_msgs/msg/BoundingBox3D", center=pose, size=size),
+                    id=str(boxes.instance[index]),
+                )
+            )
+        return m("vision_msgs/msg/Detection3DArray", header=header, detections=detections)
 
     def write_truth(self, truth: Truth, stamp_ns: int) -> None:
         m, grid = self.bag.message, OCC3D_GRID

@@ -20,7 +20,7 @@ none falls between voxel centres."""
 
 FLAT = (min(FLAT_CLASSES), max(FLAT_CLASSES))
 LIDAR_MOUNT_M = (0.94, 0.0, 1.84)
-_LIDAR_ELEVATIONS = np.deg2rad(np.linspace(-30.67, 10.67, 32))
+LIDAR_ELEVATIONS_RAD = np.deg2rad(np.linspace(-30.67, 10.67, 32))
 
 # Where solids share a voxel the later class wins: small things over large ones over stuff.
 _PAINT_ORDER = (
@@ -265,7 +265,7 @@ def lidar_mask(semantics: Uint8) -> Uint8:
     """Voxels that a 32-beam lidar on the roof passes or hits, (200, 200, 16) uint8."""
     mask = np.zeros(semantics.shape, np.uint8)
     start = (np.array(LIDAR_MOUNT_M) - np.array(OCC3D_GRID.origin_m)) / OCC3D_GRID.resolution_m
-    _scan(semantics, start, _LIDAR_ELEVATIONS, 1080, mask)
+    _scan(semantics, start, LIDAR_ELEVATIONS_RAD, 1080, mask)
     return mask
 
 
