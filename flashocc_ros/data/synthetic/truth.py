@@ -27,7 +27,7 @@ _PAINT_ORDER = (
     "vegetation", "manmade", "others", "bus", "trailer", "truck", "construction_vehicle", "car", "barrier",
     "motorcycle", "bicycle", "pedestrian", "traffic_cone",
 )  # fmt: skip
-_RANK = np.array([_PAINT_ORDER.index(n) if n in _PAINT_ORDER else 0 for n in CLASS_NAMES])
+PAINT_RANK = np.array([_PAINT_ORDER.index(n) if n in _PAINT_ORDER else 0 for n in CLASS_NAMES])
 
 
 def voxel_labels(solids: Solids, ground: Ground, world_from_base: Float64) -> tuple[Uint8, npt.NDArray[np.int32]]:
@@ -36,7 +36,7 @@ def voxel_labels(solids: Solids, ground: Ground, world_from_base: Float64) -> tu
     instances = np.zeros(OCC3D_GRID.size, np.int32)
     origin = np.array(OCC3D_GRID.origin_m)
     _label_ground(ground, world_from_base, origin, OCC3D_GRID.resolution_m, semantics)
-    order = np.argsort(_RANK[solids.label], kind="stable")
+    order = np.argsort(PAINT_RANK[solids.label], kind="stable")
     _label_solids(solids, order, origin, OCC3D_GRID.resolution_m, semantics, instances)
     return semantics, instances
 

@@ -1,0 +1,1 @@
+"""Occupancy labels from lidar, poses and, where there are some, boxes and classes of points."""

@@ -1,0 +1,166 @@
+"""Boxes of a recording's messages and of a CSV file."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.labelling.boxes import BoxFrame, poses_of
+from flashocc_ros.labels import CLASS_NAMES, FREE
+
+Float64 = npt.NDArray[np.float64]
+DETECTIONS_TYPE = "vision_msgs/msg/Detection3DArray"
+INSTANCES_TYPE = "flashocc_ros/msg/PanopticInstanceArray"
+BOX_TYPES = (DETECTIONS_TYPE, INSTANCES_TYPE)
+
+ALIASES = {
+    "person": "pedestrian", "cyclist": "bicycle", "bike": "bicycle", "motorbike": "motorcycle", "van": "car",
+    "vehicle": "car", "lorry": "truck", "cone": "traffic_cone",
+}  # fmt: skip
+"""Names that detectors give to classes of the table."""
+
+
+class BoxReader:
+    """Numbers for ids and classes for names, the same over a whole drive.
+
+    Attributes:
+        unknown: names of classes that are none of the table, with how often they came; such boxes are left out.
+        damaged: boxes that were left out because a number in them is not finite or a size is not above zero.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self.unknown: dict[str, int] = {}
+        self.damaged = 0
+
+    def number(self, identity: str) -> int:
+        """Of an id, from 1 on."""
+        return self._numbers.setdefault(identity, len(self._numbers) + 1)
+
+    def class_of(self, name: str) -> int | None:
+        """Id in the class table of a name or a number; None for another."""
+        key = name.strip().lower().replace(" ", "_").replace("-", "_")
+        key = ALIASES.get(key, key)
+        if key in CLASS_NAMES[:FREE]:
+            return CLASS_NAMES.index(key)
+        if key.isdigit() and int(key) < FREE:
+            return int(key)
+        self.unknown[name] = self.unknown.get(name, 0) + 1
+        return None
+
+    def detections(self, message: Any, stamp_ns: int, fixed_from_frame: Float64) -> BoxFrame:
+        """Of a Detection3DArray; of several hypotheses the best one counts, boxes without id are left out."""
+        rows = []
+        for found in message.detections:
+            best = max(found.results, key=lambda result: result.hypothesis.score, default=None)
+            label = None if best is None or not found.id else self.class_of(str(best.hypothesis.class_id))
+            if label is None:
+                continue
+            p, q, size = found.bbox.center.position, found.bbox.center.orientation, found.bbox.size
+            rows.append(
+                (self.number(str(found.id)), label, (p.x, p.y, p.z), (q.x, q.y, q.z, q.w), (size.x, size.y, size.z))
+            )
+        return self._frame(rows, stamp_ns, fixed_from_frame)
+
+    def instances(self, message: Any, stamp_ns: int, fixed_from_frame: Float64) -> BoxFrame:
+        """Of a PanopticInstanceArray, whose boxes lie along the axes of the vehicle."""
+        rows = []
+        for found in message.instances:
+            label = self.class_of(str(int(found.class_id)))
+            if label is None:
+                continue
+            p, size = found.center, found.extent
+            rows.append(
+                (self.number(str(found.id)), label, (p.x, p.y, p.z), (0.0, 0.0, 0.0, 1.0), (size.x, size.y, size.z))
+            )
+        return self._frame(rows, stamp_ns, fixed_from_frame)
+
+    def _frame(self, rows: list[Any], stamp_ns: int, fixed_from_frame: Float64) -> BoxFrame:
+        good = []
+        for row in rows:
+            values = np.array([*row[2], *row[3], *row[4]], np.float64)
+            norm = float(np.linalg.norm(values[3:7]))
+            if np.isfinite(values).all() and (values[7:] > 0).all() and abs(norm - 1) < 0.01:
+                good.append(row)
+            else:
+                self.damaged += 1
+        poses = np.tile(np.eye(4), (len(good), 1, 1))
+        if good:
+            poses[:, :3, :3] = Rotation.from_quat([row[3] for row in good]).as_matrix()
+            poses[:, :3, 3] = [row[2] for row in good]
+        return BoxFrame(
+            stamp_ns,
+            np.array([row[0] for row in good], np.int64),
+            np.array([row[1] for row in good], np.uint8),
+            np.asarray(fixed_from_frame @ poses),
+            np.array([row[4] for row in good], np.float64).reshape(-1, 3),
+        )
+
+
+COLUMNS = ("stamp_ns", "id", "class", "x", "y", "z", "length", "width", "height", "yaw")
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """Boxes of one time in some frame; ``numbers`` (B, 7) are x, y, z, length, width, height, yaw."""
+
+    stamp_ns: int
+    frame: str
+    ids: npt.NDArray[np.int64]
+    classes: npt.NDArray[np.uint8]
+    numbers: Float64
+
+    def placed(self, fixed_from_frame: Float64) -> BoxFrame:
+        """In the fixed frame, with the pose (4, 4) of their frame at their time."""
+        poses = poses_of(self.numbers[:, :3], self.numbers[:, 6], fixed_from_frame)
+        return BoxFrame(self.stamp_ns, self.ids, self.classes, poses, self.numbers[:, 3:6])
+
+
+def read_csv(path: Path, reader: BoxReader, base_frame: str) -> list[Moment]:
+    """Boxes of a CSV file in the order of time.
+
+    Its columns are ``stamp_ns, id, class, x, y, z, length, width, height, yaw`` and, where the boxes are not of the
+    vehicle's frame, ``frame``; metres and radians, x y z of the middle.
+
+    Raises:
+        ConfigError: the file cannot be read or lacks a column.
+        InputError: a line holds something that is no box.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"--boxes {path} cannot be read ({error}); give a CSV file or a topic") from error
+    missing = [name for name in COLUMNS if not rows or name not in rows[0]]
+    if missing:
+        raise ConfigError(f"--boxes {path} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+    moments: dict[tuple[int, str], list[tuple[int, int, list[float]]]] = {}
+    for line, row in enumerate(rows, 2):
+        try:
+            stamp_ns = int(row["stamp_ns"])
+            values = [float(row[name]) for name in COLUMNS[3:]]
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}, line {line}: {error}; it needs numbers for {', '.join(COLUMNS[3:])}") from error
+        if not np.isfinite(values).all() or min(values[3:6]) <= 0:
+            raise InputError(f"{path}, line {line}: a box needs finite numbers and sizes above 0 m, got {values}")
+        label = reader.class_of(row["class"])
+        if label is not None:
+            key = (stamp_ns, row.get("frame") or base_frame)
+            moments.setdefault(key, []).append((reader.number(row["id"]), label, values))
+    return [
+        Moment(
+            stamp_ns,
+            frame,
+            np.array([number for number, _, _ in found], np.int64),
+            np.array([label for _, label, _ in found], np.uint8),
+            np.array([values for _, _, values in found]),
+        )
+        for (stamp_ns, frame), found in sorted(moments.items())
+    ]

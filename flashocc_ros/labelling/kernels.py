@@ -1,0 +1,218 @@
+"""Compiled loops over rays: hits into voxels, free space along rays, heights of the ground.
+
+All take ``base_from_rays`` (3, 4) float64, metres, into the base frame at the key stamp, and ``origin``, ``cell`` of
+the grid. ``kind`` of a ray is one of the constants of `sweeps` or of those here.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from flashocc_ros.labelling.sweeps import NO_RETURN, RETURN
+from flashocc_ros.labels import FLAT_CLASSES, FREE
+
+DROPPED, BOXED = 3, 4
+"""A hit of something that moves, or near it; a hit in a box that stands."""
+FIRST_FLAT, LAST_FLAT = min(FLAT_CLASSES), max(FLAT_CLASSES)
+MOMENTS = 12
+"""Per voxel: sums of x, y, z, of xx, xy, xz, yy, yz, zz about its lower corner, and of the ways of the rays."""
+INWARD_M = 0.1
+_FULL = 60000
+
+
+@numba.njit(cache=True, nogil=True)
+def ground_heights(ends, kind, classes, by_class, base_from_rays, origin, cell, bins, low_m, step_m):  # type: ignore[no-untyped-def]
+    """Count hits in ``bins`` (X, Y, B): histograms of heights per column from ``low_m`` in steps of ``step_m``."""
+    m = base_from_rays
+    for i in range(len(ends)):
+        if kind[i] != RETURN or (by_class and not FIRST_FLAT <= classes[i] <= LAST_FLAT):
+            continue
+        x, y, z = ends[i, 0], ends[i, 1], ends[i, 2]
+        ix = int(np.floor((m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3] - origin[0]) / cell))
+        iy = int(np.floor((m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3] - origin[1]) / cell))
+        iz = int(np.floor((m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3] - low_m) / step_m))
+        if 0 <= ix < bins.shape[0] and 0 <= iy < bins.shape[1] and 0 <= iz < bins.shape[2]:
+            bins[ix, iy, iz] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def bin_hits(  # type: ignore[no-untyped-def]
+    ends, kind, classes, owner, origins, knot, by_class, base_from_rays, origin, cell, ground, bands, recent, normals,
+    hits, recent_hits, ground_hits, ground_votes, votes, holder, held, moments,
+):  # fmt: skip
+    """Count hits in voxels; those of the ground apart.
+
+    Args:
+        ground: (X, Y) float32 height of the ground, NaN unknown; bands: metres above it that belong to it, for hits and
+            for hits in boxes.
+        recent: whether this sweep was near the key frame.
+        normals: (V, 3) float32 outward, per voxel, along which hits are moved ``INWARD_M`` back; empty for none.
+        hits, recent_hits, ground_hits: (V,) of the flat grid; ground_votes: (X Y, 4); votes: (V, 18) or empty.
+        holder, held: (V,) whose hits these are, by majority (Boyer and Moore).
+        moments: (V, MOMENTS) or empty.
+    """
+    m = base_from_rays
+    nx, ny = ground.shape
+    nz = hits.shape[0] // (nx * ny)
+    for i in range(len(ends)):
+        if kind[i] != RETURN and kind[i] != BOXED:
+            continue
+        x, y, z = ends[i, 0], ends[i, 1], ends[i, 2]
+        px = (m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3] - origin[0]) / cell
+        py = (m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3] - origin[1]) / cell
+        ix, iy = int(np.floor(px)), int(np.floor(py))
+        if ix < 0 or iy < 0 or ix >= nx or iy >= ny:
+            continue
+        height = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
+        pz = (height - origin[2]) / cell
+        iz = int(np.floor(pz))
+        label = classes[i]
+        flat = FIRST_FLAT <= label <= LAST_FLAT
+        if by_class and label < FREE:
+            is_ground = flat
+        else:
+            above = height - ground[ix, iy]
+            is_ground = above < (bands[1] if kind[i] == BOXED else bands[0])
+        if is_ground:
+            if 0 <= iz < nz:
+                ground_hits[(ix * ny + iy) * nz + iz] += 1
+                if flat:
+                    ground_votes[ix * ny + iy, label - FIRST_FLAT] += 1
+            continue
+        if normals.shape[0]:
+            if not 0 <= iz < nz:
+                continue
+            v = (ix * ny + iy) * nz + iz
+            px -= normals[v, 0] * INWARD_M / cell
+            py -= normals[v, 1] * INWARD_M / cell
+            pz -= normals[v, 2] * INWARD_M / cell
+            ix, iy, iz = int(np.floor(px)), int(np.floor(py)), int(np.floor(pz))
+            if ix < 0 or iy < 0 or ix >= nx or iy >= ny:
+                continue
+        if not 0 <= iz < nz:
+            continue
+        v = (ix * ny + iy) * nz + iz
+        if hits[v] < _FULL:
+            hits[v] += 1
+            if votes.shape[0] and label < FREE:
+                votes[v, label] += 1
+        if recent:
+            recent_hits[v] = min(recent_hits[v] + 1, 255)
+        whose = owner[i] if kind[i] == BOXED else 0
+        if held[v] == 0:
+            holder[v], held[v] = whose, 1
+        elif holder[v] == whose:
+            held[v] = min(held[v] + 1, 30000)
+        else:
+            held[v] -= 1
+        if moments.shape[0]:
+            a, b, c = (px - ix) * cell, (py - iy) * cell, (pz - iz) * cell
+            ray_x, ray_y = x - origins[knot[i], 0], y - origins[knot[i], 1]
+            ray_z = z - origins[knot[i], 2]
+            scale = 1 / max(np.sqrt(ray_x * ray_x + ray_y * ray_y + ray_z * ray_z), 1e-6)
+            s = moments[v]
+            s[0] += a
+            s[1] += b
+            s[2] += c
+            s[3] += a * a
+            s[4] += a * b
+            s[5] += a * c
+            s[6] += b * b
+            s[7] += b * c
+            s[8] += c * c
+            s[9] += scale * (m[0, 0] * ray_x + m[0, 1] * ray_y + m[0, 2] * ray_z)
+            s[10] += scale * (m[1, 0] * ray_x + m[1, 1] * ray_y + m[1, 2] * ray_z)
+            s[11] += scale * (m[2, 0] * ray_x + m[2, 1] * ray_y + m[2, 2] * ray_z)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def carve(ends, origins, knot, kind, start, every, base_from_rays, origin, cell, size, passes):  # type: ignore[no-untyped-def]
+    """Count rays that pass voxels, (X Y Z,) uint16: from the lidar to the voxel before the one that is hit.
+
+    Walk of Amanatides and Woo (1987) through the part of each ray that lies in the grid; ``every`` n-th ray from
+    ``start``.
+    """
+    m = base_from_rays
+    nx, ny, nz = size
+    for i in range(start, len(ends), every):
+        k = knot[i]
+        ox = (m[0, 0] * origins[k, 0] + m[0, 1] * origins[k, 1] + m[0, 2] * origins[k, 2] + m[0, 3] - origin[0]) / cell
+        oy = (m[1, 0] * origins[k, 0] + m[1, 1] * origins[k, 1] + m[1, 2] * origins[k, 2] + m[1, 3] - origin[1]) / cell
+        oz = (m[2, 0] * origins[k, 0] + m[2, 1] * origins[k, 1] + m[2, 2] * origins[k, 2] + m[2, 3] - origin[2]) / cell
+        ex = (m[0, 0] * ends[i, 0] + m[0, 1] * ends[i, 1] + m[0, 2] * ends[i, 2] + m[0, 3] - origin[0]) / cell
+        ey = (m[1, 0] * ends[i, 0] + m[1, 1] * ends[i, 1] + m[1, 2] * ends[i, 2] + m[1, 3] - origin[1]) / cell
+        ez = (m[2, 0] * ends[i, 0] + m[2, 1] * ends[i, 1] + m[2, 2] * ends[i, 2] + m[2, 3] - origin[2]) / cell
+        dx, dy, dz = ex - ox, ey - oy, ez - oz
+        # the part of the ray within the grid
+        near, far = 0.0, 1.0
+        outside = False
+        for axis in range(3):
+            o = ox if axis == 0 else (oy if axis == 1 else oz)
+            d = dx if axis == 0 else (dy if axis == 1 else dz)
+            n = nx if axis == 0 else (ny if axis == 1 else nz)
+            if abs(d) < 1e-9:
+                outside |= o < 0 or o >= n
+                continue
+            a, b = -o / d, (n - o) / d
+            near, far = max(near, min(a, b)), min(far, max(a, b))
+        if outside or near >= far:
+            continue
+        t = near + 1e-7
+        ix = min(max(int(np.floor(ox + t * dx)), 0), nx - 1)
+        iy = min(max(int(np.floor(oy + t * dy)), 0), ny - 1)
+        iz = min(max(int(np.floor(oz + t * dz)), 0), nz - 1)
+        last_x, last_y, last_z = int(np.floor(ex)), int(np.floor(ey)), int(np.floor(ez))
+        if kind[i] == NO_RETURN:
+            last_x = -9
+        sx, sy, sz = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
+        ax, ay, az = 1 / max(abs(dx), 1e-9), 1 / max(abs(dy), 1e-9), 1 / max(abs(dz), 1e-9)
+        tx = ((ix + 1 - ox) if dx > 0 else (ox - ix)) * ax
+        ty = ((iy + 1 - oy) if dy > 0 else (oy - iy)) * ay
+        tz = ((iz + 1 - oz) if dz > 0 else (oz - iz)) * az
+        v = (ix * ny + iy) * nz + iz
+        while not (ix == last_x and iy == last_y and iz == last_z):
+            if passes[v] < _FULL:
+                passes[v] += 1
+            if tx < ty and tx < tz:
+                ix += sx
+                v += sx * ny * nz
+                if tx > far or ix < 0 or ix >= nx:
+                    break
+                tx += ax
+            elif ty < tz:
+                iy += sy
+                v += sy * nz
+                if ty > far or iy < 0 or iy >= ny:
+                    break
+                ty += ay
+            else:
+                iz += sz
+                v += sz
+                if tz > far or iz < 0 or iz >= nz:
+                    break
+                tz += az
+
+
+@numba.njit(cache=True, nogil=True)
+def mark_boxes(poses, half, origin, cell, out):  # type: ignore[no-untyped-def]
+    """Set ``out`` (X, Y, Z) uint8 where the middle of a voxel lies in one of the boxes (B, 4, 4), (B, 3)."""
+    for b in range(len(poses)):
+        r, h = poses[b], half[b]
+        low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+        for j in range(3):
+            reach = abs(r[j, 0]) * h[0] + abs(r[j, 1]) * h[1] + abs(r[j, 2]) * h[2]
+            low[j] = max(int((r[j, 3] - reach - origin[j]) / cell), 0)
+            high[j] = min(int((r[j, 3] + reach - origin[j]) / cell) + 1, out.shape[j])
+        for ix in range(low[0], high[0]):
+            x = origin[0] + (ix + 0.5) * cell - r[0, 3]
+            for iy in range(low[1], high[1]):
+                y = origin[1] + (iy + 0.5) * cell - r[1, 3]
+                for iz in range(low[2], high[2]):
+                    z = origin[2] + (iz + 0.5) * cell - r[2, 3]
+                    if (
+                        abs(r[0, 0] * x + r[1, 0] * y + r[2, 0] * z) <= h[0]
+                        and abs(r[0, 1] * x + r[1, 1] * y + r[2, 1] * z) <= h[1]
+                        and abs(r[0, 2] * x + r[1, 2] * y + r[2, 2] * z) <= h[2]
+                    ):
+                        out[ix, iy, iz] = 1

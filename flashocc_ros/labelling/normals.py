@@ -1,0 +1,68 @@
+"""Which way the surface in a voxel looks, from the hits in it and beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from flashocc_ros.labelling.kernels import MOMENTS
+
+Float32 = npt.NDArray[np.float32]
+_FLATNESS = 0.5
+"""Least over middle eigenvalue; above it there is no surface, and the way of the rays stands for its normal."""
+
+
+def outward_normals(
+    moments: Float32, hits: npt.NDArray[np.uint16], size: tuple[int, int, int], cell_m: float
+) -> Float32:
+    """(V, 3) float32 unit normals towards the lidar, zeros where nothing was hit.
+
+    Args:
+        moments: (V, MOMENTS) of `kernels.bin_hits`; hits: (V,).
+    """
+    occupied = np.flatnonzero(hits)
+    normals = np.zeros((len(hits), 3), np.float32)
+    if not len(occupied):
+        return normals
+    place = np.stack(np.unravel_index(occupied, size), 1)
+    sums = np.zeros((len(occupied), MOMENTS))
+    count = np.zeros(len(occupied))
+    grid = hits.reshape(size)
+    for offset in np.ndindex(3, 3, 3):
+        step = np.array(offset) - 1
+        there = place + step
+        inside = ((there >= 0) & (there < size)).all(1)
+        at = np.ravel_multi_index(tuple(there[inside].T), size)
+        n, m, d = grid.ravel()[at].astype(np.float64), moments[at].astype(np.float64), step * cell_m
+        count[inside] += n
+        sums[inside] += _shifted(m, n, d)
+    mean = sums[:, :3] / count[:, None]
+    second = sums[:, [3, 4, 5, 4, 6, 7, 5, 7, 8]].reshape(-1, 3, 3) / count[:, None, None]
+    values, vectors = np.linalg.eigh(second - mean[:, :, None] * mean[:, None, :])
+    inward = sums[:, 9:] / np.maximum(np.linalg.norm(sums[:, 9:], axis=1, keepdims=True), 1e-9)
+    normal = vectors[:, :, 0]
+    normal = normal * np.where((normal * inward).sum(1) > 0, -1, 1)[:, None]
+    scattered = (values[:, 0] > _FLATNESS * values[:, 1]) | (count < 5)
+    normals[occupied] = np.where(scattered[:, None], -inward, normal)
+    return normals
+
+
+def _shifted(
+    m: npt.NDArray[np.float64], n: npt.NDArray[np.float64], d: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Moments about a point that lies ``-d`` away."""
+    out = m.copy()
+    out[:, :3] += n[:, None] * d
+    for column, (j, k) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)), 3):
+        out[:, column] += m[:, j] * d[k] + m[:, k] * d[j] + n * d[j] * d[k]
+    return out
+
+
+def denser_than_neighbours(
+    hits: npt.NDArray[np.uint16], size: tuple[int, int, int], share: float
+) -> npt.NDArray[np.bool_]:
+    """(V,) where a voxel has at least ``share`` of the hits of the strongest of its six neighbours."""
+    cross = ndimage.generate_binary_structure(3, 1)
+    strongest = ndimage.maximum_filter(hits.reshape(size), footprint=cross)
+    return np.asarray(hits >= share * strongest.ravel())

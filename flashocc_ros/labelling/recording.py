@@ -1,0 +1,352 @@
+"""Sweeps, boxes and key frames of a recording in the order of time, each placed in the fixed frame."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.bags.camera_sets import Frames, odom_frame, read_sets
+from flashocc_ros.bags.cameras import colour_cameras
+from flashocc_ros.bags.reader import BagReader
+from flashocc_ros.bags.stamps import header_stamp_ns
+from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
+from flashocc_ros.cameras.road import PosedSet
+from flashocc_ros.cameras.transforms import (
+    OutsideTime,
+    TransformError,
+    TransformIntake,
+    TransformTree,
+    frame_name,
+)
+from flashocc_ros.errors import BagError, ConfigError, InputError
+from flashocc_ros.labelling.clouds import read_cloud
+from flashocc_ros.labelling.detections import BOX_TYPES, BoxReader, Moment, read_csv
+from flashocc_ros.labelling.settings import Settings
+from flashocc_ros.labelling.stream import Break, Event, Key
+from flashocc_ros.labelling.sweeps import Sweep, make_sweep
+from flashocc_ros.labels import FREE
+
+_LOG = logging.getLogger(__name__)
+
+Float64 = npt.NDArray[np.float64]
+CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+CLOCKS_APART_S = 0.3
+_WAITING = 200
+"""Messages that wait for their transforms; who waits longer than so many others has another clock."""
+_SWEEP_NS = 200_000_000
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What of a recording is used.
+
+    Attributes:
+        lidars: topics; empty for the only one that there is.
+        boxes: a topic or a CSV file; empty for none.
+        class_field: field of the points that holds their class; empty for none.
+        cameras: names in the wanted order; None for all that there are.
+        frames: how the recording names its frames.
+    """
+
+    lidars: tuple[str, ...] = ()
+    boxes: str = ""
+    class_field: str = ""
+    cameras: tuple[str, ...] | None = None
+    frames: Frames = field(default_factory=Frames)
+
+
+class Recording:
+    """A recording to label.
+
+    Args:
+        path: rosbag2 folder or file.
+        say: called once per finding a user should know.
+
+    Raises:
+        BagError: it lacks points, poses or a named topic.
+        ConfigError: several lidars and none is named.
+
+    Attributes:
+        remarks: what was said.
+    """
+
+    def __init__(
+        self, path: Path, sources: Sources, settings: Settings, say: Callable[[str], object] | None = None
+    ) -> None:
+        self.path, self.sources, self.settings = path, sources, settings
+        self.remarks: list[str] = []
+        self._say = say or _LOG.warning
+        self.box_reader = BoxReader()
+        self.sweeps = 0
+        self._left_out: Counter[str] = Counter()
+        with BagReader(path) as bag:
+            self.seconds = (bag.end_ns - bag.start_ns) / 1e9
+            self.start_ns = bag.start_ns
+            self.lidars = self._find_lidars(bag)
+            self.box_topic = self._find_boxes(bag)
+            fixed = sources.frames.odom if sources.frames.odom is not None else odom_frame(bag, sources.frames)
+            self.has_cameras = bool(colour_cameras(bag, sources.frames.tf_prefix))
+        if not fixed:
+            raise BagError(
+                f"{path} has no transform that {sources.frames.base} moves in, by which the points of a drive are laid "
+                f"together; record {sources.frames.topics[0]} with odometry"
+            )
+        self.fixed = fixed
+        self.by_class, self.has_boxes = bool(sources.class_field), bool(sources.boxes)
+        if not self.has_cameras:
+            self.say("no camera: key frames are times of the lidar, and mask_camera is empty")
+
+    def say(self, sentence: str) -> None:
+        """Tell the user once."""
+        if sentence not in self.remarks and len(self.remarks) < 50:
+            self.remarks.append(sentence)
+            self._say(f"{self.path}: {sentence}")
+
+    def _find_lidars(self, bag: BagReader) -> tuple[str, ...]:
+        known = sorted(t.name for t in bag.topics.values() if t.type == CLOUD_TYPE and t.count)
+        if not known:
+            raise BagError(f"{self.path} holds no {CLOUD_TYPE}; labels need points of a lidar: record its topic")
+        if not self.sources.lidars:
+            if len(known) > 1:
+                raise ConfigError(f"{self.path} holds several clouds: {', '.join(known)}; name lidars with --lidar")
+            return tuple(known)
+        missing = [name for name in self.sources.lidars if name not in known]
+        if missing:
+            raise BagError(f"{self.path} holds no cloud {', '.join(missing)}; clouds there: {', '.join(known)}")
+        return self.sources.lidars
+
+    def _find_boxes(self, bag: BagReader) -> str:
+        wanted = self.sources.boxes
+        if not wanted or not wanted.startswith("/") or Path(wanted).is_file():
+            return ""
+        known = {t.name: t.type for t in bag.topics.values() if t.type in BOX_TYPES and t.count}
+        if wanted not in known:
+            raise BagError(
+                f"{self.path} holds no boxes {wanted}; topics of {' or '.join(BOX_TYPES)}: {', '.join(known) or 'none'}"
+            )
+        return wanted
+
+    def events(self) -> Iterator[Event]:
+        """Everything in the order of time.
+
+        Raises:
+            BagError: nothing can be placed, or a message is damaged.
+            InputError: a cloud lacks a field.
+        """
+        with BagReader(self.path) as bag:
+            keys = _Keys(self) if self.has_cameras else None
+            yield from self._events(bag, keys)
+        if not self.sweeps:
+            causes = ", ".join(f"{count} {reason}" for reason, count in self._left_out.items()) or "no message"
+            raise BagError(f"{self.path}: no sweep of {', '.join(self.lidars)} can be used: {causes}")
+        for reason, count in self._left_out.items():
+            self.say(f"{count} of {count + self.sweeps} sweeps and boxes are left out: {reason}")
+        self._conclude_boxes()
+
+    def _conclude_boxes(self) -> None:
+        reader = self.box_reader
+        if reader.unknown:
+            names = ", ".join(f"{name} ({count})" for name, count in list(reader.unknown.items())[:8])
+            self.say(f"boxes of classes outside the table are left out: {names}")
+        if reader.damaged:
+            self.say(f"{reader.damaged} boxes are left out: not finite, a size that is not above 0, or no rotation")
+
+    def _events(self, bag: BagReader, keys: _Keys | None) -> Iterator[Event]:
+        frames = self.sources.frames
+        moving, static = frames.topics
+        tree = TransformTree(cache_s=4 * _WAITING / 10)
+        intake = TransformIntake(tree, self.say)
+        placer = _Placer(self, tree, intake)
+        topics = [t for t in (moving, static, *self.lidars, self.box_topic) if t in bag.topics and bag.topics[t].count]
+        moments: deque[Moment] = deque()
+        if self.has_boxes and not self.box_topic:
+            moments.extend(read_csv(Path(self.sources.boxes), self.box_reader, frames.base))
+        last_key_ns = -(1 << 62)
+        for topic, recorded_ns, cdr in bag.messages(topics):
+            if topic.name in (moving, static):
+                intake.take(bag.deserialize(cdr, topic.type), static=topic.name == static)
+            else:
+                stamp_ns = header_stamp_ns(cdr)
+                if topic.name != self.box_topic:
+                    placer.lag(recorded_ns - stamp_ns)
+                placer.wait(stamp_ns, bag.deserialize(cdr, topic.type))
+            while moments and moments[0].stamp_ns <= recorded_ns:
+                placer.wait(moments[0].stamp_ns, moments.popleft())
+            if keys is not None:
+                yield from keys.until(recorded_ns)
+            for event in placer.ready():
+                if keys is None and isinstance(event, Sweep):
+                    due_ns = last_key_ns + round(0.9e9 / self.settings.key_rate_hz)
+                    if event.start_ns >= due_ns:
+                        last_key_ns = event.start_ns
+                        yield Key(event.start_ns, tree.lookup(self.fixed, frames.base, event.start_ns))
+                yield event
+        placer.give_up()
+        if keys is not None:
+            yield from keys.until(1 << 62)
+            self._compare_clocks(placer, keys)
+
+    def _compare_clocks(self, placer: _Placer, keys: _Keys) -> None:
+        if not placer.lags or not keys.lags:
+            return
+        apart_s = (float(np.median(placer.lags)) - float(np.median(keys.lags))) / 1e9
+        if abs(apart_s) > CLOCKS_APART_S:
+            self.say(
+                f"stamps of lidar and cameras are of clocks {abs(apart_s):.2f} s apart (median of recorded less stamped), "
+                f"limit {CLOCKS_APART_S} s; synchronise them, else labels do not lie on the pictures"
+            )
+
+
+class _Placer:
+    """Clouds and boxes that wait until the transforms of their time are there."""
+
+    def __init__(self, recording: Recording, tree: TransformTree, intake: TransformIntake) -> None:
+        self._recording, self._tree, self._intake = recording, tree, intake
+        self._queue: deque[tuple[int, Any]] = deque()
+        self._jumps: int | None = None
+        self._last_ns = 0
+        self.lags: list[int] = []
+
+    def lag(self, lag_ns: int) -> None:
+        if len(self.lags) < 200:
+            self.lags.append(lag_ns)
+
+    def wait(self, stamp_ns: int, item: Any) -> None:
+        """A message, or a `Moment`."""
+        self._queue.append((stamp_ns, item))
+
+    def ready(self) -> Iterator[Event]:
+        """What can be placed, oldest first."""
+        while self._queue:
+            stamp_ns, item = self._queue[0]
+            try:
+                yield from self._placed(stamp_ns, item)
+            except TransformError as error:
+                final = isinstance(error, OutsideTime) and not self._may_come(_frame(item), stamp_ns)
+                if not final and len(self._queue) < _WAITING:
+                    return
+                self._recording._left_out[f"no transform at their time ({error})"] += 1
+            self._queue.popleft()
+
+    def _may_come(self, frame: str, stamp_ns: int) -> bool:
+        """Whether transforms of that time are still to come."""
+        try:
+            newest_ns = self._tree.latest_ns(self._recording.fixed, frame)
+        except TransformError:
+            return True
+        return newest_ns < stamp_ns + _SWEEP_NS
+
+    def give_up(self) -> None:
+        """What still waits at the end is left out."""
+        for _ in self._queue:
+            self._recording._left_out["no transform at their time before the recording ends"] += 1
+        self._queue.clear()
+
+    def _placed(self, stamp_ns: int, item: Any) -> Iterator[Event]:
+        recording, frame = self._recording, _frame(item)
+        if not hasattr(item, "point_step"):
+            pose = self._tree.lookup(recording.fixed, frame, stamp_ns)
+            reader = recording.box_reader
+            if isinstance(item, Moment):
+                yield item.placed(pose)
+            elif hasattr(item, "detections"):
+                yield reader.detections(item, stamp_ns, pose)
+            else:
+                yield reader.instances(item, stamp_ns, pose)
+            return
+        try:
+            cloud = read_cloud(item, stamp_ns, recording.sources.class_field)
+        except InputError as error:
+            raise BagError(f"{recording.path}: {error}") from error
+        if cloud.remark:
+            recording.say(cloud.remark)
+        if cloud.classes is not None:
+            _check_classes(recording.path, cloud.classes)
+        if not np.isfinite(cloud.points).any():
+            recording._left_out["empty"] += 1
+            return
+        base = recording.sources.frames.base
+        mounting = self._tree.lookup(base, frame, stamp_ns)
+        settings = recording.settings
+        sweep, carves = make_sweep(
+            cloud,
+            stamp_ns,
+            lambda ns: self._tree.lookup(recording.fixed, frame, ns),
+            mounting,
+            settings.own_box_m,
+            settings.range_m,
+        )
+        if cloud.shape is None:
+            recording.say("clouds are not organised: rays without return are not known and free space is seen less")
+        elif not carves:
+            recording.say("rows and columns of the clouds are no beams: rays without return are not known")
+        path = self._intake.path(recording.fixed, base)
+        jumps = self._intake.pose_jumps.passed(path, sweep.start_ns, sweep.end_ns)
+        if self._jumps is not None and jumps != self._jumps:
+            recording.say(
+                f"the pose of the vehicle jumps near {(sweep.start_ns - recording.start_ns) / 1e9:.1f} s; sweeps of both "
+                "sides are not laid together"
+            )
+            yield Break()
+        self._jumps = jumps
+        recording.sweeps += 1
+        yield sweep
+
+
+def _frame(item: Any) -> str:
+    return frame_name(item.frame if isinstance(item, Moment) else item.header.frame_id)
+
+
+def _check_classes(path: Path, classes: npt.NDArray[np.uint8]) -> None:
+    wrong = classes[(classes > FREE) & (classes != 255)]
+    if wrong.size:
+        raise InputError(
+            f"{path}: a point has class {int(wrong[0])}, needs 0 to {FREE - 1} of the class table, or {FREE} or 255 for "
+            "none; map your own classes to them before recording"
+        )
+
+
+class _Keys:
+    """Key frames: camera sets at the wanted rate."""
+
+    def __init__(self, recording: Recording) -> None:
+        sources = recording.sources
+        with BagReader(recording.path) as bag:
+            topics = colour_cameras(bag, sources.frames.tf_prefix)
+        names = tuple(topics) if sources.cameras is None else sources.cameras
+        rectified = [is_rectified_topic(topics[name].image) for name in names if name in topics]
+        self._decoder = SetDecoder(names, rectified, keep_jpeg=True) if len(rectified) == len(names) else None
+        self._sets: Iterator[PosedSet] = read_sets(recording.path, sources.cameras, decode=False, frames=sources.frames)
+        self._recording = recording
+        self._next = next(self._sets, None)
+        self._last_ns = -(1 << 62)
+        self.lags: list[int] = []
+
+    def until(self, stamp_ns: int) -> Iterator[Event]:
+        """Key frames up to a time."""
+        while self._next is not None and self._next.stamp_ns <= stamp_ns:
+            posed = self._next
+            if len(self.lags) < 200:
+                self.lags.append(posed.completed_ns - posed.stamp_ns)
+            if posed.stamp_ns >= self._last_ns + round(0.9e9 / self._recording.settings.key_rate_hz):
+                event = self._key(posed)
+                if event is not None:
+                    self._last_ns = posed.stamp_ns
+                    yield event
+            self._next = next(self._sets, None)
+
+    def _key(self, posed: PosedSet) -> Key | None:
+        assert self._decoder is not None  # read_sets refused cameras that are not there
+        try:
+            cameras = self._decoder(posed)
+        except SetDropped as error:
+            self._recording.say(f"a camera set is left out: {error}")
+            return None
+        return Key(posed.stamp_ns, posed.poses.key_pose, cameras)
