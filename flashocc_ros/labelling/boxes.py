@@ -199,19 +199,38 @@ def assign(sweep: Sweep, begin: Placed, end: Placed) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _assign(ends, kind, share, first, second, half, ids, owner, inside, local):  # type: ignore[no-untyped-def]
-    """Each hit belongs to the box that it lies deepest in, or nearest to within the margin."""
+    """Each hit belongs to a box that it lies in, else to one within the margin; the last of several."""
+    turns = second - first
+    side, cells = 4.0, 64
+    room = min(len(ids), 24)
+    number = np.zeros((cells, cells), np.int64)
+    there = np.zeros((cells, cells, room), np.int64)
+    reach = np.empty(len(ids))
     for b in range(len(ids)):
-        reach = np.sqrt(half[b, 0] ** 2 + half[b, 1] ** 2 + half[b, 2] ** 2) + MARGIN_M
-        reach += np.abs(second[b, :3, 3] - first[b, :3, 3]).sum()
-        r = first[b]
-        turn = second[b] - r
-        for i in range(len(ends)):
-            if kind[i] != RETURN:
-                continue
+        reach[b] = (
+            np.sqrt(half[b, 0] ** 2 + half[b, 1] ** 2) + MARGIN_M + np.abs(second[b, :2, 3] - first[b, :2, 3]).sum()
+        )
+        low_x = max(int((first[b, 0, 3] - reach[b]) / side + cells / 2), 0)
+        low_y = max(int((first[b, 1, 3] - reach[b]) / side + cells / 2), 0)
+        for jx in range(low_x, min(int((first[b, 0, 3] + reach[b]) / side + cells / 2) + 1, cells)):
+            for jy in range(low_y, min(int((first[b, 1, 3] + reach[b]) / side + cells / 2) + 1, cells)):
+                if number[jx, jy] < room:
+                    there[jx, jy, number[jx, jy]] = b
+                    number[jx, jy] += 1
+    for i in range(len(ends)):
+        if kind[i] != RETURN:
+            continue
+        jx, jy = int(ends[i, 0] / side + cells / 2), int(ends[i, 1] / side + cells / 2)
+        if jx < 0 or jy < 0 or jx >= cells or jy >= cells:
+            continue
+        f = share[i]
+        for n in range(number[jx, jy]):
+            b = there[jx, jy, n]
+            r = first[b]
             x, y = ends[i, 0] - r[0, 3], ends[i, 1] - r[1, 3]
-            if x * x + y * y > reach * reach:
+            if x * x + y * y > reach[b] * reach[b]:
                 continue
-            f = share[i]
+            turn = turns[b]
             x -= f * turn[0, 3]
             y -= f * turn[1, 3]
             z = ends[i, 2] - r[2, 3] - f * turn[2, 3]

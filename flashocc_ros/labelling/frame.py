@@ -19,6 +19,7 @@ from flashocc_ros.labelling.kernels import (
     carve,
     ground_heights,
     mark_boxes,
+    put_back,
 )
 from flashocc_ros.labelling.normals import denser_than_neighbours, outward_normals
 from flashocc_ros.labelling.settings import Settings
@@ -30,12 +31,13 @@ Uint8 = npt.NDArray[np.uint8]
 
 RECENT_S = 0.08
 """Sweeps that reach this near to the key frame show where things are that move, boxes or none: about three of them."""
-CARVE_ALL_S, CARVE_EVERY = 1.0, 2
-"""Of sweeps farther from the key frame than that in time only every second ray carves."""
+CARVE_ALL_S, CARVE_EVERY = 0.6, 4
+"""Of sweeps farther from the key frame than that in time only every fourth ray carves."""
 _BANDS_M = np.array([0.12, 0.07])
 _LEAST_SHARE = 0.15
-_TRAIL_PASSES = 8.0
-_GHOST_PASSES = 60.0
+_TRAIL = (5.0, 100.0)
+"""Without boxes and with them. What moved was hit in a few sweeps and is passed in many others by rays that would have
+hit, at the rate of those few: so many of them for each sweep that hit."""
 _GROUND_SHARE = 0.12
 
 
@@ -78,8 +80,10 @@ def label_frame(
     nx, ny, nz = grid.size
     count, cell, origin = nx * ny * nz, grid.resolution_m, np.array(grid.origin_m)
     placed = NO_BOXES if boxes is None else boxes
-    class_of = dict(zip(placed.ids.tolist(), placed.classes.tolist(), strict=True))
-    views = [_View(sweep, stamp_ns, base_from_fixed, moving, class_of) for sweep in sweeps]
+    highest = max([0, *(int(sweep.owner.max(initial=0)) for sweep in sweeps)])
+    who = _Owners.of(placed, moving, highest)
+    ordered = sorted(sweeps, key=lambda sweep: sweep.start_ns)
+    views = [_View(sweep, stamp_ns, base_from_fixed, who) for sweep in ordered]
 
     bins = ground_of.bins_for(grid.size)
     # The ground lies where the vehicle stands, whatever height its base frame has above it.
@@ -91,37 +95,23 @@ def label_frame(
         )
     height, _ = ground_of.heights(bins, low_m, cell, by_class)
 
-    movers = _movers_at_key(sweeps, placed, moving, base_from_fixed)
+    movers = _movers_at_key(ordered, placed, who, base_from_fixed)
     solid = settings.convention == "solid"
     counts = _Counts(count, nx * ny, by_class or boxes is not None, solid)
-    counts.add(views, movers, by_class, origin, cell, height, np.empty((0, 3), np.float32))
+    nothing = np.empty((0, 3), np.float32)
+    counts.add(views, movers, by_class, origin, cell, height, nothing, None if solid else grid.size)
     raw_recent = counts.recent_hits
     if solid:
         normals = outward_normals(counts.moments, counts.hits, grid.size, cell)
         counts = _Counts(count, nx * ny, by_class or boxes is not None, False)
-        counts.add(views, movers, by_class, origin, cell, height, normals)
-
-    passes, recent_passes = np.zeros(count, np.uint16), np.zeros(count, np.uint16)
-    for number, view in enumerate(views):
-        s, out = view.sweep, recent_passes if view.recent else passes
-        every = 1 if view.age_s <= CARVE_ALL_S else CARVE_EVERY
-        carve(s.ends, s.origins, s.knot, s.kind, number % every, every, view.matrix, origin, cell, grid.size, out)
-    return _decide(
-        counts, passes, recent_passes, raw_recent, height, placed, moving, base_from_fixed, boxes is None, settings
-    )
+        counts.add(views, movers, by_class, origin, cell, height, normals, grid.size)
+    return _decide(counts, raw_recent, height, placed, moving, base_from_fixed, boxes is None, settings)
 
 
 class _View:
     """A sweep as a key frame sees it: kinds and classes with what boxes say."""
 
-    def __init__(
-        self,
-        sweep: Sweep,
-        stamp_ns: int,
-        base_from_fixed: Float64,
-        moving: npt.NDArray[np.int64],
-        class_of: dict[int, int],
-    ) -> None:
+    def __init__(self, sweep: Sweep, stamp_ns: int, base_from_fixed: Float64, who: _Owners) -> None:
         self.sweep = sweep
         self.age_s = max(sweep.start_ns - stamp_ns, stamp_ns - sweep.end_ns, 0) / 1e9
         self.recent = self.age_s <= RECENT_S
@@ -130,17 +120,34 @@ class _View:
         if len(sweep.owned):
             self.kind, self.classes = sweep.kind.copy(), sweep.classes.copy()
             owner = sweep.owner[sweep.owned]
-            moves = np.isin(owner, moving)
+            moves = who.moves[owner]
             self.kind[sweep.owned[moves]] = DROPPED
             standing = sweep.owned[~moves & sweep.inside[sweep.owned]]
             self.kind[standing] = BOXED
-            ids, where = np.unique(sweep.owner[standing], return_inverse=True)
-            table = np.array([class_of.get(int(i), 255) for i in ids], np.uint8)
-            if len(ids):
-                labels = table[where]
-                flat = self.classes[standing]
-                known_ground = (flat >= FIRST_FLAT) & (flat < FIRST_FLAT + 4)
-                self.classes[standing] = np.where((labels < FREE) & ~known_ground, labels, flat)
+            labels, flat = who.classes[sweep.owner[standing]], self.classes[standing]
+            known_ground = (flat >= FIRST_FLAT) & (flat < FIRST_FLAT + 4)
+            self.classes[standing] = np.where((labels < FREE) & ~known_ground, labels, flat)
+
+
+@dataclass(frozen=True, eq=False)
+class _Owners:
+    """By number of a box: whether it moves, its class (255 where it is not there at the key frame), its place among the
+    boxes that are there and move (-1: none)."""
+
+    moves: npt.NDArray[np.bool_]
+    classes: Uint8
+    place: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, placed: Placed, moving: npt.NDArray[np.int64], highest: int) -> _Owners:
+        length = 1 + max([highest, *placed.ids.tolist(), *moving.tolist()])
+        moves, classes = np.zeros(length, bool), np.full(length, 255, np.uint8)
+        moves[moving] = True
+        classes[placed.ids] = placed.classes
+        place = np.full(length, -1, np.int32)
+        present = placed.ids[moves[placed.ids]]
+        place[present] = np.arange(len(present))
+        return cls(moves, classes, place)
 
 
 def _through(base_from_fixed: Float64, anchor: Float64) -> Float64:
@@ -172,32 +179,28 @@ class _Movers:
     owner: npt.NDArray[np.int32]
 
 
-def _movers_at_key(
-    sweeps: Sequence[Sweep], placed: Placed, moving: npt.NDArray[np.int64], base_from_fixed: Float64
-) -> _Movers:
-    present = np.isin(placed.ids, moving)
+def _movers_at_key(sweeps: Sequence[Sweep], placed: Placed, who: _Owners, base_from_fixed: Float64) -> _Movers:
+    present = who.moves[placed.ids]
     ids, poses = placed.ids[present], (base_from_fixed @ placed.poses[present])
     half_height = placed.sizes[present][:, 2] / 2
     local, owner = [np.empty((0, 3), np.float32)], [np.empty(0, np.int32)]
     classes = [np.empty(0, np.uint8)]
     for sweep in sweeps if len(ids) else ():
-        mine = sweep.inside[sweep.owned] & np.isin(sweep.owner[sweep.owned], ids)
+        mine = sweep.inside[sweep.owned] & (who.place[sweep.owner[sweep.owned]] >= 0)
         local.append(sweep.local[mine])
         owner.append(sweep.owner[sweep.owned[mine]])
         classes.append(sweep.classes[sweep.owned[mine]])
-    points, who, seen = np.concatenate(local), np.concatenate(owner), np.concatenate(classes)
-    index = np.searchsorted(ids, who)
+    points, numbers, seen = np.concatenate(local), np.concatenate(owner), np.concatenate(classes)
+    index = who.place[numbers]
     on_ground = (seen >= FIRST_FLAT) & (seen < FIRST_FLAT + 4)
     keep = ~on_ground
     if len(points):
         keep &= points[:, 2] > -half_height[index] + _BANDS_M[1]
-    points, index, who = points[keep], index[keep], who[keep]
-    ends = np.einsum("pij,pj->pi", poses[index, :3, :3], points) + poses[index, :3, 3]
+    points, index, numbers = points[keep], index[keep], numbers[keep]
+    ends = put_back(points, index, poses)
     # Seen from outside: a ray to the middle of the box goes inward.
-    origins = 2 * ends - poses[index, :3, 3]
-    return _Movers(
-        ends.astype(np.float32), origins.astype(np.float32), placed.classes[present][index].astype(np.uint8), who
-    )
+    origins = 2 * ends - poses[index, :3, 3].astype(np.float32)
+    return _Movers(ends, origins, placed.classes[present][index].astype(np.uint8), numbers)
 
 
 class _Counts:
@@ -206,6 +209,8 @@ class _Counts:
     def __init__(self, count: int, columns: int, with_votes: bool, with_moments: bool) -> None:
         self.hits = np.zeros(count, np.uint16)
         self.recent_hits = np.zeros(count, np.uint8)
+        self.visits = np.zeros((count, 2), np.uint16)
+        self.passes, self.recent_passes = np.zeros((count, 2), np.uint16), np.zeros(count, np.uint8)
         self.ground_hits = np.zeros(count, np.uint16)
         self.ground_votes = np.zeros((columns, 4), np.uint16)
         self.votes = np.zeros((count if with_votes else 0, NUM_CLASSES), np.uint16)
@@ -221,29 +226,35 @@ class _Counts:
         cell: float,
         height: npt.NDArray[np.float32],
         normals: npt.NDArray[np.float32],
+        carve_size: tuple[int, int, int] | None = None,
     ) -> None:
+        """Hits of sweeps and movers, and with ``carve_size`` of the grid what rays pass."""
         out = (
-            self.hits, self.recent_hits, self.ground_hits, self.ground_votes, self.votes, self.holder, self.held,
-            self.moments,
+            self.hits, self.recent_hits, self.visits, self.ground_hits, self.ground_votes, self.votes, self.holder,
+            self.held, self.moments,
         )  # fmt: skip
-        for view in views:
+        for number, view in enumerate(views, 1):
             s = view.sweep
             bin_hits(
                 s.ends, view.kind, view.classes, s.owner, s.origins, s.knot, by_class, view.matrix, origin, cell,
-                height, _BANDS_M, view.recent, normals, *out,
+                height, _BANDS_M, number, view.recent, normals, *out,
             )  # fmt: skip
+            if carve_size is not None:
+                every = 1 if view.age_s <= CARVE_ALL_S else CARVE_EVERY
+                carve(
+                    s.ends, s.origins, s.knot, s.kind, number, every, view.matrix, origin, cell, carve_size,
+                    self.visits, self.passes, view.recent, self.recent_passes,
+                )  # fmt: skip
         count = len(movers.ends)
         bin_hits(
             movers.ends, np.full(count, BOXED, np.uint8), movers.classes, movers.owner, movers.origins,
             np.arange(count, dtype=np.int32), by_class, np.eye(4)[:3], origin, cell, np.full_like(height, np.nan),
-            _BANDS_M, True, normals, *out,
+            _BANDS_M, 1, True, normals, *out,
         )  # fmt: skip
 
 
 def _decide(
     counts: _Counts,
-    passes: npt.NDArray[np.uint16],
-    recent_passes: npt.NDArray[np.uint16],
     raw_recent: Uint8,
     height: npt.NDArray[np.float32],
     placed: Placed,
@@ -256,9 +267,10 @@ def _decide(
     size, cell = grid.size, grid.resolution_m
     nx, ny, nz = size
     hits, recent = counts.hits, counts.recent_hits > 0
-    all_passes = passes.astype(np.float32) + recent_passes
-    limit = _TRAIL_PASSES if no_boxes else _GHOST_PASSES
-    occupied = (hits > 0) & (recent | (all_passes <= limit * hits))
+    passes, recent_passes = counts.passes, counts.recent_passes
+    rate = hits / np.maximum(hits + passes[:, 0].astype(np.float32), 1)
+    missed = passes[:, 1] * rate
+    occupied = (hits > 0) & (recent | (missed < _TRAIL[0 if no_boxes else 1] * counts.visits[:, 1]))
     if settings.convention == "solid":
         occupied &= denser_than_neighbours(hits, size, _LEAST_SHARE)
     semantics = np.full(nx * ny * nz, FREE, np.uint8)
@@ -273,7 +285,7 @@ def _decide(
     guessed[is_ground] = ~ground_known
     filled = occupied | is_ground
 
-    free = (all_passes > 0) & ~filled
+    free = passes.any(1) & ~filled
     present = np.isin(placed.ids, moving)
     if present.any():
         there = np.zeros(size, np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -33,30 +34,65 @@ def heights(
         low_m: height of the first bin.
         by_class: all hits are known to be of the ground.
     """
-    total = bins.sum(2)
-    if not total.any():
-        return np.full(bins.shape[:2], np.nan, np.float32), np.zeros(bins.shape[:2], bool)
-    level = low_m + (np.arange(bins.shape[2]) + 0.5) * STEP_M
-    running = np.cumsum(bins, 2, dtype=np.uint32)
-    lowest = level[np.argmax(running >= np.maximum(1, _SHARE * total)[..., None], 2)]
-    lowest = np.where(total > 0, lowest, np.nan)
+    lowest = _lowest(bins, low_m)
+    if np.isnan(lowest).all():
+        return lowest, np.zeros(lowest.shape, bool)
     smooth = _fill(lowest)
     if not by_class:
         smooth = np.maximum(smooth, ndimage.median_filter(smooth, 9) - 0.3)  # echoes from below the ground
         smooth = ndimage.grey_opening(smooth, size=(round(_OPENING_M / cell_m),) * 2)
-    around = level - smooth[..., None]
-    near = np.where((around > _BAND_M[0]) & (around < _BAND_M[1]), bins, 0)
-    if not by_class:  # of several layers the lowest that is dense
-        first = np.argmax(near >= np.maximum(1, 0.25 * near.max(2))[..., None], 2)
-        place = np.arange(bins.shape[2])
-        near = np.where(np.abs(place - first[..., None] - 0.5) <= 1.5, near, 0)
-    count = near.sum(2)
-    known = count > 0
-    mean = (near * level).sum(2) / np.maximum(count, 1)
-    height = _fill(np.where(known, mean, np.nan))
+    mean = _mean_near(bins, low_m, smooth, not by_class)
+    known = ~np.isnan(mean)
+    if not known.any():
+        return mean, known
+    height = _fill(mean)
     far = ndimage.distance_transform_edt(~known) * cell_m > _FILL_M
     height[far] = np.nan
     return height.astype(np.float32), known
+
+
+@numba.njit(cache=True, nogil=True)
+def _lowest(bins, low_m):  # type: ignore[no-untyped-def]
+    """(X, Y) height that few hits lie below, NaN without hits."""
+    out = np.full(bins.shape[:2], np.nan, np.float32)
+    for ix in range(bins.shape[0]):
+        for iy in range(bins.shape[1]):
+            total, below = 0, 0
+            for k in range(bins.shape[2]):
+                total += bins[ix, iy, k]
+            if total == 0:
+                continue
+            for k in range(bins.shape[2]):
+                below += bins[ix, iy, k]
+                if below >= max(1.0, _SHARE * total):
+                    out[ix, iy] = low_m + (k + 0.5) * STEP_M
+                    break
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _mean_near(bins, low_m, smooth, lowest_layer):  # type: ignore[no-untyped-def]
+    """(X, Y) mean of the hits near ``smooth``, of several layers of the lowest that is dense; NaN without."""
+    out = np.full(bins.shape[:2], np.nan, np.float32)
+    for ix in range(bins.shape[0]):
+        for iy in range(bins.shape[1]):
+            first = max(int(np.ceil((smooth[ix, iy] + _BAND_M[0] - low_m) / STEP_M - 0.5)), 0)
+            last = min(int(np.floor((smooth[ix, iy] + _BAND_M[1] - low_m) / STEP_M - 0.5)), bins.shape[2] - 1)
+            if lowest_layer:
+                most = 0
+                for k in range(first, last + 1):
+                    most = max(most, bins[ix, iy, k])
+                for k in range(first, last + 1):
+                    if most and bins[ix, iy, k] >= max(1.0, 0.25 * most):
+                        first, last = max(k - 1, first), min(k + 2, last)
+                        break
+            count, total = 0, 0.0
+            for k in range(first, last + 1):
+                count += bins[ix, iy, k]
+                total += bins[ix, iy, k] * (low_m + (k + 0.5) * STEP_M)
+            if count:
+                out[ix, iy] = total / count
+    return out
 
 
 def _fill(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

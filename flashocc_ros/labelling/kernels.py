@@ -18,6 +18,7 @@ FIRST_FLAT, LAST_FLAT = min(FLAT_CLASSES), max(FLAT_CLASSES)
 MOMENTS = 12
 """Per voxel: sums of x, y, z, of xx, xy, xz, yy, yz, zz about its lower corner, and of the ways of the rays."""
 INWARD_M = 0.1
+DENSE_M = 12.0
 _FULL = 60000
 
 
@@ -38,16 +39,17 @@ def ground_heights(ends, kind, classes, by_class, base_from_rays, origin, cell, 
 
 @numba.njit(cache=True, nogil=True)
 def bin_hits(  # type: ignore[no-untyped-def]
-    ends, kind, classes, owner, origins, knot, by_class, base_from_rays, origin, cell, ground, bands, recent, normals,
-    hits, recent_hits, ground_hits, ground_votes, votes, holder, held, moments,
+    ends, kind, classes, owner, origins, knot, by_class, base_from_rays, origin, cell, ground, bands, number, recent,
+    normals, hits, recent_hits, visits, ground_hits, ground_votes, votes, holder, held, moments,
 ):  # fmt: skip
     """Count hits in voxels; those of the ground apart.
 
     Args:
         ground: (X, Y) float32 height of the ground, NaN unknown; bands: metres above it that belong to it, for hits and
             for hits in boxes.
-        recent: whether this sweep was near the key frame.
+        number: of this sweep in the order of time, from 1; recent: whether it was near the key frame.
         normals: (V, 3) float32 outward, per voxel, along which hits are moved ``INWARD_M`` back; empty for none.
+        visits: (V, 2) uint16 number of the last sweep that hit, and how many did.
         hits, recent_hits, ground_hits: (V,) of the flat grid; ground_votes: (X Y, 4); votes: (V, 18) or empty.
         holder, held: (V,) whose hits these are, by majority (Boyer and Moore).
         moments: (V, MOMENTS) or empty.
@@ -97,6 +99,9 @@ def bin_hits(  # type: ignore[no-untyped-def]
             hits[v] += 1
             if votes.shape[0] and label < FREE:
                 votes[v, label] += 1
+        if visits[v, 0] != number:
+            visits[v, 0] = number
+            visits[v, 1] += 1
         if recent:
             recent_hits[v] = min(recent_hits[v] + 1, 255)
         whose = owner[i] if kind[i] == BOXED else 0
@@ -127,15 +132,36 @@ def bin_hits(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def carve(ends, origins, knot, kind, start, every, base_from_rays, origin, cell, size, passes):  # type: ignore[no-untyped-def]
-    """Count rays that pass voxels, (X Y Z,) uint16: from the lidar to the voxel before the one that is hit.
+def carve(  # type: ignore[no-untyped-def]
+    ends,
+    origins,
+    knot,
+    kind,
+    number,
+    every,
+    base_from_rays,
+    origin,
+    cell,
+    size,
+    visits,
+    passes,
+    recent,
+    recent_passes,
+):
+    """Count rays that pass voxels, from the lidar to the voxel before the one that is hit.
 
-    Walk of Amanatides and Woo (1987) through the part of each ray that lies in the grid; ``every`` n-th ray from
-    ``start``.
+    Walk of Amanatides and Woo (1987) through the part of each ray that lies in the grid.
+
+    Args:
+        number: of the sweep, as in ``bin_hits``; every: only each n-th ray, others in the next sweep. Where rays lie
+            closer than voxels, up to ``DENSE_M``, of those again only each fourth.
+        visits: of ``bin_hits`` for the same sweep.
+        passes: (V, 2) uint16, in sweeps that hit the voxel too, and in others.
+        recent: count in ``recent_passes`` (V,) uint8 too.
     """
     m = base_from_rays
     nx, ny, nz = size
-    for i in range(start, len(ends), every):
+    for i in range(number % every, len(ends), every):
         k = knot[i]
         ox = (m[0, 0] * origins[k, 0] + m[0, 1] * origins[k, 1] + m[0, 2] * origins[k, 2] + m[0, 3] - origin[0]) / cell
         oy = (m[1, 0] * origins[k, 0] + m[1, 1] * origins[k, 1] + m[1, 2] * origins[k, 2] + m[1, 3] - origin[1]) / cell
@@ -156,6 +182,8 @@ def carve(ends, origins, knot, kind, start, every, base_from_rays, origin, cell,
                 continue
             a, b = -o / d, (n - o) / d
             near, far = max(near, min(a, b)), min(far, max(a, b))
+        if (i // every) % 4:
+            near = max(near, DENSE_M / cell / max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-6))
         if outside or near >= far:
             continue
         t = near + 1e-7
@@ -172,8 +200,11 @@ def carve(ends, origins, knot, kind, start, every, base_from_rays, origin, cell,
         tz = ((iz + 1 - oz) if dz > 0 else (oz - iz)) * az
         v = (ix * ny + iy) * nz + iz
         while not (ix == last_x and iy == last_y and iz == last_z):
-            if passes[v] < _FULL:
-                passes[v] += 1
+            side = 0 if visits[v, 0] == number else 1
+            if passes[v, side] < _FULL:
+                passes[v, side] += 1
+            if recent and recent_passes[v] < 255:
+                recent_passes[v] += 1
             if tx < ty and tx < tz:
                 ix += sx
                 v += sx * ny * nz
@@ -216,3 +247,14 @@ def mark_boxes(poses, half, origin, cell, out):  # type: ignore[no-untyped-def]
                         and abs(r[0, 2] * x + r[1, 2] * y + r[2, 2] * z) <= h[2]
                     ):
                         out[ix, iy, iz] = 1
+
+
+@numba.njit(cache=True, nogil=True)
+def put_back(points, index, poses):  # type: ignore[no-untyped-def]
+    """(P, 3) float32 of points in boxes, ``index`` (P,) of ``poses`` (B, 4, 4)."""
+    out = np.empty_like(points)
+    for i in range(len(points)):
+        m = poses[index[i]]
+        for j in range(3):
+            out[i, j] = m[j, 0] * points[i, 0] + m[j, 1] * points[i, 1] + m[j, 2] * points[i, 2] + m[j, 3]
+    return out

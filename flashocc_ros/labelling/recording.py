@@ -284,7 +284,7 @@ class _Placer:
             settings.range_m,
         )
         if cloud.shape is None:
-            recording.say("clouds are not organised: rays without return are not known and free space is seen less")
+            recording.say("clouds are not organised: rays without return are not known, and free space is seen less")
         elif not carves:
             recording.say("rows and columns of the clouds are no beams: rays without return are not known")
         path = self._intake.path(recording.fixed, base)
@@ -308,7 +308,7 @@ def _check_classes(path: Path, classes: npt.NDArray[np.uint8]) -> None:
     wrong = classes[(classes > FREE) & (classes != 255)]
     if wrong.size:
         raise InputError(
-            f"{path}: a point has class {int(wrong[0])}, needs 0 to {FREE - 1} of the class table, or {FREE} or 255 for "
+            f"{path}: a point has class {int(wrong[0])}, needs 0 to {FREE - 1} of the class table, {FREE} or 255 for "
             "none; map your own classes to them before recording"
         )
 
