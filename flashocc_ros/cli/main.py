@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "Replay a drive through the node and show what came out.",
     "replay": "Play a rosbag2 into DDS.",
     "predict": "Predict occupancy for a folder of images or a bag, without ROS.",
+    "label": "Label recordings with lidar: occupancy, masks, quality.",
     "synth": "Write a synthetic drive with exact ground truth as a rosbag2.",
     "export": "Export a variant to ONNX.",
     "build": "Fill the engine cache ahead of time.",

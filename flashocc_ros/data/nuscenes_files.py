@@ -33,6 +33,15 @@ def read_points(path: Path) -> npt.NDArray[np.float64]:
     Raises:
         InputError: the file is missing, cut short or holds a value that is not finite.
     """
+    return read_lidar(path)[:, :3].astype(np.float64)
+
+
+def read_lidar(path: Path) -> npt.NDArray[np.float32]:
+    """(P, 5) x, y, z in metres in the frame of the lidar, intensity, ring.
+
+    Raises:
+        InputError: as ``read_points``.
+    """
     try:
         values = np.fromfile(path, np.float32)
     except (OSError, ValueError) as error:
@@ -41,8 +50,8 @@ def read_points(path: Path) -> npt.NDArray[np.float64]:
         raise InputError(
             f"lidar points {path} are {values.size} numbers, needs {_POINT_VALUES} per point; unpack samples/ again"
         )
-    points = values.reshape(-1, _POINT_VALUES)[:, :3].astype(np.float64)
-    if not np.isfinite(points).all():
+    points = values.reshape(-1, _POINT_VALUES)
+    if not np.isfinite(points[:, :3]).all():
         raise InputError(f"lidar points {path} hold a value that is not finite; unpack samples/ again")
     return points
 

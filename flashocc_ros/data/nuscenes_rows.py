@@ -41,6 +41,7 @@ _COLUMNS: dict[str, dict[str, type]] = {
         "camera_intrinsic": list,
     },
     "category": {"token": str, "name": str},
+    "lidarseg": {"token": str, "sample_data_token": str, "filename": str},
     "instance": {"token": str, "category_token": str},
     "sample_annotation": {
         "token": str,

@@ -30,12 +30,16 @@ ALIASES = {
 class BoxReader:
     """Numbers for ids and classes for names, the same over a whole drive.
 
+    Args:
+        class_map: class ids by names that are not of the table; 255 leaves such boxes out.
+
     Attributes:
         unknown: names of classes that are none of the table, with how often they came; such boxes are left out.
         damaged: boxes that were left out because a number in them is not finite or a size is not above zero.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, class_map: dict[str, int] | None = None) -> None:
+        self._map = class_map or {}
         self._numbers: dict[str, int] = {}
         self.unknown: dict[str, int] = {}
         self.damaged = 0
@@ -46,6 +50,8 @@ class BoxReader:
 
     def class_of(self, name: str) -> int | None:
         """Id in the class table of a name or a number; None for another."""
+        if name in self._map:
+            return self._map[name] if self._map[name] < FREE else None
         key = name.strip().lower().replace(" ", "_").replace("-", "_")
         key = ALIASES.get(key, key)
         if key in CLASS_NAMES[:FREE]:

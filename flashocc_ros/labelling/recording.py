@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from flashocc_ros.cameras.transforms import (
     frame_name,
 )
 from flashocc_ros.errors import BagError, ConfigError, InputError
-from flashocc_ros.labelling.clouds import read_cloud
+from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, read_cloud
 from flashocc_ros.labelling.detections import BOX_TYPES, BoxReader, Moment, read_csv
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.stream import Break, Event, Key
@@ -53,6 +54,7 @@ class Sources:
         class_field: field of the points that holds their class; empty for none.
         cameras: names in the wanted order; None for all that there are.
         frames: how the recording names its frames.
+        class_map: class ids by names of boxes and numbers of points; 255 leaves out.
     """
 
     lidars: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ class Sources:
     class_field: str = ""
     cameras: tuple[str, ...] | None = None
     frames: Frames = field(default_factory=Frames)
+    class_map: dict[str, int] = field(default_factory=dict)
 
 
 class Recording:
@@ -83,7 +86,7 @@ class Recording:
         self.path, self.sources, self.settings = path, sources, settings
         self.remarks: list[str] = []
         self._say = say or _LOG.warning
-        self.box_reader = BoxReader()
+        self.box_reader = BoxReader(sources.class_map)
         self.sweeps = 0
         self._left_out: Counter[str] = Counter()
         with BagReader(path) as bag:
@@ -102,6 +105,22 @@ class Recording:
         self.by_class, self.has_boxes = bool(sources.class_field), bool(sources.boxes)
         if not self.has_cameras:
             self.say("no camera: key frames are times of the lidar, and mask_camera is empty")
+
+    def described(self) -> dict[str, Any]:
+        """What decides the labels beside the settings, for a manifest."""
+        sources = self.sources
+        files = [self.path] if self.path.is_file() else sorted(file for file in self.path.iterdir() if file.is_file())
+        return {
+            "recording": {file.name: file.stat().st_size for file in files},
+            "lidars": list(self.lidars),
+            "boxes": sources.boxes,
+            "boxes_sha256": _digest(Path(sources.boxes)) if self.has_boxes and not self.box_topic else "",
+            "point_class": sources.class_field,
+            "class_map": sources.class_map,
+            "cameras": None if sources.cameras is None else list(sources.cameras),
+            "base_frame": sources.frames.base,
+            "fixed_frame": self.fixed,
+        }
 
     def say(self, sentence: str) -> None:
         """Tell the user once."""
@@ -124,8 +143,10 @@ class Recording:
 
     def _find_boxes(self, bag: BagReader) -> str:
         wanted = self.sources.boxes
-        if not wanted or not wanted.startswith("/") or Path(wanted).is_file():
+        if not wanted or Path(wanted).is_file():
             return ""
+        if not wanted.startswith("/") or wanted.endswith(".csv"):
+            raise ConfigError(f"--boxes {wanted} is no topic, which begins with a slash, and no file that exists")
         known = {t.name: t.type for t in bag.topics.values() if t.type in BOX_TYPES and t.count}
         if wanted not in known:
             raise BagError(
@@ -199,7 +220,7 @@ class Recording:
         apart_s = (float(np.median(placer.lags)) - float(np.median(keys.lags))) / 1e9
         if abs(apart_s) > CLOCKS_APART_S:
             self.say(
-                f"stamps of lidar and cameras are of clocks {abs(apart_s):.2f} s apart (median of recorded less stamped), "
+                f"stamps of lidar and cameras are of clocks {abs(apart_s):.2f} s apart (median, recorded less stamped), "
                 f"limit {CLOCKS_APART_S} s; synchronise them, else labels do not lie on the pictures"
             )
 
@@ -268,7 +289,7 @@ class _Placer:
         if cloud.remark:
             recording.say(cloud.remark)
         if cloud.classes is not None:
-            _check_classes(recording.path, cloud.classes)
+            cloud = replace(cloud, classes=_classes(recording.path, cloud.classes, recording.sources.class_map))
         if not np.isfinite(cloud.points).any():
             recording._left_out["empty"] += 1
             return
@@ -291,8 +312,8 @@ class _Placer:
         jumps = self._intake.pose_jumps.passed(path, sweep.start_ns, sweep.end_ns)
         if self._jumps is not None and jumps != self._jumps:
             recording.say(
-                f"the pose of the vehicle jumps near {(sweep.start_ns - recording.start_ns) / 1e9:.1f} s; sweeps of both "
-                "sides are not laid together"
+                f"the pose of the vehicle jumps near {(sweep.start_ns - recording.start_ns) / 1e9:.1f} s; sweeps of "
+                "both sides are not laid together"
             )
             yield Break()
         self._jumps = jumps
@@ -304,13 +325,24 @@ def _frame(item: Any) -> str:
     return frame_name(item.frame if isinstance(item, Moment) else item.header.frame_id)
 
 
-def _check_classes(path: Path, classes: npt.NDArray[np.uint8]) -> None:
-    wrong = classes[(classes > FREE) & (classes != 255)]
+def _classes(path: Path, classes: npt.NDArray[np.uint8], class_map: dict[str, int]) -> npt.NDArray[np.uint8]:
+    """Of the class table."""
+    table = np.arange(256)
+    for own, number in class_map.items():
+        if own.isdigit() and int(own) < 256:
+            table[int(own)] = number
+    found = table[classes].astype(np.uint8)
+    wrong = classes[(found > FREE) & (found != UNKNOWN_CLASS)]
     if wrong.size:
         raise InputError(
             f"{path}: a point has class {int(wrong[0])}, needs 0 to {FREE - 1} of the class table, {FREE} or 255 for "
-            "none; map your own classes to them before recording"
+            "none; map your own classes with --class-map"
         )
+    return found
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class _Keys:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labelling.boxes import SMOOTH_S, BoxFrame, BoxHistory, assign
+from flashocc_ros.labelling.boxes import SMOOTH_S, BoxFrame, BoxHistory, Placed, assign
 from flashocc_ros.labelling.frame import Labels, label_frame
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sweeps import Sweep
 
 Float64 = npt.NDArray[np.float64]
+NEAREST = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +36,13 @@ class Key:
 
 @dataclass(frozen=True, eq=False)
 class LabelledKey:
-    """A key frame, its labels, and the sweeps around it (nearest first, at most a few)."""
+    """A key frame, its labels, the sweeps nearest in time (at most `NEAREST`), the boxes then and 0.1 s later."""
 
     key: Key
     labels: Labels
     nearest: list[Sweep]
-    boxes: Any = field(default=None)
+    boxes: Placed | None
+    later: Placed | None
 
 
 @dataclass(frozen=True)
@@ -128,5 +130,6 @@ class Labeller:
         labels = label_frame(
             sweeps, key.stamp_ns, base_from_fixed, boxes, self._boxes.moving(), self.by_class, self.settings
         )
-        nearest = sorted(sweeps, key=lambda s: max(s.start_ns - key.stamp_ns, key.stamp_ns - s.end_ns, 0))[:3]
-        return LabelledKey(key, labels, nearest, boxes)
+        nearest = sorted(sweeps, key=lambda s: max(s.start_ns - key.stamp_ns, key.stamp_ns - s.end_ns, 0))[:NEAREST]
+        later = self._boxes.at(key.stamp_ns + 100_000_000) if self.has_boxes else None
+        return LabelledKey(key, labels, nearest, boxes, later)

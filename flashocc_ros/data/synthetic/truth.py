@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,7 @@ import numpy.typing as npt
 from flashocc_ros.data.synthetic.solids import Solids, inside
 from flashocc_ros.data.synthetic.street import Ground, ground_class, street_at
 from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE
-from flashocc_ros.structures import OCC3D_GRID, CameraRig
+from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 
 Float64 = npt.NDArray[np.float64]
 Uint8 = npt.NDArray[np.uint8]
@@ -94,18 +96,28 @@ def _label_solids(solids, order, origin, cell, semantics, instances):  # type: i
                         instances[ix, iy, iz] = solids.instance[i]
 
 
-def camera_mask(semantics: Uint8, rig: CameraRig, image_size: tuple[int, int]) -> Uint8:
-    """Voxels that some camera sees, (200, 200, 16) uint8.
+def camera_mask(
+    semantics: Uint8,
+    rig: CameraRig,
+    image_size: tuple[int, int] | Sequence[tuple[int, int]],
+    grid: VoxelGrid = OCC3D_GRID,
+) -> Uint8:
+    """Voxels that some camera sees, uint8 of the shape of ``semantics``.
 
     A free voxel counts when its centre is in a picture and nothing lies between; an occupied one when this holds for
     the centre of one of its exposed faces. Ground does not hide what is occupied: a gentle slope turns into steps of a
     whole voxel, and those would hide ground that the pictures show.
+
+    Args:
+        image_size: (height, width) of all pictures, or one per camera.
+        grid: at most 60 voxels high.
     """
+    sizes = [image_size] * rig.num_cameras if isinstance(image_size[0], int) else image_size
     mask = np.zeros(semantics.shape, np.uint8)
-    origin = np.array(OCC3D_GRID.origin_m)
+    origin = np.array(grid.origin_m)
     columns = _columns(semantics)
-    for intrinsics, base_from_camera in zip(rig.intrinsics, rig.base_from_camera, strict=True):
-        _see(semantics, columns, intrinsics, base_from_camera, image_size, origin, OCC3D_GRID.resolution_m, mask)
+    for intrinsics, base_from_camera, size in zip(rig.intrinsics, rig.base_from_camera, sizes, strict=True):
+        _see(semantics, columns, intrinsics, base_from_camera, size, origin, grid.resolution_m, mask)
     return mask
 
 

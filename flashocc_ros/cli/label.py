@@ -1,0 +1,188 @@
+"""``flashocc label``: occupancy labels of one's own drives from lidar."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flashocc_ros.cli.options import BaseFrame, TfPrefix
+
+if TYPE_CHECKING:
+    from flashocc_ros.labelling.run import Summary
+    from flashocc_ros.labelling.settings import Settings
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+_LINE_EVERY_S = 5.0
+
+
+@app.command(
+    epilog="Examples: flashocc label drive_1 drive_2 --out labels --lidar /lidar/points --boxes /detections. "
+    "flashocc label --nuscenes data/nuscenes --version v1.0-mini --out data/nuscenes/gts"
+)
+def label(
+    drives: Annotated[list[Path] | None, typer.Argument(help="Recordings with lidar, poses and cameras.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for <drive>/<stamp>/labels.npz.")] = Path("labels"),
+    lidar: Annotated[
+        list[str] | None, typer.Option(help="Topic of points; may be repeated. Default: the only one.")
+    ] = None,
+    boxes: Annotated[
+        str, typer.Option(help="Topic of Detection3DArray or PanopticInstanceArray with ids, or a CSV file.")
+    ] = "",
+    point_class: Annotated[str, typer.Option(help="Field of the points with their class; default: none.")] = "",
+    class_map: Annotated[
+        Path | None, typer.Option(help="YAML file: names or numbers of your classes to names of the class table.")
+    ] = None,
+    convention: Annotated[
+        str,
+        typer.Option(
+            help="touch: what a surface reaches into is occupied, as in Occ3D; solid: what has its middle inside."
+        ),
+    ] = "touch",
+    key_rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Labels per second.")] = 2.0,
+    window: Annotated[float, typer.Option(min=0.1, max=30.0, help="Seconds of sweeps before and after.")] = 5.0,
+    grid: Annotated[
+        str, typer.Option(help="Lower corner, upper corner and voxel in metres: -40,-40,-1,40,40,5.4,0.4 is Occ3D's.")
+    ] = "",
+    own_box: Annotated[
+        str,
+        typer.Option(help="The vehicle itself in the base frame, two corners in metres: -1.3,-1.1,-0.2,3.9,1.1,1.7."),
+    ] = "",
+    unknown: Annotated[str, typer.Option(help="Class of what is above ground and nothing tells.")] = "manmade",
+    unknown_ground: Annotated[str, typer.Option(help="Class of such ground.")] = "driveable_surface",
+    cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas.")] = "",
+    pictures: Annotated[bool, typer.Option(help="Keep the pictures beside the labels.")] = True,
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
+    nuscenes: Annotated[
+        Path | None, typer.Option(help="Instead of recordings: a nuScenes folder with sweeps/.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="nuScenes version.")] = "v1.0-trainval",
+    split: Annotated[str, typer.Option(help="nuScenes split or comma-separated scene names.")] = "all",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Label drives: static points over seconds, movers in their boxes, free space along rays, masks, quality."""
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.labelling.options import class_numbers, make_settings
+
+    if bool(drives) == (nuscenes is not None):
+        raise ConfigError("give recordings, or --nuscenes with a folder")
+    settings = make_settings(convention, key_rate, window, grid, own_box, unknown, unknown_ground)
+    with _Progress(quiet) as progress:
+        if nuscenes is not None:
+            summaries = _label_nuscenes(nuscenes, version, split, out, settings, progress)
+        else:
+            from flashocc_ros.bags import Frames
+            from flashocc_ros.labelling.recording import Sources
+
+            sources = Sources(
+                tuple(lidar or ()),
+                boxes,
+                point_class,
+                tuple(name.strip() for name in cameras.split(",")) if cameras else None,
+                Frames.of(base_frame, tf_prefix),
+                class_numbers(class_map),
+            )
+            summaries = _label_recordings(drives or [], sources, out, settings, pictures, progress)
+    if as_json:
+        typer.echo(json.dumps([{"scene": s.scene, "frames": s.frames, "quality": s.quality} for s in summaries]))
+        return
+    for summary in summaries:
+        numbers = ", ".join(f"{name} {value:.1%}" for name, value in summary.quality.items() if value is not None)
+        known = f", {summary.frames - summary.new} of them there before" if summary.new < summary.frames else ""
+        typer.echo(f"{summary.folder}: {summary.frames} key frames{known}; {numbers}")
+        typer.echo(f"  worst frames: {summary.folder / 'quality' / 'index.html'}")
+
+
+def _label_recordings(
+    drives: list[Path], sources: Any, out: Path, settings: Settings, pictures: bool, progress: _Progress
+) -> list[Summary]:
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.labelling.recording import Recording
+    from flashocc_ros.labelling.run import label_drive
+
+    names = [path.resolve().name.removesuffix(".mcap").removesuffix(".db3") for path in drives]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"two drives are called {twice}, and labels go to a folder of that name; rename one")
+    # All are opened before the first is worked on: a mistake in the last shows at once.
+    recordings = [Recording(path, sources, settings, say) for path in drives]
+    return [
+        label_drive(
+            recording, out, name, recording.described(), settings, pictures=pictures, progress=progress.of(name)
+        )
+        for recording, name in zip(recordings, names, strict=True)
+    ]
+
+
+def _label_nuscenes(
+    root: Path, version: str, split: str, out: Path, settings: Settings, pictures: bool, progress: _Progress
+) -> list[Summary]:
+    from flashocc_ros.labelling.nuscenes import read_scenes
+    from flashocc_ros.labelling.run import label_drive
+
+    return [
+        label_drive(
+            scene,
+            out,
+            scene.name,
+            scene.described(),
+            settings,
+            pictures=False,
+            progress=progress.of(scene.name),
+            token_of=scene.token_of,
+        )  # fmt: skip
+        for scene in read_scenes(root, version, tuple(split.split(",")) if "," in split else split, settings, say)
+    ]
+
+
+def say(sentence: str) -> None:
+    """A finding, on stderr."""
+    typer.echo(sentence, err=True)
+
+
+class _Progress:
+    """A bar with the time left; without a terminal a line every few seconds."""
+
+    def __init__(self, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        self._quiet, self._terminal = quiet, console.is_terminal
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:.0f} %"),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(*columns, console=console, transient=True, disable=quiet or not self._terminal)
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def of(self, name: str) -> Callable[[float], None]:
+        """Takes the share of a drive that is done."""
+        task = self._bar.add_task(f"labelling {name}", total=1.0)
+        begin_s = last_s = time.monotonic()
+
+        def update(share: float) -> None:
+            nonlocal last_s
+            self._bar.update(task, completed=share)
+            now_s = time.monotonic()
+            if not self._quiet and not self._terminal and now_s - last_s >= _LINE_EVERY_S and share > 0:
+                last_s = now_s
+                left_s = (now_s - begin_s) * (1 - share) / share
+                print(f"labelling {name}: {share:.0%}, {left_s:.0f} s left", file=sys.stderr, flush=True)
+
+        return update

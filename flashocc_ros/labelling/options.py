@@ -1,0 +1,92 @@
+"""Settings from text, as a command line gives them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from flashocc_ros.bags import bounded_yaml
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.labelling.settings import CONVENTIONS, Settings
+from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
+
+MAX_VOXELS, MAX_LAYERS = 4_000_000, 60
+
+
+def make_settings(
+    convention: str, key_rate_hz: float, window_s: float, grid: str, own_box: str, unknown: str, unknown_ground: str
+) -> Settings:
+    """Checked settings; empty text is the default.
+
+    Raises:
+        ConfigError: a value cannot be used.
+    """
+    if convention not in CONVENTIONS:
+        raise ConfigError(f"--convention is {convention!r}; choose {' or '.join(CONVENTIONS)}")
+    own = Settings.own_box_m if not own_box else _numbers("--own-box", own_box, 6)
+    if any(own[j] >= own[j + 3] for j in range(3)):
+        raise ConfigError(f"--own-box {own_box}: each of the first three numbers must be below its partner")
+    above, ground = _class("--unknown", unknown), _class("--unknown-ground", unknown_ground)
+    if above in FLAT_CLASSES or ground not in FLAT_CLASSES:
+        flat = ", ".join(CLASS_NAMES[i] for i in FLAT_CLASSES)
+        raise ConfigError(f"--unknown-ground must be one of {flat}, and --unknown none of them")
+    return Settings(convention, key_rate_hz, window_s, _grid(grid), above, ground, own)
+
+
+def _grid(text: str) -> VoxelGrid:
+    if not text:
+        return OCC3D_GRID
+    *corners, cell = _numbers("--grid", text, 7)
+    if cell <= 0:
+        raise ConfigError(f"--grid {text}: the voxel, its last number, must be above 0 m")
+    spans = [(corners[j + 3] - corners[j]) / cell for j in range(3)]
+    size = tuple(round(span) for span in spans)
+    if min(size) < 1 or max(abs(span - n) for span, n in zip(spans, size, strict=True)) > 1e-3:
+        raise ConfigError(
+            f"--grid {text}: its sides are {[round(v, 3) for v in spans]} voxels, need whole numbers of 1 or more"
+        )
+    if math.prod(size) > MAX_VOXELS or size[2] > MAX_LAYERS:
+        raise ConfigError(
+            f"--grid {text} has {' x '.join(map(str, size))} voxels, limit {MAX_VOXELS} and {MAX_LAYERS} in height; take "
+            "larger voxels"
+        )
+    return VoxelGrid(cell, (corners[0], corners[1], corners[2]), (size[0], size[1], size[2]))
+
+
+def _numbers(option: str, text: str, count: int) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"{option} {text}: {error}; it needs {count} numbers separated by commas") from error
+    if len(values) != count or not np.isfinite(values).all():
+        raise ConfigError(f"{option} {text} needs {count} finite numbers separated by commas")
+    return values
+
+
+def _class(option: str, name: str) -> int:
+    if name not in CLASS_NAMES[:FREE]:
+        raise ConfigError(f"{option} is {name!r}; choose one of {', '.join(CLASS_NAMES[:FREE])}")
+    return CLASS_NAMES.index(name)
+
+
+def class_numbers(path: Path | None) -> dict[str, int]:
+    """Ids of the class table by the user's own names or numbers; a class mapped to ``none`` is left out (255).
+
+    Raises:
+        ConfigError: the file cannot be read, or maps to a class that the table lacks.
+    """
+    if path is None:
+        return {}
+    try:
+        content = bounded_yaml.load(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--class-map {path} cannot be read ({error}); it needs lines such as `Car: car`") from error
+    if not isinstance(content, dict) or not content:
+        raise ConfigError(f"--class-map {path} needs lines such as `Car: car` or `17: vegetation`")
+    return {
+        str(own): 255 if str(name) in ("none", "None") else _class(f"--class-map {path}: {own}", str(name))
+        for own, name in content.items()
+    }
