@@ -122,7 +122,7 @@ def _label_recordings(
 
 
 def _label_nuscenes(
-    root: Path, version: str, split: str, out: Path, settings: Settings, pictures: bool, progress: _Progress
+    root: Path, version: str, split: str, out: Path, settings: Settings, progress: _Progress
 ) -> list[Summary]:
     from flashocc_ros.labelling.nuscenes import read_scenes
     from flashocc_ros.labelling.run import label_drive
@@ -137,7 +137,7 @@ def _label_nuscenes(
             pictures=False,
             progress=progress.of(scene.name),
             token_of=scene.token_of,
-        )  # fmt: skip
+        )
         for scene in read_scenes(root, version, tuple(split.split(",")) if "," in split else split, settings, say)
     ]
 

@@ -45,9 +45,7 @@ def _grid(text: str) -> VoxelGrid:
     spans = [(corners[j + 3] - corners[j]) / cell for j in range(3)]
     size = tuple(round(span) for span in spans)
     if min(size) < 1 or max(abs(span - n) for span, n in zip(spans, size, strict=True)) > 1e-3:
-        raise ConfigError(
-            f"--grid {text}: its sides are {[round(v, 3) for v in spans]} voxels, need whole numbers of 1 or more"
-        )
+        raise ConfigError(f"--grid {text}: sides of {[round(v, 3) for v in spans]} voxels, need whole numbers above 0")
     if math.prod(size) > MAX_VOXELS or size[2] > MAX_LAYERS:
         raise ConfigError(
             f"--grid {text} has {' x '.join(map(str, size))} voxels, limit {MAX_VOXELS} and {MAX_LAYERS} in height; take "

@@ -220,7 +220,7 @@ class Recording:
         apart_s = (float(np.median(placer.lags)) - float(np.median(keys.lags))) / 1e9
         if abs(apart_s) > CLOCKS_APART_S:
             self.say(
-                f"stamps of lidar and cameras are of clocks {abs(apart_s):.2f} s apart (median, recorded less stamped), "
+                f"stamps of lidar and cameras are of clocks {abs(apart_s):.2f} s apart (median recorded less stamped), "
                 f"limit {CLOCKS_APART_S} s; synchronise them, else labels do not lie on the pictures"
             )
 

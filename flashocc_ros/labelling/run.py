@@ -32,11 +32,20 @@ LEAST_COVERAGE = 0.5
 class DriveSource(Protocol):
     """A drive: a recording, or a scene of nuScenes."""
 
-    by_class: bool
-    has_boxes: bool
-    remarks: list[str]
-    seconds: float
-    start_ns: int
+    @property
+    def by_class(self) -> bool: ...
+
+    @property
+    def has_boxes(self) -> bool: ...
+
+    @property
+    def remarks(self) -> list[str]: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def start_ns(self) -> int: ...
 
     def say(self, sentence: str) -> None: ...
 
