@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from flashocc_ros.labelling import ground as ground_of
 from flashocc_ros.labelling.boxes import NO_BOXES, Placed
@@ -330,10 +331,9 @@ def _ground(
     votes = counts.ground_votes
     best, known = (FIRST_FLAT + votes.argmax(1)).astype(np.uint8), np.asarray(votes.any(1))
     if known.any():
-        from scipy import ndimage
-
         nearest = ndimage.distance_transform_edt(~known.reshape(nx, ny), return_distances=False, return_indices=True)
         best = best.reshape(nx, ny)[tuple(nearest)].ravel()
+        known[:] = True
     else:
         best = np.full(nx * ny, settings.unknown_ground, np.uint8)
     column = np.flatnonzero(flat) // nz

@@ -48,8 +48,8 @@ def _grid(text: str) -> VoxelGrid:
         raise ConfigError(f"--grid {text}: sides of {[round(v, 3) for v in spans]} voxels, need whole numbers above 0")
     if math.prod(size) > MAX_VOXELS or size[2] > MAX_LAYERS:
         raise ConfigError(
-            f"--grid {text} has {' x '.join(map(str, size))} voxels, limit {MAX_VOXELS} and {MAX_LAYERS} in height; take "
-            "larger voxels"
+            f"--grid {text} has {' x '.join(map(str, size))} voxels, limit {MAX_VOXELS} and {MAX_LAYERS} in height; "
+            "take larger voxels"
         )
     return VoxelGrid(cell, (corners[0], corners[1], corners[2]), (size[0], size[1], size[2]))
 

@@ -144,13 +144,13 @@ def _walk(ends, origins, knot, kind, m, origin, cell, occupied, solid, counts): 
             counts[2] += 1
         steps = int((length - _SLACK_VOXELS) * 2)
         run = 0
-        for k in range(steps):  # every half voxel; a corner that is cut does not count, two samples in a row do
+        for k in range(steps):  # every half voxel; a side that is grazed does not count, two voxels in a row do
             t = 0.5 * k / length
             jx, jy, jz = int(np.floor(o[0] + t * d[0])), int(np.floor(o[1] + t * d[1])), int(np.floor(o[2] + t * d[2]))
             if jx < 0 or jy < 0 or jz < 0 or jx >= nx or jy >= ny or jz >= nz:
                 continue
             run = run + 1 if solid[jx, jy, jz] else 0
-            if run == 2:
+            if run == 4:
                 counts[1] += 1
                 break
 

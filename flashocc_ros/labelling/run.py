@@ -15,15 +15,16 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.synthetic.truth import camera_mask
 from flashocc_ros.errors import InputError
 from flashocc_ros.labelling import page, writer
+from flashocc_ros.labelling.frame import Labels
 from flashocc_ros.labelling.quality import judge, mean_of
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.stream import Event, Key, LabelledKey, Labeller
+from flashocc_ros.structures import VoxelGrid
 
 LIMITS = {
     "pierced": (0.06, "the poses of the vehicle drift or jump, or lidar and vehicle have clocks apart"),
-    "outside": (0.35, "boxes are too small, late or of another frame"),
+    "outside": (0.5, "boxes are too small, late or of another frame"),
     "empty_boxes": (0.6, "boxes fit nothing: check their frame, their stamps and their middle"),
-    "coverage": (None, ""),
 }
 """Mean of a drive beyond which it is said that something is wrong, and what is likely."""
 LEAST_COVERAGE = 0.5
@@ -142,7 +143,7 @@ def _warn(drive: DriveSource, quality: dict[str, float | None], frames: int) -> 
         drive.say("one key frame only: surfaces are as sparse as a few sweeps; drive on for seconds around it")
     for name, (limit, likely) in LIMITS.items():
         value = quality.get(name)
-        if limit is not None and value is not None and value > limit:
+        if value is not None and value > limit:
             drive.say(f"{name} is {value:.0%}, limit {limit:.0%}: {likely}")
     coverage = quality.get("coverage")
     if coverage is not None and coverage < LEAST_COVERAGE:
@@ -152,13 +153,18 @@ def _warn(drive: DriveSource, quality: dict[str, float | None], frames: int) -> 
         )
 
 
+def seen_by_cameras(labels: Labels, cameras: CameraSet, grid: VoxelGrid) -> npt.NDArray[np.bool_]:
+    """(X, Y, Z) what cameras see of labels by the package's own rule, whether it is labelled or not."""
+    return camera_mask(labels.semantics, rig_at_key(cameras), cameras.image_sizes, grid).astype(bool)
+
+
 def _files(item: LabelledKey, token: str, settings: Settings, has_boxes: bool, pictures: bool) -> writer.FrameFiles:
     key, labels = item.key, item.labels
     base_from_fixed = np.asarray(np.linalg.inv(key.fixed_from_base))
     cameras = key.content if isinstance(key.content, CameraSet) else None
     seen: npt.NDArray[np.bool_] | None = None
     if cameras is not None:
-        seen = camera_mask(labels.semantics, rig_at_key(cameras), cameras.image_sizes, settings.grid).astype(bool)
+        seen = seen_by_cameras(labels, cameras, settings.grid)
     mask = labels.observed & seen if seen is not None else np.zeros_like(labels.observed)
     quality = judge(labels, seen, item.nearest, item.boxes, base_from_fixed, settings.grid)
     facts: dict[str, Any] = {
