@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
-_TOLERANCE_RAD = np.deg2rad(0.6)
+_TOLERANCE = np.sin(np.deg2rad(0.6))
 _LEAST = 0.2
 """Share of the rays that must return for the directions to be known."""
 
@@ -23,51 +23,109 @@ def complete_directions(points: Float32, shape: tuple[int, int]) -> Float32 | No
         points: (M, 3) metres, NaN without return; M = H W.
         shape: (H, W).
     """
-    grid = points.reshape(*shape, 3).astype(np.float64)
-    length = np.linalg.norm(grid, axis=2)
-    known = np.isfinite(length)
-    if known.mean() < _LEAST:
+    grid = points.reshape(*shape, 3)
+    share, along_rows, along_columns = _spreads(grid)
+    if share < _LEAST:
         return None
-    elevation = np.arcsin(np.clip(np.divide(grid[..., 2], length, where=known, out=np.zeros(shape)), -1, 1))
-    azimuth = np.arctan2(grid[..., 1], grid[..., 0])
-    if _spread(elevation, known, 1) > _spread(elevation, known, 0):  # columns are the beams
-        found = _model(elevation.T, azimuth.T, known.T)
-        found = None if found is None else (found[0].T, found[1].T)
-    else:
-        found = _model(elevation, azimuth, known)
+    turned = along_rows > along_columns  # columns are the beams
+    found = _directions(np.ascontiguousarray(grid.transpose(1, 0, 2)) if turned else grid)
     if found is None:
         return None
-    up, around = found
-    directions = np.stack([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)], -1)
-    directions[known] = grid[known] / length[known][:, None]
-    return directions.reshape(-1, 3).astype(np.float32)
+    return np.ascontiguousarray(found.transpose(1, 0, 2) if turned else found).reshape(-1, 3)
 
 
-def _spread(elevation: Float64, known: npt.NDArray[np.bool_], axis: int) -> float:
-    """Mean spread of the elevations along an axis."""
-    count = np.maximum(known.sum(axis), 1)
-    mean = np.where(known, elevation, 0).sum(axis) / count
-    square = np.where(known, elevation**2, 0).sum(axis) / count
-    return float(np.mean(np.sqrt(np.maximum(square - mean**2, 0))[known.any(axis)]))
+@numba.njit(cache=True, nogil=True)
+def _spreads(grid):  # type: ignore[no-untyped-def]
+    """Share of rays that returned, and variance of the sines of their elevations within rows and within columns."""
+    height, width = grid.shape[:2]
+    rows, columns = np.zeros((height, 3)), np.zeros((width, 3))
+    for i in range(height):
+        for j in range(width):
+            x, y, z = grid[i, j]
+            if np.isfinite(x):
+                s = z / np.sqrt(x * x + y * y + z * z)
+                rows[i, 0] += 1
+                rows[i, 1] += s
+                rows[i, 2] += s * s
+                columns[j, 0] += 1
+                columns[j, 1] += s
+                columns[j, 2] += s * s
+    count = rows[:, 0].sum()
+    if count == 0:
+        return 0.0, 0.0, 0.0
+    within_rows = (rows[:, 2] - rows[:, 1] ** 2 / np.maximum(rows[:, 0], 1)).sum() / count
+    within_columns = (columns[:, 2] - columns[:, 1] ** 2 / np.maximum(columns[:, 0], 1)).sum() / count
+    return count / (height * width), within_rows, within_columns
 
 
-def _model(elevation: Float64, azimuth: Float64, known: npt.NDArray[np.bool_]) -> tuple[Float64, Float64] | None:
-    """Elevation and azimuth (H, W) of all rays of H beams, or None where they do not follow rows and columns."""
-    beams, columns = np.arange(len(elevation)), np.arange(elevation.shape[1])
-    count = known.sum(1)
-    up = np.where(known, elevation, 0).sum(1) / np.maximum(count, 1)
-    up = np.interp(beams, beams[count > 0], up[count > 0])
-    turns = np.where(known, np.exp(1j * azimuth), 0)
-    middle = turns.sum(0)
-    seen = np.abs(middle) > 0.5
-    if not seen.any():
+@numba.njit(cache=True, nogil=True)
+def _directions(grid):  # type: ignore[no-untyped-def]
+    """(H, W, 3) unit directions of H beams, or None where rays do not follow rows and columns."""
+    height, width = grid.shape[:2]
+    up, number = np.zeros(height), np.zeros(height)
+    around = np.zeros((width, 2))
+    flat = np.zeros((height, width, 2), np.float32)
+    for i in range(height):
+        for j in range(width):
+            x, y, z = grid[i, j]
+            if np.isfinite(x):
+                level = np.sqrt(x * x + y * y)
+                up[i] += z / np.sqrt(level * level + z * z)
+                number[i] += 1
+                flat[i, j, 0], flat[i, j, 1] = x / max(level, 1e-6), y / max(level, 1e-6)
+                around[j] += flat[i, j]
+    for i in range(height):
+        up[i] = up[i] / number[i] if number[i] else np.nan
+    _bridge(up)
+    angle = np.empty(width)
+    turns, last = 0.0, np.nan
+    for j in range(width):
+        if around[j, 0] ** 2 + around[j, 1] ** 2 < 0.25:
+            angle[j] = np.nan
+            continue
+        a = np.arctan2(around[j, 1], around[j, 0])
+        if np.isfinite(last):
+            turns -= 2 * np.pi * np.round((a + turns - last) / (2 * np.pi))
+        last = angle[j] = a + turns
+    _bridge(angle)
+    out = np.empty((height, width, 3), np.float32)
+    wrong, count = 0.0, 0
+    cos, sin = np.cos(angle), np.sin(angle)
+    for i in range(height):
+        c, s = 1e-9, 0.0
+        for j in range(width):
+            c += flat[i, j, 0] * cos[j] + flat[i, j, 1] * sin[j]
+            s += flat[i, j, 1] * cos[j] - flat[i, j, 0] * sin[j]
+        norm = np.sqrt(c * c + s * s)
+        c, s = c / norm, s / norm
+        level = np.sqrt(max(1 - up[i] ** 2, 0.0))
+        for j in range(width):
+            x, y, z = level * (cos[j] * c - sin[j] * s), level * (sin[j] * c + cos[j] * s), up[i]
+            px, py, pz = grid[i, j]
+            if np.isfinite(px):
+                scale = 1 / np.sqrt(px * px + py * py + pz * pz)
+                wrong += abs(px * scale - x) + abs(py * scale - y) + abs(pz * scale - z)
+                count += 1
+                x, y, z = px * scale, py * scale, pz * scale
+            out[i, j, 0], out[i, j, 1], out[i, j, 2] = x, y, z
+    if wrong > 1.5 * _TOLERANCE * count:
         return None
-    around = np.zeros(len(columns))
-    around[seen] = np.unwrap(np.angle(middle[seen]))
-    around = np.interp(columns, columns[seen], around[seen])
-    offset = np.angle((turns * np.exp(-1j * around)).sum(1) + 1e-12)
-    model = around + offset[:, None]
-    wrong = np.where(known, np.abs(np.angle(np.exp(1j * (azimuth - model)))) + np.abs(elevation - up[:, None]), 0)
-    if wrong.sum() / known.sum() > _TOLERANCE_RAD:
-        return None
-    return np.broadcast_to(up[:, None], elevation.shape).copy(), model
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _bridge(values):  # type: ignore[no-untyped-def]
+    """Replace NaN on the straight line between neighbours, beyond the ends by what the steps before say."""
+    known = np.flatnonzero(np.isfinite(values))
+    if len(known) == 0:
+        values[:] = 0.0
+        return
+    step = (values[known[-1]] - values[known[0]]) / (known[-1] - known[0]) if len(known) > 1 else 0.0
+    for i in range(known[0]):
+        values[i] = values[known[0]] - step * (known[0] - i)
+    for i in range(known[-1] + 1, len(values)):
+        values[i] = values[known[-1]] + step * (i - known[-1])
+    for n in range(len(known) - 1):
+        first, last = known[n], known[n + 1]
+        for i in range(first + 1, last):
+            values[i] = values[first] + (values[last] - values[first]) * (i - first) / (last - first)

@@ -89,25 +89,18 @@ class BoxReader:
         return self._frame(rows, stamp_ns, fixed_from_frame)
 
     def _frame(self, rows: list[Any], stamp_ns: int, fixed_from_frame: Float64) -> BoxFrame:
-        good = []
-        for row in rows:
-            values = np.array([*row[2], *row[3], *row[4]], np.float64)
-            norm = float(np.linalg.norm(values[3:7]))
-            if np.isfinite(values).all() and (values[7:] > 0).all() and abs(norm - 1) < 0.01:
-                good.append(row)
-            else:
-                self.damaged += 1
-        poses = np.tile(np.eye(4), (len(good), 1, 1))
-        if good:
-            poses[:, :3, :3] = Rotation.from_quat([row[3] for row in good]).as_matrix()
-            poses[:, :3, 3] = [row[2] for row in good]
-        return BoxFrame(
-            stamp_ns,
-            np.array([row[0] for row in good], np.int64),
-            np.array([row[1] for row in good], np.uint8),
-            np.asarray(fixed_from_frame @ poses),
-            np.array([row[4] for row in good], np.float64).reshape(-1, 3),
-        )
+        values = np.array([(*row[2], *row[3], *row[4]) for row in rows], np.float64).reshape(-1, 10)
+        norm = np.linalg.norm(values[:, 3:7], axis=1)
+        good = np.isfinite(values).all(1) & (values[:, 7:] > 0).all(1) & (np.abs(norm - 1) < 0.01)
+        self.damaged += int((~good).sum())
+        values = values[good]
+        poses = np.tile(np.eye(4), (len(values), 1, 1))
+        if len(values):
+            poses[:, :3, :3] = Rotation.from_quat(values[:, 3:7]).as_matrix()
+            poses[:, :3, 3] = values[:, :3]
+        ids = np.array([row[0] for row in rows], np.int64)[good]
+        classes = np.array([row[1] for row in rows], np.uint8)[good]
+        return BoxFrame(stamp_ns, ids, classes, np.asarray(fixed_from_frame @ poses), values[:, 7:])
 
 
 COLUMNS = ("stamp_ns", "id", "class", "x", "y", "z", "length", "width", "height", "yaw")
