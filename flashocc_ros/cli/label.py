@@ -55,7 +55,7 @@ def label(
     ] = "",
     unknown: Annotated[str, typer.Option(help="Class of what is above ground and nothing tells.")] = "manmade",
     unknown_ground: Annotated[str, typer.Option(help="Class of such ground.")] = "driveable_surface",
-    cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas.")] = "",
+    cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas, or none.")] = "",
     pictures: Annotated[bool, typer.Option(help="Keep the pictures beside the labels.")] = True,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
@@ -85,7 +85,7 @@ def label(
                 tuple(lidar or ()),
                 boxes,
                 point_class,
-                tuple(name.strip() for name in cameras.split(",")) if cameras else None,
+                _camera_names(cameras),
                 Frames.of(base_frame, tf_prefix),
                 class_numbers(class_map),
             )
@@ -140,6 +140,10 @@ def _label_nuscenes(
         )
         for scene in read_scenes(root, version, tuple(split.split(",")) if "," in split else split, settings, say)
     ]
+
+
+def _camera_names(text: str) -> tuple[str, ...] | None:
+    return None if not text else () if text == "none" else tuple(name.strip() for name in text.split(","))
 
 
 def say(sentence: str) -> None:

@@ -213,6 +213,7 @@ class _Counts:
         self.visits = np.zeros((count, 2), np.uint16)
         self.passes, self.recent_passes = np.zeros((count, 2), np.uint16), np.zeros(count, np.uint8)
         self.ground_hits = np.zeros(count, np.uint16)
+        self.recent_ground = np.zeros(count, np.uint8)
         self.ground_votes = np.zeros((columns, 4), np.uint16)
         self.votes = np.zeros((count if with_votes else 0, NUM_CLASSES), np.uint16)
         self.holder, self.held = np.zeros(count, np.int32), np.zeros(count, np.int16)
@@ -231,8 +232,8 @@ class _Counts:
     ) -> None:
         """Hits of sweeps and movers, and with ``carve_size`` of the grid what rays pass."""
         out = (
-            self.hits, self.recent_hits, self.visits, self.ground_hits, self.ground_votes, self.votes, self.holder,
-            self.held, self.moments,
+            self.hits, self.recent_hits, self.visits, self.ground_hits, self.recent_ground, self.ground_votes,
+            self.votes, self.holder, self.held, self.moments,
         )  # fmt: skip
         for number, view in enumerate(views, 1):
             s = view.sweep
@@ -295,7 +296,7 @@ def _decide(
         # Rays that passed when it was elsewhere say nothing of the place where it is now.
         free &= (there.ravel() == 0) | (recent_passes > 0)
     if settings.convention == "touch":
-        free &= raw_recent == 0  # whatever the other sweeps say, something is there now
+        free &= (raw_recent == 0) & (counts.recent_ground == 0)  # whatever the other sweeps say, something is there now
     return Labels(
         semantics.reshape(size),
         (filled | free).reshape(size),

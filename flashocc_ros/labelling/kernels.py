@@ -40,7 +40,7 @@ def ground_heights(ends, kind, classes, by_class, base_from_rays, origin, cell, 
 @numba.njit(cache=True, nogil=True)
 def bin_hits(  # type: ignore[no-untyped-def]
     ends, kind, classes, owner, origins, knot, by_class, base_from_rays, origin, cell, ground, bands, number, recent,
-    normals, hits, recent_hits, visits, ground_hits, ground_votes, votes, holder, held, moments,
+    normals, hits, recent_hits, visits, ground_hits, recent_ground, ground_votes, votes, holder, held, moments,
 ):  # fmt: skip
     """Count hits in voxels; those of the ground apart.
 
@@ -50,7 +50,8 @@ def bin_hits(  # type: ignore[no-untyped-def]
         number: of this sweep in the order of time, from 1; recent: whether it was near the key frame.
         normals: (V, 3) float32 outward, per voxel, along which hits are moved ``INWARD_M`` back; empty for none.
         visits: (V, 2) uint16 number of the last sweep that hit, and how many did.
-        hits, recent_hits, ground_hits: (V,) of the flat grid; ground_votes: (X Y, 4); votes: (V, 18) or empty.
+        hits, recent_hits, ground_hits, recent_ground: (V,) of the flat grid; ground_votes: (X Y, 4).
+        votes: (V, 18) or empty.
         holder, held: (V,) whose hits these are, by majority (Boyer and Moore).
         moments: (V, MOMENTS) or empty.
     """
@@ -78,7 +79,10 @@ def bin_hits(  # type: ignore[no-untyped-def]
             is_ground = above < (bands[1] if kind[i] == BOXED else bands[0])
         if is_ground:
             if 0 <= iz < nz:
-                ground_hits[(ix * ny + iy) * nz + iz] += 1
+                v = (ix * ny + iy) * nz + iz
+                ground_hits[v] = min(ground_hits[v] + 1, _FULL)
+                if recent:
+                    recent_ground[v] = 1
                 if flat:
                     ground_votes[ix * ny + iy, label - FIRST_FLAT] += 1
             continue

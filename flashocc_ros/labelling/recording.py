@@ -52,7 +52,7 @@ class Sources:
         lidars: topics; empty for the only one that there is.
         boxes: a topic or a CSV file; empty for none.
         class_field: field of the points that holds their class; empty for none.
-        cameras: names in the wanted order; None for all that there are.
+        cameras: names in the wanted order; None for all that there are, empty for none of them.
         frames: how the recording names its frames.
         class_map: class ids by names of boxes and numbers of points; 255 leaves out.
     """
@@ -95,7 +95,7 @@ class Recording:
             self.lidars = self._find_lidars(bag)
             self.box_topic = self._find_boxes(bag)
             fixed = sources.frames.odom if sources.frames.odom is not None else odom_frame(bag, sources.frames)
-            self.has_cameras = bool(colour_cameras(bag, sources.frames.tf_prefix))
+            self.has_cameras = sources.cameras != () and bool(colour_cameras(bag, sources.frames.tf_prefix))
         if not fixed:
             raise BagError(
                 f"{path} has no transform that {sources.frames.base} moves in, by which the points of a drive are laid "
