@@ -1,0 +1,114 @@
+"""Labels of a small scene: surfaces, free space, what moves, with boxes and without."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from labelling.label_scene import T0_NS, box_frame, sweep, voxel
+
+from flashocc_ros.labelling.settings import Settings
+from flashocc_ros.labelling.stream import Break, Key, LabelledKey, Labeller
+from flashocc_ros.labels import CLASS_NAMES, FREE
+
+SIZE = np.array([4.0, 2.0, 1.6])
+KEY_AT = 10
+CAR, ROAD, WALL = (CLASS_NAMES.index(n) for n in ("car", "driveable_surface", "manmade"))
+
+
+def middle(number: int) -> np.ndarray:
+    """A car 8 m ahead that crosses from right to left at 10 m/s and is straight ahead at the key frame."""
+    return np.array([8.0, (number - KEY_AT) * 0.5, 0.9])
+
+
+def labelled(has_boxes: bool, moves: bool = True, organised: bool = True, **settings: object) -> LabelledKey:
+    labeller = Labeller(Settings(**settings), False, has_boxes)  # type: ignore[arg-type]
+    events: list = []
+    for number in range(21):
+        where = middle(number if moves else KEY_AT)
+        if has_boxes:
+            events.append(box_frame(number, where, SIZE))
+        if number == KEY_AT:
+            events.append(Key(T0_NS + number * 50_000_000, np.eye(4)))
+        events.append(sweep(number, [(where, SIZE)], organised))
+    (result,) = labeller.run(events)
+    return result
+
+
+@pytest.fixture(scope="module")
+def with_boxes() -> LabelledKey:
+    return labelled(True)
+
+
+def test_surfaces_are_occupied_and_what_rays_pass_is_free(with_boxes: LabelledKey) -> None:
+    labels = with_boxes.labels
+    assert labels.semantics[voxel(16.3, 5.0, 1.5)] == WALL
+    assert labels.semantics[voxel(5.0, 5.0, 0.0)] == ROAD
+    for place in ((5.0, 5.0, 1.0), (12.0, 3.0, 1.8)):
+        assert labels.semantics[voxel(*place)] == FREE
+        assert labels.observed[voxel(*place)]
+    assert not labels.observed[voxel(20.0, 0.0, 1.5)]  # behind the wall
+
+
+def test_a_box_that_moves_is_where_it_is_at_the_key_frame_and_nowhere_else(with_boxes: LabelledKey) -> None:
+    labels = with_boxes.labels
+    assert labels.semantics[voxel(6.1, 0.1, 1.1)] == CAR
+    assert labels.instances[voxel(6.1, 0.1, 1.1)] == 7
+    cars = np.argwhere(labels.semantics == CAR)
+    y_m = cars[:, 1] * 0.4 - 39.8
+    assert abs(y_m).max() < 1.3  # one car, 2 m wide: no trail along its way
+    assert labels.observed[voxel(6.1, 3.0, 1.1)]
+    assert labels.semantics[voxel(6.1, 3.0, 1.1)] == FREE
+
+
+def test_inside_of_a_mover_is_not_free_though_rays_passed_there_at_other_times(with_boxes: LabelledKey) -> None:
+    inside = with_boxes.labels
+    assert not (inside.observed & (inside.semantics == FREE))[voxel(9.0, 0.1, 1.1)]
+
+
+def test_a_box_that_stands_gets_all_sides_the_class_and_the_id() -> None:
+    labels = labelled(True, moves=False).labels
+    front = voxel(6.1, 0.1, 1.1)
+    assert labels.semantics[front] == CAR
+    assert labels.instances[front] == 7
+
+
+def test_without_boxes_what_moved_leaves_no_trail_and_is_there_at_the_key_frame() -> None:
+    labels = labelled(False).labels
+    assert labels.semantics[voxel(6.1, 0.1, 1.1)] == WALL  # occupied, of no known class
+    assert labels.guessed[voxel(6.1, 0.1, 1.1)]
+    trail = [voxel(6.1, y, 1.1) for y in (-4.1, -3.3, 3.1, 3.9)]
+    assert all(labels.semantics[v] == FREE and labels.observed[v] for v in trail)
+    assert labels.semantics[voxel(16.3, 5.0, 1.5)] == WALL  # what stands, stays
+
+
+def test_rays_without_return_see_free_space_of_organised_clouds_only() -> None:
+    up = voxel(-20.0, 0.1, 3.5)  # above the horizon, where nothing is
+    assert labelled(False).labels.observed[up]
+    assert not labelled(False, organised=False).labels.observed[up]
+
+
+def test_solid_takes_what_has_its_middle_inside() -> None:
+    touch, solid = (labelled(True, moves=False, convention=c).labels for c in ("touch", "solid"))
+    # The wall begins at x = 16.2, 0.2 m before the middle... of no voxel: 16.0 to 16.4 has its middle at 16.2.
+    assert touch.semantics[voxel(16.2, 4.1, 1.5)] == WALL
+    assert solid.semantics[voxel(16.2, 4.1, 1.5)] == WALL
+    # The car reaches from 0.1 to 1.7 m: of the layer above, 1.4 to 1.8, it holds most, of the lowest little.
+    assert (solid.semantics == CAR).sum() <= (touch.semantics == CAR).sum()
+
+
+def test_after_a_jump_of_the_pose_sweeps_before_do_not_count() -> None:
+    labeller = Labeller(Settings(), False, False)
+    before = [sweep(n, [(np.array([8.0, 0.0, 0.9]), SIZE)]) for n in range(5)]
+    after = [sweep(n, []) for n in range(5, 11)]
+    key = Key(T0_NS + 8 * 50_000_000, np.eye(4))
+    (result,) = labeller.run([*before, Break(), *after, key])
+    assert result.labels.semantics[voxel(6.1, 0.1, 1.1)] == FREE
+
+
+def test_a_window_with_too_many_rays_leaves_out_sweeps_evenly() -> None:
+    limit = 8 * 48 * 540
+    labeller = Labeller(Settings(max_rays=limit), False, False)
+    key = Key(T0_NS + KEY_AT * 50_000_000, np.eye(4))
+    (result,) = labeller.run([*[sweep(n, []) for n in range(21)], key])
+    assert sum(s.rays for s in labeller._sweeps) <= limit
+    assert result.labels.semantics[voxel(16.3, 5.0, 1.5)] == WALL
