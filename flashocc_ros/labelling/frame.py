@@ -22,7 +22,7 @@ from flashocc_ros.labelling.kernels import (
     mark_boxes,
     put_back,
 )
-from flashocc_ros.labelling.normals import denser_than_neighbours, outward_normals
+from flashocc_ros.labelling.normals import denser_than_neighbours, outward_normals, spilled
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sweeps import RETURN, Sweep
 from flashocc_ros.labels import FREE, NUM_CLASSES
@@ -210,6 +210,7 @@ class _Counts:
     def __init__(self, count: int, columns: int, with_votes: bool, with_moments: bool) -> None:
         self.hits = np.zeros(count, np.uint16)
         self.recent_hits = np.zeros(count, np.uint8)
+        self.extent = np.full((count, 6), 255, np.uint8)
         self.visits = np.zeros((count, 2), np.uint16)
         self.passes, self.recent_passes = np.zeros((count, 2), np.uint16), np.zeros(count, np.uint8)
         self.ground_hits = np.zeros(count, np.uint16)
@@ -232,8 +233,8 @@ class _Counts:
     ) -> None:
         """Hits of sweeps and movers, and with ``carve_size`` of the grid what rays pass."""
         out = (
-            self.hits, self.recent_hits, self.visits, self.ground_hits, self.recent_ground, self.ground_votes,
-            self.votes, self.holder, self.held, self.moments,
+            self.hits, self.recent_hits, self.visits, self.extent, self.ground_hits, self.recent_ground,
+            self.ground_votes, self.votes, self.holder, self.held, self.moments,
         )  # fmt: skip
         for number, view in enumerate(views, 1):
             s = view.sweep
@@ -275,6 +276,8 @@ def _decide(
     occupied = (hits > 0) & (recent | (missed < _TRAIL[0 if no_boxes else 1] * counts.visits[:, 1]))
     if settings.convention == "solid":
         occupied &= denser_than_neighbours(hits, size, _LEAST_SHARE)
+    else:
+        occupied &= ~spilled(hits, counts.extent, size, cell)
     semantics = np.full(nx * ny * nz, FREE, np.uint8)
     classes, known = _classes(counts, occupied)
     semantics[occupied] = np.where(known, classes, settings.unknown)

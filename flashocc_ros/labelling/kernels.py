@@ -40,7 +40,7 @@ def ground_heights(ends, kind, classes, by_class, base_from_rays, origin, cell, 
 @numba.njit(cache=True, nogil=True)
 def bin_hits(  # type: ignore[no-untyped-def]
     ends, kind, classes, owner, origins, knot, by_class, base_from_rays, origin, cell, ground, bands, number, recent,
-    normals, hits, recent_hits, visits, ground_hits, recent_ground, ground_votes, votes, holder, held, moments,
+    normals, hits, recent_hits, visits, extent, ground_hits, recent_ground, ground_votes, votes, holder, held, moments,
 ):  # fmt: skip
     """Count hits in voxels; those of the ground apart.
 
@@ -49,6 +49,7 @@ def bin_hits(  # type: ignore[no-untyped-def]
             for hits in boxes.
         number: of this sweep in the order of time, from 1; recent: whether it was near the key frame.
         normals: (V, 3) float32 outward, per voxel, along which hits are moved ``INWARD_M`` back; empty for none.
+        extent: (V, 6) uint8, lowest x, y, z of the hits and 255 less the highest, in 255ths of the voxel.
         visits: (V, 2) uint16 number of the last sweep that hit, and how many did.
         hits, recent_hits, ground_hits, recent_ground: (V,) of the flat grid; ground_votes: (X Y, 4).
         votes: (V, 18) or empty.
@@ -103,6 +104,10 @@ def bin_hits(  # type: ignore[no-untyped-def]
             hits[v] += 1
             if votes.shape[0] and label < FREE:
                 votes[v, label] += 1
+        a, b, c = px - ix, py - iy, pz - iz
+        extent[v, 0], extent[v, 3] = min(extent[v, 0], int(255 * a)), min(extent[v, 3], int(255 * (1 - a)))
+        extent[v, 1], extent[v, 4] = min(extent[v, 1], int(255 * b)), min(extent[v, 4], int(255 * (1 - b)))
+        extent[v, 2], extent[v, 5] = min(extent[v, 2], int(255 * c)), min(extent[v, 5], int(255 * (1 - c)))
         if visits[v, 0] != number:
             visits[v, 0] = number
             visits[v, 1] += 1
@@ -116,7 +121,7 @@ def bin_hits(  # type: ignore[no-untyped-def]
         else:
             held[v] -= 1
         if moments.shape[0]:
-            a, b, c = (px - ix) * cell, (py - iy) * cell, (pz - iz) * cell
+            a, b, c = a * cell, b * cell, c * cell
             ray_x, ray_y = x - origins[knot[i], 0], y - origins[knot[i], 1]
             ray_z = z - origins[knot[i], 2]
             scale = 1 / max(np.sqrt(ray_x * ray_x + ray_y * ray_y + ray_z * ray_z), 1e-6)

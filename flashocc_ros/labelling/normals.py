@@ -9,6 +9,10 @@ from scipy import ndimage
 from flashocc_ros.labelling.kernels import MOMENTS
 
 Float32 = npt.NDArray[np.float32]
+SPILL_M = 0.05
+_SPILL_SHARE, _WIDE = 0.7, 0.6
+"""Hits this near to a side, less than that share of those beyond it, and spread over so much of the side both ways, are
+noise of a surface along it; those of an edge or a corner that reaches in are not spread."""
 _FLATNESS = 0.5
 """Least over middle eigenvalue; above it there is no surface, and the way of the rays stands for its normal."""
 
@@ -66,3 +70,29 @@ def denser_than_neighbours(
     cross = ndimage.generate_binary_structure(3, 1)
     strongest = ndimage.maximum_filter(hits.reshape(size), footprint=cross)
     return np.asarray(hits >= share * strongest.ravel())
+
+
+def spilled(
+    hits: npt.NDArray[np.uint16], extent: npt.NDArray[np.uint8], size: tuple[int, int, int], cell_m: float
+) -> npt.NDArray[np.bool_]:
+    """(V,) where all hits lie along one side, beyond which there are more: noise of a surface there.
+
+    Args:
+        extent: (V, 6) of `kernels.bin_hits`.
+    """
+    grid, reach = hits.reshape(size).astype(np.float32), min(255 * SPILL_M / cell_m, 127)
+    span = 255 - extent[:, :3].astype(np.int16) - extent[:, 3:]
+    wide = (span > _WIDE * 255).reshape(*size, 3)
+    out = np.zeros(size, bool)
+    for axis in range(3):
+        for side in (0, 1):  # the lower and the upper
+            # Near the lower side: even the highest hit is low, so far from the upper one.
+            near = extent[:, axis + 3 * (1 - side)].reshape(size) > 255 - reach
+            there = np.zeros_like(grid)
+            inner, outer = [slice(None)] * 3, [slice(None)] * 3
+            inner[axis], outer[axis] = (
+                (slice(1, None), slice(None, -1)) if side == 0 else (slice(None, -1), slice(1, None))
+            )
+            there[tuple(inner)] = grid[tuple(outer)]
+            out |= near & wide[..., (axis + 1) % 3] & wide[..., (axis + 2) % 3] & (grid < _SPILL_SHARE * there)
+    return np.asarray(out.ravel() & (hits > 0))

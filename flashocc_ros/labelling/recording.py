@@ -217,10 +217,10 @@ class Recording:
     def _compare_clocks(self, placer: _Placer, keys: _Keys) -> None:
         if not placer.lags or not keys.lags:
             return
-        apart_s = (float(np.median(placer.lags)) - float(np.median(keys.lags))) / 1e9
+        apart_s = (min(placer.lags) - min(keys.lags)) / 1e9  # the quickest: what waits on the way is no clock
         if abs(apart_s) > CLOCKS_APART_S:
             self.say(
-                f"stamps of lidar and cameras are of clocks {abs(apart_s):.2f} s apart (median recorded less stamped), "
+                f"stamps of lidar and cameras are of clocks {abs(apart_s):.2f} s apart (recorded less stamped), "
                 f"limit {CLOCKS_APART_S} s; synchronise them, else labels do not lie on the pictures"
             )
 

@@ -37,7 +37,7 @@ def test_each_point_lies_in_a_voxel_of_its_class_when_moved_by_its_own_time(driv
     for column, t in enumerate(lidar.times_s):
         pose = base_from_world @ drive.world.ego_pose(sweep.start_s + t) @ base_from_lidar()
         placed[:, column] = sweep.points[:, column] @ pose[:3, :3].T + pose[:3, 3]
-    index = np.floor((placed + (40, 40, 1)) / 0.4)
+    index = np.floor((placed + np.array([40, 40, 1])) / 0.4)
     inside = (np.isfinite(index) & (index >= 0) & (index < (200, 200, 16))).all(-1)
     found = truth[tuple(index[inside].astype(int).T)]
     assert (found != FREE).mean() > 0.9

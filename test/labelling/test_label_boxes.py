@@ -77,7 +77,9 @@ def test_sweeps_are_de_skewed_by_the_time_of_each_point() -> None:
     place = np.array([1e6 + 12.0, -2e6 + 3.0, 1.0, 1.0])
     times = np.array([0.0, 0.02, 0.1])
     points = np.stack([(np.linalg.inv(pose(T0_NS + round(t * 1e9))) @ place)[:3] for t in times]).astype(np.float32)
-    sweep, _ = make_sweep(Cloud(points, times, None, None), T0_NS, pose, np.eye(4), (0.0,) * 3 + (0.1,) * 3, (0.1, 99.0))
+    sweep, _ = make_sweep(
+        Cloud(points, times, None, None), T0_NS, pose, np.eye(4), (0.0,) * 3 + (0.1,) * 3, (0.1, 99.0)
+    )
     np.testing.assert_allclose(sweep.ends + sweep.anchor, np.tile(place[:3], (3, 1)), atol=0.01)
     assert sweep.knot.tolist() == [0, 2, 10]
 
