@@ -75,8 +75,9 @@ def _directions(grid):  # type: ignore[no-untyped-def]
                 flat[i, j, 0], flat[i, j, 1] = x / max(level, 1e-6), y / max(level, 1e-6)
                 around[j] += flat[i, j]
     for i in range(height):
-        up[i] = up[i] / number[i] if number[i] else np.nan
+        up[i] = np.arcsin(up[i] / number[i]) if number[i] else np.nan
     _bridge(up)
+    up = np.sin(up)
     angle = np.empty(width)
     turns, last = 0.0, np.nan
     for j in range(width):
