@@ -24,7 +24,8 @@ def solid(kind: int, center: tuple[float, ...], size: tuple[float, ...]) -> Soli
 
     return Solids(
         row(center, np.float32), row(np.eye(3), np.float32), row(np.array(size) / 2, np.float32),
-        row((0, 0), np.float32), row((1, 1, 1), np.float32), row(kind, np.uint8), row(0, np.uint8), row(CAR, np.uint8), row(1, np.int32),
+        row((0, 0), np.float32), row((1, 1, 1), np.float32), row(kind, np.uint8), row(0, np.uint8),
+        row(CAR, np.uint8), row(1, np.int32),
     )  # fmt: skip
 
 
