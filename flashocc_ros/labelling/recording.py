@@ -7,6 +7,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ CLOCKS_APART_S = 0.3
 _WAITING = 200
 """Messages that wait for their transforms; who waits longer than so many others has another clock."""
 _SWEEP_NS = 200_000_000
+_COMPARED = 100
+"""Messages of lidar and cameras whose clocks are compared."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,7 @@ class _Placer:
         self.lags: list[int] = []
 
     def lag(self, lag_ns: int) -> None:
-        if len(self.lags) < 200:
+        if len(self.lags) < _COMPARED:
             self.lags.append(lag_ns)
 
     def wait(self, stamp_ns: int, item: Any) -> None:
@@ -352,6 +355,8 @@ class _Keys:
         sources = recording.sources
         with BagReader(recording.path) as bag:
             topics = colour_cameras(bag, sources.frames.tf_prefix)
+            images = bag.messages([pair.image for pair in topics.values()])
+            self.lags = [recorded_ns - header_stamp_ns(cdr) for _, recorded_ns, cdr in islice(images, _COMPARED)]
         names = tuple(topics) if sources.cameras is None else sources.cameras
         rectified = [is_rectified_topic(topics[name].image) for name in names if name in topics]
         self._decoder = SetDecoder(names, rectified, keep_jpeg=True) if len(rectified) == len(names) else None
@@ -359,14 +364,11 @@ class _Keys:
         self._recording = recording
         self._next = next(self._sets, None)
         self._last_ns = -(1 << 62)
-        self.lags: list[int] = []
 
     def until(self, stamp_ns: int) -> Iterator[Event]:
         """Key frames up to a time."""
         while self._next is not None and self._next.stamp_ns <= stamp_ns:
             posed = self._next
-            if len(self.lags) < 200:
-                self.lags.append(posed.completed_ns - posed.stamp_ns)
             if posed.stamp_ns >= self._last_ns + round(0.9e9 / self._recording.settings.key_rate_hz):
                 event = self._key(posed)
                 if event is not None:

@@ -57,7 +57,7 @@ def test_a_grid_is_two_corners_and_a_voxel() -> None:
         ("a,b,c,d,e,f,g", "7 numbers separated by commas"),
         ("-20,-10,-1,20,10,3,0.7", "need whole numbers above 0"),
         ("-20,-10,-1,20,10,3,-1", "must be above 0 m"),
-        ("-20,-10,-1,20,10,30,0.4", "limit 4000000 and 60 in height"),
+        ("-20,-10,-1,20,10,31,0.4", "limit 4000000 and 60 in height"),
         ("-900,-900,-1,900,900,3,0.4", "limit 4000000"),
     ):
         with pytest.raises(ConfigError, match=sentence):
