@@ -27,9 +27,10 @@ from flashocc_ros.data.synthetic.bag import BOXES_TOPIC, write_bag
 from flashocc_ros.data.synthetic.lidar import LIDARS, make_lidar
 from flashocc_ros.labelling.boxes import BoxFrame
 from flashocc_ros.labelling.quality import judge, mean_of
-from flashocc_ros.labelling.recording import Recording, Sources
+from flashocc_ros.labelling.recording import Recording
 from flashocc_ros.labelling.run import seen_by_cameras
 from flashocc_ros.labelling.settings import CONVENTIONS, Settings
+from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.stream import Event, Key, Labeller
 from flashocc_ros.labelling.sweeps import Sweep
 

@@ -79,7 +79,7 @@ def label(
             summaries = _label_nuscenes(nuscenes, version, split, out, settings, progress)
         else:
             from flashocc_ros.bags import Frames
-            from flashocc_ros.labelling.recording import Sources
+            from flashocc_ros.labelling.sources import Sources
 
             sources = Sources(
                 tuple(lidar or ()),

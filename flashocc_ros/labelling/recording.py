@@ -6,20 +6,17 @@ import hashlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.bags.camera_sets import Frames, odom_frame, read_sets
+from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.bags.cameras import colour_cameras
 from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.bags.stamps import header_stamp_ns
-from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
-from flashocc_ros.cameras.road import PosedSet
 from flashocc_ros.cameras.transforms import (
     OutsideTime,
     TransformError,
@@ -30,7 +27,9 @@ from flashocc_ros.cameras.transforms import (
 from flashocc_ros.errors import BagError, ConfigError, InputError
 from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, read_cloud
 from flashocc_ros.labelling.detections import BOX_TYPES, BoxReader, Moment, read_csv
+from flashocc_ros.labelling.key_frames import COMPARED, KeyFrames
 from flashocc_ros.labelling.settings import Settings
+from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.stream import Break, Event, Key
 from flashocc_ros.labelling.sweeps import Sweep, make_sweep
 from flashocc_ros.labels import FREE
@@ -43,29 +42,6 @@ CLOCKS_APART_S = 0.3
 _WAITING = 200
 """Messages that wait for their transforms; who waits longer than so many others has another clock."""
 _SWEEP_NS = 200_000_000
-_COMPARED = 100
-"""Messages of lidar and cameras whose clocks are compared."""
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What of a recording is used.
-
-    Attributes:
-        lidars: topics; empty for the only one that there is.
-        boxes: a topic or a CSV file; empty for none.
-        class_field: field of the points that holds their class; empty for none.
-        cameras: names in the wanted order; None for all that there are, empty for none of them.
-        frames: how the recording names its frames.
-        class_map: class ids by names of boxes and numbers of points; 255 leaves out.
-    """
-
-    lidars: tuple[str, ...] = ()
-    boxes: str = ""
-    class_field: str = ""
-    cameras: tuple[str, ...] | None = None
-    frames: Frames = field(default_factory=Frames)
-    class_map: dict[str, int] = field(default_factory=dict)
 
 
 class Recording:
@@ -165,7 +141,7 @@ class Recording:
             InputError: a cloud lacks a field.
         """
         with BagReader(self.path) as bag:
-            keys = _Keys(self) if self.has_cameras else None
+            keys = KeyFrames(self.path, self.sources, self.settings.key_rate_hz, self.say) if self.has_cameras else None
             yield from self._events(bag, keys)
         if not self.sweeps:
             causes = ", ".join(f"{count} {reason}" for reason, count in self._left_out.items()) or "no message"
@@ -182,7 +158,7 @@ class Recording:
         if reader.damaged:
             self.say(f"{reader.damaged} boxes are left out: not finite, a size that is not above 0, or no rotation")
 
-    def _events(self, bag: BagReader, keys: _Keys | None) -> Iterator[Event]:
+    def _events(self, bag: BagReader, keys: KeyFrames | None) -> Iterator[Event]:
         frames = self.sources.frames
         moving, static = frames.topics
         tree = TransformTree(cache_s=4 * _WAITING / 10)
@@ -217,7 +193,7 @@ class Recording:
             yield from keys.until(1 << 62)
             self._compare_clocks(placer, keys)
 
-    def _compare_clocks(self, placer: _Placer, keys: _Keys) -> None:
+    def _compare_clocks(self, placer: _Placer, keys: KeyFrames) -> None:
         if not placer.lags or not keys.lags:
             return
         apart_s = (min(placer.lags) - min(keys.lags)) / 1e9  # the quickest: what waits on the way is no clock
@@ -239,7 +215,7 @@ class _Placer:
         self.lags: list[int] = []
 
     def lag(self, lag_ns: int) -> None:
-        if len(self.lags) < _COMPARED:
+        if len(self.lags) < COMPARED:
             self.lags.append(lag_ns)
 
     def wait(self, stamp_ns: int, item: Any) -> None:
@@ -346,41 +322,3 @@ def _classes(path: Path, classes: npt.NDArray[np.uint8], class_map: dict[str, in
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-class _Keys:
-    """Key frames: camera sets at the wanted rate."""
-
-    def __init__(self, recording: Recording) -> None:
-        sources = recording.sources
-        with BagReader(recording.path) as bag:
-            topics = colour_cameras(bag, sources.frames.tf_prefix)
-            images = bag.messages([pair.image for pair in topics.values()])
-            self.lags = [recorded_ns - header_stamp_ns(cdr) for _, recorded_ns, cdr in islice(images, _COMPARED)]
-        names = tuple(topics) if sources.cameras is None else sources.cameras
-        rectified = [is_rectified_topic(topics[name].image) for name in names if name in topics]
-        self._decoder = SetDecoder(names, rectified, keep_jpeg=True) if len(rectified) == len(names) else None
-        self._sets: Iterator[PosedSet] = read_sets(recording.path, sources.cameras, decode=False, frames=sources.frames)
-        self._recording = recording
-        self._next = next(self._sets, None)
-        self._last_ns = -(1 << 62)
-
-    def until(self, stamp_ns: int) -> Iterator[Event]:
-        """Key frames up to a time."""
-        while self._next is not None and self._next.stamp_ns <= stamp_ns:
-            posed = self._next
-            if posed.stamp_ns >= self._last_ns + round(0.9e9 / self._recording.settings.key_rate_hz):
-                event = self._key(posed)
-                if event is not None:
-                    self._last_ns = posed.stamp_ns
-                    yield event
-            self._next = next(self._sets, None)
-
-    def _key(self, posed: PosedSet) -> Key | None:
-        assert self._decoder is not None  # read_sets refused cameras that are not there
-        try:
-            cameras = self._decoder(posed)
-        except SetDropped as error:
-            self._recording.say(f"a camera set is left out: {error}")
-            return None
-        return Key(posed.stamp_ns, posed.poses.key_pose, cameras)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flashocc_ros.labelling.recording import Recording, Sources
+from flashocc_ros.labelling.recording import Recording
 from flashocc_ros.labelling.settings import Settings
+from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.stream import Labeller
 from flashocc_ros.labels import FREE
 

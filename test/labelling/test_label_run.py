@@ -19,9 +19,10 @@ from flashocc_ros.data.synthetic import Drive
 from flashocc_ros.data.synthetic.bag import BOXES_TOPIC, LIDAR_TOPIC, write_bag
 from flashocc_ros.data.synthetic.lidar import make_lidar
 from flashocc_ros.errors import BagError, ConfigError, InputError, OutputError
-from flashocc_ros.labelling.recording import Recording, Sources
+from flashocc_ros.labelling.recording import Recording
 from flashocc_ros.labelling.run import Summary, label_drive
 from flashocc_ros.labelling.settings import Settings
+from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.sweeps import Sweep
 from flashocc_ros.labels import FREE
 

@@ -1,0 +1,28 @@
+"""What of a recording is used to label it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flashocc_ros.bags.camera_sets import Frames
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What of a recording is used.
+
+    Attributes:
+        lidars: topics; empty for the only one that there is.
+        boxes: a topic or a CSV file; empty for none.
+        class_field: field of the points that holds their class; empty for none.
+        cameras: names in the wanted order; None for all that there are, empty for none of them.
+        frames: how the recording names its frames.
+        class_map: class ids by names of boxes and numbers of points; 255 leaves out.
+    """
+
+    lidars: tuple[str, ...] = ()
+    boxes: str = ""
+    class_field: str = ""
+    cameras: tuple[str, ...] | None = None
+    frames: Frames = field(default_factory=Frames)
+    class_map: dict[str, int] = field(default_factory=dict)
