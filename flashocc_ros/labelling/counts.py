@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.labelling.boxes import Placed
+from flashocc_ros.labelling.clouds import UNKNOWN_CLASS
 from flashocc_ros.labelling.kernels import BOXED, DROPPED, FIRST_FLAT, MOMENTS, bin_hits, carve, put_back
 from flashocc_ros.labelling.sweeps import RETURN, Sweep
 from flashocc_ros.labels import FREE, NUM_CLASSES
@@ -42,6 +43,10 @@ class View:
             labels, flat = who.classes[sweep.owner[standing]], self.classes[standing]
             known_ground = (flat >= FIRST_FLAT) & (flat < FIRST_FLAT + 4)
             self.classes[standing] = np.where((labels < FREE) & ~known_ground, labels, flat)
+            # Sides scatter by the noise of the lidar: what lies beside a box and has no class of its own is the box's.
+            beside = sweep.owned[~moves & ~sweep.inside[sweep.owned]]
+            beside = beside[self.classes[beside] == UNKNOWN_CLASS]
+            self.classes[beside] = who.classes[sweep.owner[beside]]
 
 
 @dataclass(frozen=True, eq=False)
