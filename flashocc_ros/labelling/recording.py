@@ -288,7 +288,10 @@ class _Placer:
         elif not carves:
             recording.say("rows and columns of the clouds are no beams: rays without return are not known")
         path = self._intake.path(recording.fixed, base)
-        jumps = self._intake.pose_jumps.passed(path, sweep.start_ns, sweep.end_ns)
+        if self._intake.pose_jumps.inside(path, sweep.start_ns, sweep.end_ns):
+            recording._left_out["the pose of the vehicle jumps meanwhile"] += 1
+            return
+        jumps = self._intake.pose_jumps.passed(path, sweep.start_ns)
         if self._jumps is not None and jumps != self._jumps:
             recording.say(
                 f"the pose of the vehicle jumps near {(sweep.start_ns - recording.start_ns) / 1e9:.1f} s; sweeps of "
