@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flashocc_ros.bags.camera_sets import read_sets
 from flashocc_ros.bags.cameras import colour_cameras
+from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
-from flashocc_ros.bags.stamps import header_stamp_ns
 from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
 from flashocc_ros.cameras.road import PosedSet
 from flashocc_ros.labelling.sources import Sources

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.bags.cameras import colour_cameras
+from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
-from flashocc_ros.bags.stamps import header_stamp_ns
 from flashocc_ros.cameras.transforms import (
     OutsideTime,
     TransformError,
