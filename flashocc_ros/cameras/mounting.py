@@ -48,7 +48,7 @@ class View:
         self.roll_deg = math.degrees(math.atan2(-up[0], -up[1]))
         self.height_m = float(pose[2, 3])
         self.reach_m = float(np.hypot(*pose[:2, 3]))
-        self.expected_deg = _direction(name)
+        self.expected_deg = named_direction_deg(name)
 
     @property
     def steep(self) -> bool:
@@ -88,7 +88,7 @@ class View:
         return found
 
 
-def _direction(name: str) -> float | None:
+def named_direction_deg(name: str) -> float | None:
     """Yaw in degrees that a name tells, as CAM_FRONT_LEFT, rearRight or left_camera do; None when it tells none."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     tokens = re.findall("[a-z]+", spaced.lower())

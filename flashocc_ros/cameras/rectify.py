@@ -182,6 +182,18 @@ class Rectifier:
             self._cache[size] = built
         return self._cache[size]
 
+    def lens(self, size: tuple[int, int]) -> Lens:
+        """The calibration for images of this size (H, W), for a file: no region of interest, binning, R and P.
+
+        Raises:
+            InputError: no CameraInfo yet, or images of this size do not fit to it.
+        """
+        info, (height, width) = self._calibration(), size
+        if self.rectified:
+            return Lens(self.prepare(size)[0].tolist(), width=width, height=height)
+        matrix = sensor_to_image(info, size, self.camera) @ _intrinsics(info.k, self.camera)
+        return Lens(matrix.tolist(), tuple(map(float, info.d)), info.distortion_model, width, height)
+
     def _calibration(self) -> Calibration:
         if self._info is None:
             raise InputError(f"camera {self.camera}: no CameraInfo was received; check its camera_info topic")

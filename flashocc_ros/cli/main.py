@@ -19,6 +19,7 @@ COMMANDS = {
     "variants": "List every network with size, cost and published accuracy.",
     "demo": "Replay a drive through the node and show what came out.",
     "replay": "Play a rosbag2 into DDS.",
+    "init-rig": "Write calibration.yaml and the node's camera parameters for a rig.",
     "predict": "Predict occupancy for a folder of images or a bag, without ROS.",
     "label": "Label recordings with lidar: occupancy, masks, quality.",
     "synth": "Write a synthetic drive with exact ground truth as a rosbag2.",
@@ -47,7 +48,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"flashocc_ros.cli.{cmd_name}")
+        module = importlib.import_module(f"flashocc_ros.cli.{cmd_name.replace('-', '_')}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
         return command

@@ -245,6 +245,8 @@ def _read_calibration(path: Path) -> dict[str, _Camera]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"
+        if first["input"] is None:
+            raise ConfigError(f"calibration {path}, {where}: it is still empty; fill it in") from error
         raise ConfigError(f"calibration {path}, {where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 

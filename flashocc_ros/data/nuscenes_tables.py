@@ -203,16 +203,21 @@ def _recordings(root: Path, tables: Tables, wanted: set[str]) -> dict[str, dict[
                 f"{row['sample_token']}; remove one"
             )
         where = tables.follow("sample_data", row, "ego_pose_token", "ego_pose", ego)
-        with _named(tables.path("calibrated_sensor")):
+        with named_rows(tables.path("calibrated_sensor")):
             ego_from_sensor = pose(calibration)
-            intrinsics = np.zeros((3, 3)) if channel == LIDAR else _intrinsics(calibration)
-        with _named(tables.path("ego_pose")):
+            matrix = np.zeros((3, 3)) if channel == LIDAR else intrinsics(calibration)
+        with named_rows(tables.path("ego_pose")):
             global_from_ego = pose(where)
-        there[channel] = Sensor(root / row["filename"], row["timestamp"], ego_from_sensor, global_from_ego, intrinsics)
+        there[channel] = Sensor(root / row["filename"], row["timestamp"], ego_from_sensor, global_from_ego, matrix)
     return recordings
 
 
-def _intrinsics(calibration: Row) -> Float64:
+def intrinsics(calibration: Row) -> Float64:
+    """(3, 3) pixels, of a row of ``calibrated_sensor``.
+
+    Raises:
+        InputError: they are none.
+    """
     rows = calibration["camera_intrinsic"]
     if len(rows) != 3 or not all(isinstance(row, list) for row in rows):
         raise InputError(f"row {calibration['token']} has camera_intrinsic {rows!r:.80}, needs 3 rows of 3 numbers")
@@ -223,7 +228,7 @@ def _intrinsics(calibration: Row) -> Float64:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named_rows(path: Path) -> Iterator[None]:
     """What is wrong with a row, below the name of its table."""
     try:
         yield
@@ -248,7 +253,7 @@ class _Annotations:
             self.of_sample.setdefault(row["sample_token"], []).append(row)
 
     def boxes(self, sample: str, global_from_ego: Float64) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        with _named(self.tables.path("sample_annotation")):
+        with named_rows(self.tables.path("sample_annotation")):
             return self._boxes(sample, np.asarray(np.linalg.inv(global_from_ego)))
 
     def _boxes(self, sample: str, ego_from_global: Float64) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:

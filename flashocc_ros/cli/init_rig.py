@@ -1,0 +1,56 @@
+"""``flashocc init-rig``: the two files that describe a rig, from what there is of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, counted
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(
+    epilog="Examples: flashocc init-rig drive_bag | flashocc init-rig calib_cam_to_cam.txt | "
+    "flashocc init-rig pictures/"
+)
+def init_rig(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A recording, a calibration file of KITTI, calibrated_sensor.json of nuScenes, or a folder of "
+            "pictures, one folder for each camera."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; default: that of the pictures, else out/rig.")
+    ] = None,
+    cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas.")] = "",
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace the files that are there.")] = False,
+) -> None:
+    """Write calibration.yaml and the node's camera parameters for a rig."""
+    from flashocc_ros.bags import Frames
+    from flashocc_ros.data.frames import CALIBRATION_FILE
+    from flashocc_ros.data.rig_files import PARAMETERS_FILE, calibration_yaml, parameters_yaml
+    from flashocc_ros.data.rig_sources import read_rig
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.whole_file import write_whole
+
+    names = [name.strip() for name in cameras.split(",") if name.strip()]
+    rig = read_rig(source, names, Frames.of(base_frame, tf_prefix))
+    folder = out or (source if "K" in rig.unknown else Path("out/rig"))
+    texts = {folder / CALIBRATION_FILE: calibration_yaml(rig), folder / PARAMETERS_FILE: parameters_yaml(rig)}
+    if there := [str(path) for path in texts if path.exists() and not force]:
+        raise ConfigError(f"{' and '.join(there)} exists; give --force to replace it, or another --out")
+    for path, text in texts.items():
+        write_whole(path, text)
+    typer.echo(f"{counted(len(rig.cameras), 'camera')}: {' and '.join(map(str, texts))}")
+    if rig.unknown:
+        typer.echo(
+            f"to fill in, for each camera: {' and '.join(rig.unknown)} (remarks in {CALIBRATION_FILE} say how); then "
+            f"flashocc doctor {folder}"
+        )

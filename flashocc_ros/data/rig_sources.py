@@ -1,0 +1,198 @@
+"""A rig out of what people have: a recording, a calibration of KITTI or nuScenes, or nothing but pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from flashocc_ros.bags import BagReader, Frames, read_sets
+from flashocc_ros.bags.camera_sets import odom_frame
+from flashocc_ros.bags.cameras import find_cameras
+from flashocc_ros.bags.files import is_recording
+from flashocc_ros.cameras.decode import is_rectified_topic
+from flashocc_ros.cameras.headers import read_header
+from flashocc_ros.cameras.images import ImageDecoder
+from flashocc_ros.cameras.mounting import named_direction_deg
+from flashocc_ros.cameras.rectify import Lens, Rectifier
+from flashocc_ros.cameras.video import COMPRESSED_VIDEO_TYPE, FFMPEG_PACKET_TYPE
+from flashocc_ros.data.folder import SUFFIXES
+from flashocc_ros.data.kitti import is_kitti, kitti_rig
+from flashocc_ros.data.nuscenes_rows import Row, Tables
+from flashocc_ros.data.nuscenes_tables import CAMERAS, intrinsics, named_rows, pose
+from flashocc_ros.data.rig_files import Rig, RigCamera
+from flashocc_ros.errors import ConfigError, ImageError, InputError
+from flashocc_ros.ranges import MAX_CAMERAS
+from flashocc_ros.regular_file import regular_size
+
+logger = logging.getLogger(__name__)
+
+TRANSPORTS = {
+    "sensor_msgs/msg/CompressedImage": "compressed",
+    "sensor_msgs/msg/Image": "raw",
+    COMPRESSED_VIDEO_TYPE: "compressed_video",
+    FFMPEG_PACKET_TYPE: "ffmpeg",
+}
+"""Values of the node's ``cameras.transport`` by message type."""
+NUSCENES_SIZE = (1600, 900)
+"""Width and height of every camera picture of nuScenes; its table of calibrations does not tell."""
+MAX_HEADER_BYTES = 1 << 20
+
+
+def read_rig(path: Path, cameras: Sequence[str] = (), frames: Frames = Frames()) -> Rig:  # noqa: B008 - frozen
+    """What ``path`` tells of its cameras.
+
+    Args:
+        path: a recording, a calibration file of KITTI, the ``calibrated_sensor.json`` of nuScenes (or the folder of
+            its tables), or a folder of pictures.
+        cameras: only these, in this order; all when empty.
+        frames: how a recording names its frames.
+
+    Raises:
+        ConfigError: it is none of these, or a camera is not there.
+        BagError, InputError: it cannot be used.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist; give a recording, a calibration or a folder of pictures")
+    if is_recording(path):
+        return _from_recording(path, cameras, frames)
+    if path.is_dir() and (path / "calibrated_sensor.json").is_file():
+        path = path / "calibrated_sensor.json"
+    if path.is_dir():
+        return _chosen(_from_pictures(path), cameras, path)
+    if path.name == "calibrated_sensor.json":
+        return _chosen(_from_nuscenes(path), cameras, path)
+    if is_kitti(path):
+        return _chosen(kitti_rig(path, cameras), cameras, path)
+    raise ConfigError(
+        f"{path} is no recording, no calibration of KITTI (lines such as P2: or P_rect_02:), no calibrated_sensor.json "
+        "and no folder of pictures; give one of these"
+    )
+
+
+def _chosen(rig: Rig, names: Sequence[str], path: Path) -> Rig:
+    known = {camera.name: camera for camera in rig.cameras}
+    if missing := [name for name in names if name not in known]:
+        raise ConfigError(f"{path} holds no camera {', '.join(missing)}; cameras there: {', '.join(known)}")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"--cameras must be distinct names, got {', '.join(names)}")
+    found = tuple(known[name] for name in names) or rig.cameras
+    if len(found) > MAX_CAMERAS:
+        raise ConfigError(
+            f"{path} holds {len(found)} cameras, a rig has at most {MAX_CAMERAS}; choose some of them with --cameras: "
+            f"{', '.join(known)}"
+        )
+    return Rig(found, rig.origin, rig.remarks, rig.base_frame, rig.odom_frame)
+
+
+def _from_recording(path: Path, names: Sequence[str], frames: Frames) -> Rig:
+    """Of the first set that the node would use, so of what it would see."""
+    with BagReader(path) as bag:
+        topics = find_cameras(bag, names or None, frames.tf_prefix)
+        types = {name: bag.topics[pair.image].type for name, pair in topics.items()}
+        odom = odom_frame(bag, frames)
+    first = next(iter(read_sets(path, names or None, decode=False, frames=frames)))
+    found = []
+    for index, (name, pair) in enumerate(topics.items()):
+        rectifier = Rectifier(name, is_rectified_topic(pair.image))
+        rectifier.update(first.infos[index])
+        height, width = ImageDecoder(name).size(first.images[index])
+        placed = first.poses.base_from_camera[index]
+        lens = rectifier.lens((height, width))
+        found.append(
+            RigCamera(
+                name,
+                lens,
+                placed,
+                width,
+                height,
+                image_topic=pair.image,
+                info_topic=pair.info,
+                transport=TRANSPORTS[types[name]],
+            )
+        )
+    prefix = frames.tf_prefix.strip("/")
+    remarks = (f"Remap the node's transforms: /tf to /{prefix}/tf and /tf_static likewise.",) if prefix else ()
+    return Rig(tuple(found), f"the recording {path.resolve().name}", remarks, frames.base, odom)
+
+
+def _from_nuscenes(path: Path) -> Rig:
+    tables = Tables(path.parent)
+    sensors = tables.by_token("sensor")
+    rows: dict[str, list[Row]] = {name: [] for name in CAMERAS}
+    for row in tables.rows("calibrated_sensor"):
+        channel = tables.follow("calibrated_sensor", row, "sensor_token", "sensor", sensors)["channel"]
+        if channel in rows:
+            rows[channel].append(row)
+    rows = {name: found for name, found in rows.items() if found}
+    if not rows:
+        raise InputError(f"{path} holds no camera ({', '.join(CAMERAS)}); give the table of nuScenes")
+    several = max(map(len, rows.values())) > 1
+    together = _of_one_vehicle(tables, rows) if several else {name: found[0] for name, found in rows.items()}
+    width, height = NUSCENES_SIZE
+    found = []
+    with named_rows(path):
+        for name, row in together.items():
+            found.append(RigCamera(name, Lens(intrinsics(row).tolist()), pose(row), width, height))
+    remarks = ("Of several vehicles and days in the table these are the cameras of the first one.",) if several else ()
+    return Rig(tuple(found), f"{path.parent.name}/{path.name} of nuScenes", remarks)
+
+
+def _of_one_vehicle(tables: Tables, rows: dict[str, list[Row]]) -> dict[str, Row]:
+    """The calibrations that took the first complete sample; the table alone does not tell which belong together."""
+    if not tables.path("sample_data").is_file():
+        raise InputError(
+            f"{tables.path('calibrated_sensor')} holds several calibrations of a camera, and no sample_data.json "
+            "beside it tells which belong together; add that table"
+        )
+    calibrations = {row["token"]: (name, row) for name, found in rows.items() for row in found}
+    samples: dict[str, dict[str, Row]] = {}
+    for row in tables.rows("sample_data"):
+        if row["calibrated_sensor_token"] in calibrations:
+            name, calibration = calibrations[row["calibrated_sensor_token"]]
+            there = samples.setdefault(row["sample_token"], {})
+            there[name] = calibration
+            if len(there) == len(rows):
+                return {name: there[name] for name in rows}
+    raise InputError(f"{tables.path('sample_data')} holds no sample with a picture of {', '.join(rows)}; complete it")
+
+
+def _from_pictures(path: Path) -> Rig:
+    """One folder of pictures for each camera, else one picture for each."""
+    folders = {folder.name: pictures for folder in sorted(path.iterdir()) if (pictures := _pictures(folder))}
+    alone = {} if folders else {file.stem: [file] for file in _pictures(path)}
+    found = []
+    for name, files in sorted((folders or alone).items(), key=lambda item: _seat(item[0])):
+        height, width = _size(files[0])
+        found.append(RigCamera(name, None, None, width, height, image=files[0].name if alone else ""))
+    if not found:
+        raise ConfigError(
+            f"{path} holds no pictures ({', '.join(SUFFIXES)}) and no folders of them; put those of each camera into "
+            "a folder named after it"
+        )
+    return Rig(tuple(found), f"the pictures in {path.resolve().name}")
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+
+
+def _seat(name: str) -> tuple[bool, float, str]:
+    """Front before back, in each from left to right, as far as names tell."""
+    yaw_deg = named_direction_deg(name)
+    if yaw_deg is None:
+        return True, 360.0, name
+    back = abs(yaw_deg) > 91
+    return back, -(yaw_deg % 360) if back else -yaw_deg, name
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """(H, W) of a picture; its header may stand behind a preview of many kilobytes."""
+    regular_size(path)
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER_BYTES)
+    try:
+        header = read_header(head)
+    except ImageError as error:
+        raise InputError(f"{path}: {error}") from error
+    return header.height, header.width
