@@ -18,9 +18,9 @@
         T_map_base_at_image: {translation_xyz: [0, 0, 0], rotation_xyzw: [0, 0, 0, 1]}   # optional: vehicle pose then
 
 Without ``image`` entries the pictures are a sequence: ``<camera>/<stamp in nanoseconds>.jpg`` (or .png) below the
-folder, and ``poses.csv`` (optional; header ``stamp_ns,x,y,z,qx,qy,qz,qw``) holds the vehicle's poses in a fixed frame,
-which are interpolated at the pictures' stamps. Sets are formed as the node does
-(docs/synchronisation.md), as if each picture had arrived at its stamp.
+folder, any names with a list of stamps, or a video (`data.folder_files`), and ``poses.csv`` (optional; header
+``stamp_ns,x,y,z,qx,qy,qz,qw``) holds the vehicle's poses in a fixed frame, which are interpolated at the pictures'
+stamps. Sets are formed as the node does (docs/synchronisation.md), as if each picture had arrived at its stamp.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ from flashocc_ros.cameras.playback import synchronised, why_no_set
 from flashocc_ros.cameras.rectify import Lens, Rectifier
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import UNIT_TOLERANCE, OutsideTime, StampedTransform, TransformTree
+from flashocc_ros.data.folder_files import MAX_STAMP_NS, PictureFile, stamped
+from flashocc_ros.data.video_file import VideoFrame
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.geometry.rigid import Quaternion, normalized
 from flashocc_ros.regular_file import regular_size
@@ -54,13 +56,9 @@ logger = logging.getLogger(__name__)
 FIXED, BASE = "map", "base"
 """Frames of the vehicle's poses."""
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-
-
 MAX_CALIBRATION_BYTES = 1 << 20
 MAX_PICTURE_BYTES = 1 << 29
 """The largest picture that is decoded has less in 16 bits."""
-MAX_STAMP_NS = np.iinfo(np.int64).max
 
 
 def _unit(rotation_xyzw: Quaternion) -> Quaternion:
@@ -159,7 +157,7 @@ class ImageFolder:
             rig = CameraRig(self.rig.names, np.stack([matrix for _, matrix in read]), self.rig.base_from_camera)
             yield CameraSet([image for image, _ in read], rig, poses, int(stamps_ns[0]), stamps_ns)
 
-    def _one_set(self) -> list[tuple[list[Path], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
+    def _one_set(self) -> list[tuple[list[PictureFile], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
         cameras = self._cameras.values()
         poses = [c.T_map_base_at_image for c in cameras]
         if all(pose is None for pose in poses):
@@ -168,16 +166,17 @@ class ImageFolder:
             raise ConfigError("calibration: some cameras have T_map_base_at_image, others do not; give all or none")
         else:
             matrices = np.stack([pose.matrix() for pose in poses if pose is not None])
-        paths = [self.folder / str(c.image) for c in cameras]
+        paths: list[PictureFile] = [self.folder / str(c.image) for c in cameras]
         stamps_ns = np.array([1000 * (c.timestamp_us or 0) for c in cameras], np.int64)
         return [(paths, matrices, stamps_ns)]
 
-    def _sequence(self) -> list[tuple[list[Path], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
-        files = [(stamp_ns, name, p) for name in self._cameras for stamp_ns, p in _stamped(self.folder / name).items()]
-        sync: AnchorSynchronizer[Path] = AnchorSynchronizer(tuple(self._cameras))
+    def _sequence(self) -> list[tuple[list[PictureFile], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
+        files = [(stamp_ns, name, p) for name in self._cameras for stamp_ns, p in stamped(self.folder, name).items()]
+        files.sort(key=lambda file: file[:2])
+        sync: AnchorSynchronizer[PictureFile] = AnchorSynchronizer(tuple(self._cameras))
         track = _read_poses(self.folder / "poses.csv")
         sets, complete = [], 0
-        for images in synchronised(sync, ((name, stamp_ns, p, stamp_ns) for stamp_ns, name, p in sorted(files))):
+        for images in synchronised(sync, ((name, stamp_ns, p, stamp_ns) for stamp_ns, name, p in files)):
             complete += 1
             count = len(images.items)
             poses = np.tile(np.eye(4), (count, 1, 1))
@@ -208,7 +207,10 @@ class _Reader:
         self._decoder, self._rectifier = ImageDecoder(name, camera.bit_depth, say), Rectifier(name, say=say)
         self._rectifier.update(camera.lens())
 
-    def __call__(self, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    def __call__(self, path: PictureFile) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        if isinstance(path, VideoFrame):
+            self._rectifier.prepare(path.video.size)
+            return self._rectifier(path.read())
         try:
             if (size := regular_size(path)) > MAX_PICTURE_BYTES:
                 raise ValueError(f"it is {size / 1e6:.0f} MB long, the limit is {MAX_PICTURE_BYTES / 1e6:.0f} MB")
@@ -248,23 +250,6 @@ def _read_calibration(path: Path) -> dict[str, _Camera]:
         if first["input"] is None:
             raise ConfigError(f"calibration {path}, {where}: it is still empty; fill it in") from error
         raise ConfigError(f"calibration {path}, {where}: {first['msg'].removeprefix('Value error, ')}") from error
-
-
-def _stamped(folder: Path) -> dict[int, Path]:
-    """Pictures named by their stamp in nanoseconds."""
-    files = [p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES]
-    if not files:
-        raise InputError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}) named by their stamp in nanoseconds")
-    wrong = [p.name for p in files if not (p.stem.isdecimal() and len(p.stem) < 20 and int(p.stem) <= MAX_STAMP_NS)]
-    if wrong:
-        raise InputError(f"{folder / wrong[0]} is not named by its stamp in nanoseconds, e.g. 1533201470412460000.jpg")
-    stamped = {int(p.stem): p for p in files}
-    if again := sorted(p.name for p in files if stamped[int(p.stem)] is not p):
-        raise InputError(
-            f"{folder} holds two pictures of one stamp, {again[0]} and {stamped[int(Path(again[0]).stem)].name}; "
-            "remove one of them"
-        )
-    return stamped
 
 
 def _read_poses(path: Path) -> TransformTree | None:

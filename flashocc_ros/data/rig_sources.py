@@ -16,11 +16,12 @@ from flashocc_ros.cameras.images import ImageDecoder
 from flashocc_ros.cameras.mounting import named_direction_deg
 from flashocc_ros.cameras.rectify import Lens, Rectifier
 from flashocc_ros.cameras.video import COMPRESSED_VIDEO_TYPE, FFMPEG_PACKET_TYPE
-from flashocc_ros.data.folder import SUFFIXES
+from flashocc_ros.data.folder_files import SUFFIXES, pictures_in, videos_in
 from flashocc_ros.data.kitti import is_kitti, kitti_rig
 from flashocc_ros.data.nuscenes_rows import Row, Tables
 from flashocc_ros.data.nuscenes_tables import CAMERAS, intrinsics, named_rows, pose
 from flashocc_ros.data.rig_files import Rig, RigCamera
+from flashocc_ros.data.video_file import VIDEO_SUFFIXES, VideoFile
 from flashocc_ros.errors import ConfigError, ImageError, InputError
 from flashocc_ros.ranges import MAX_CAMERAS
 from flashocc_ros.regular_file import regular_size
@@ -158,23 +159,22 @@ def _of_one_vehicle(tables: Tables, rows: dict[str, list[Row]]) -> dict[str, Row
 
 
 def _from_pictures(path: Path) -> Rig:
-    """One folder of pictures for each camera, else one picture for each."""
-    folders = {folder.name: pictures for folder in sorted(path.iterdir()) if (pictures := _pictures(folder))}
-    alone = {} if folders else {file.stem: [file] for file in _pictures(path)}
-    found = []
-    for name, files in sorted((folders or alone).items(), key=lambda item: _seat(item[0])):
-        height, width = _size(files[0])
-        found.append(RigCamera(name, None, None, width, height, image=files[0].name if alone else ""))
-    if not found:
+    """A folder of pictures or a video for each camera, else one picture for each."""
+    sequences = {folder.name: pictures for folder in sorted(path.iterdir()) if (pictures := pictures_in(folder))}
+    sizes = {name: _size(pictures[0]) for name, pictures in sequences.items()}
+    sizes |= {name: VideoFile(video).size for name, video in videos_in(path).items()}
+    alone = {} if sizes else {file.stem: file for file in path.glob("*") if file.suffix.lower() in SUFFIXES}
+    sizes |= {name: _size(file) for name, file in alone.items()}
+    if not sizes:
         raise ConfigError(
-            f"{path} holds no pictures ({', '.join(SUFFIXES)}) and no folders of them; put those of each camera into "
-            "a folder named after it"
+            f"{path} holds no pictures ({', '.join(SUFFIXES)}), no folders of them and no videos "
+            f"({', '.join(VIDEO_SUFFIXES)}); put the pictures of each camera into a folder named after it"
         )
+    found = []
+    for name in sorted(sizes, key=_seat):
+        height, width = sizes[name]
+        found.append(RigCamera(name, None, None, width, height, image=alone[name].name if alone else ""))
     return Rig(tuple(found), f"the pictures in {path.resolve().name}")
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
 
 
 def _seat(name: str) -> tuple[bool, float, str]:
