@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import logging
 import platform
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ INT8_FILE = "int8.xml"
 
 OWN_CODE = "engine/openvino_backend.py"
 """What changes a graph before it is compiled."""
+
+LEAST_ADDRESS_SPACE = 400 << 20
+"""Bytes; a graph of the smallest network takes 380 MB, most of it for threads and the library."""
 
 PER_CAMERA_GRAPHS = ("image_encoder", "stereo_feature")
 """Compiled for one camera: requests of several cameras run side by side, each in the cache of its own cores."""
@@ -142,6 +146,7 @@ class OpenVinoBackend(OnnxBackend):
 
     def _load(self, graph: str, streams: int) -> Any:
         """The compiled graph, out of the cache when it is there."""
+        check_address_space()
         import openvino
 
         source = self.meta.graphs["bev_head" if graph == "bev_key" else graph]
@@ -232,6 +237,23 @@ def int8_key(variant: Variant, source: GraphMeta, graph: str) -> CacheKey:
         "code": code_sha256("engine/export", OWN_CODE),
     }
     return CacheKey("openvino-int8", variant.name, parts)
+
+
+def check_address_space() -> None:
+    """Refuse to load a graph where the process may not take what that needs: OpenVINO crashes or waits for ever there.
+
+    Raises:
+        EngineError: less than `LEAST_ADDRESS_SPACE` is left under the limit of ``ulimit -v``.
+    """
+    limit, statm = resource.getrlimit(resource.RLIMIT_AS)[0], Path("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not statm.is_file():
+        return
+    left = limit - int(statm.read_text().split()[0]) * resource.getpagesize()
+    if left < LEAST_ADDRESS_SPACE:
+        raise EngineError(
+            f"OpenVINO got no memory to load a network: {max(0, left) >> 20} MB are left of the {limit >> 20} MB that "
+            f"the process may take (ulimit -v), {LEAST_ADDRESS_SPACE >> 20} MB are needed; raise the limit"
+        )
 
 
 @functools.lru_cache(maxsize=1)

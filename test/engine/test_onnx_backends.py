@@ -155,6 +155,27 @@ def test_a_process_short_of_memory_keeps_the_built_engines(
     assert {path: path.stat().st_ino for path in cache.glob("openvino-*/engine.blob")} == before
 
 
+WITHOUT_MEMORY = """
+import resource, sys
+import openvino
+from flashocc_ros import Predictor
+openvino.Core()
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + (200 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+Predictor("synthetic-tiny", engine="openvino", cache_dir=sys.argv[1]).prepare(6)
+"""
+
+
+def test_a_process_that_may_take_no_more_memory_ends_with_a_sentence(cache: Path) -> None:
+    """OpenVINO itself crashes or waits for ever, depending on which allocation fails."""
+    command = [sys.executable, "-c", WITHOUT_MEMORY, str(cache)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1, ended.stderr
+    assert "EngineError: OpenVINO got no memory to load a network" in ended.stderr
+    assert "400 MB are needed; raise the limit" in ended.stderr
+
+
 def test_int8_that_was_never_built_names_the_command(cache: Path) -> None:
     backend = opened("openvino", "synthetic-tiny", cache, "int8")
     with pytest.raises(EngineError, match="flashocc build --variant synthetic-tiny --precision int8 --calibration BAG"):
