@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flashocc_ros.cameras.images import BIT_DEPTHS
+from flashocc_ros.cameras.transforms import frame_name
 from flashocc_ros.engine.select import find_export
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.ranges import MAX_CAMERAS
@@ -58,6 +59,7 @@ def check_all(parameters: NodeParameters, each: Iterable[tuple[str, Any, Limits]
     for name, value, limits in each:
         check_value(name, value, limits)
     _check_files(parameters)
+    _check_frames(parameters)
     _check_cameras(parameters)
     _check_sync(parameters)
     _check_temporal(parameters)
@@ -88,6 +90,14 @@ def _check_files(parameters: NodeParameters) -> None:
     folder = parameters.cache_dir
     if folder and Path(folder).expanduser().exists() and not Path(folder).expanduser().is_dir():
         raise _error("cache_dir", folder, "is no folder; give another path or leave it empty")
+
+
+def _check_frames(parameters: NodeParameters) -> None:
+    base = frame_name(parameters.base_frame)
+    if not base:
+        raise _error("base_frame", parameters.base_frame, "names no frame; give that of the vehicle, usually base_link")
+    if base == frame_name(parameters.odom_frame):
+        raise _error("base_frame", parameters.base_frame, "is odom_frame, too, in which the vehicle moves; they differ")
 
 
 def _check_cameras(parameters: NodeParameters) -> None:
