@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
+REST_S = 120.0
+"""The node rests at least so often, which is when its memory is compared."""
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "test")]
 
 
@@ -40,7 +42,7 @@ def main() -> None:
 def run(minutes: float, seed: int, out: Path, only: list[str] | None) -> int:
     """Exit code of a run."""
     from benchmarks.soak.message_faults import MESSAGE_FAULTS
-    from benchmarks.soak.node_faults import LIVES, RUNNING_FAULTS
+    from benchmarks.soak.node_faults import LIVES, RUNNING_FAULTS, reconfigured
     from benchmarks.soak.report import report
     from benchmarks.soak.stage import Stage
 
@@ -58,8 +60,13 @@ def run(minutes: float, seed: int, out: Path, only: list[str] | None) -> int:
         waiting = list(bearable)
         if bearable:
             stage.run_node()
+        rested_s = time.monotonic()
         while waiting or (not only and time.monotonic() - begin_s < 60 * minutes):
             fault = waiting.pop() if waiting else stage.random.choice(bearable)
+            if not waiting and not only and time.monotonic() - rested_s > REST_S:
+                fault = reconfigured
+            if fault is reconfigured:
+                rested_s = time.monotonic()
             if fault in MESSAGE_FAULTS:
                 stage.play(fault)
             else:

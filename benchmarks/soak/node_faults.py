@@ -58,6 +58,7 @@ def reconfigured(stage: Stage) -> None:
     """deactivate, cleanup, configure and activate while images come"""
     stage.transition(Transition.TRANSITION_DEACTIVATE)
     stage.transition(Transition.TRANSITION_CLEANUP)
+    stage.monitor.rest()
     stage.may_be_lost += 1
     stage.transition(Transition.TRANSITION_CONFIGURE)
     stage.transition(Transition.TRANSITION_ACTIVATE)

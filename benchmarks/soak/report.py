@@ -17,8 +17,8 @@ WARM_UP = 0.25
 """Share of the longest life that does not count for the slopes: pools and caches fill."""
 LEAST_HOURS = 0.4
 MOST_MB_PER_HOUR = 1.0
-MOST_MB_SHORT = 40.0
-"""Rise that a life too short for a slope may show after its warm-up."""
+MOST_MB_SHORT = 20.0
+"""Rise between rests that a life too short for a slope may show after its warm-up."""
 MOST_FILES = MOST_THREADS = 4
 SHOWN = 140
 COMMON = ("the past was forgotten", "temporal memory cleared", "no result for", "camera #: no image")
@@ -26,30 +26,31 @@ COMMON = ("the past was forgotten", "temporal memory cleared", "no result for", 
 
 
 @dataclass
-class Slopes:
-    """What the longest life held after its warm-up; ``hours`` of it.
+class Held:
+    """What the longest life held after its warm-up, which lasted ``hours``; pairs are of its beginning and its end.
 
-    The slope of the memory is the median of those between all pairs of samples (Theil and Sen): networks that are
-    loaded anew make steps up and down, which say nothing about growth.
+    Attributes:
+        at_work_mb: resident memory.
+        at_rest_mb: the same while its network was freed.
+        mb_per_hour: of ``at_rest_mb``: the median of the slopes between all pairs of rests (Theil and Sen).
     """
 
     hours: float
-    rss: tuple[float, float, float]
+    at_work_mb: tuple[float, float]
+    at_rest_mb: tuple[float, float]
+    mb_per_hour: float
     files: tuple[int, int]
     threads: tuple[int, int]
-
-    @property
-    def mb_per_hour(self) -> float:
-        return self.rss[2]
 
     @property
     def problems(self) -> list[str]:
         """What grows."""
         found = []
+        grown_mb = self.at_rest_mb[1] - self.at_rest_mb[0]
         if self.hours >= LEAST_HOURS and self.mb_per_hour > MOST_MB_PER_HOUR:
             found.append(f"memory grows by {self.mb_per_hour:.1f} MB per hour, {MOST_MB_PER_HOUR:g} are allowed")
-        elif self.hours < LEAST_HOURS and self.rss[1] - self.rss[0] > MOST_MB_SHORT:
-            found.append(f"memory grew by {self.rss[1] - self.rss[0]:.1f} MB, {MOST_MB_SHORT:g} are allowed")
+        elif self.hours < LEAST_HOURS and grown_mb > MOST_MB_SHORT:
+            found.append(f"memory grew by {grown_mb:.1f} MB, {MOST_MB_SHORT:g} are allowed")
         if self.files[1] - self.files[0] > MOST_FILES:
             found.append(f"open files went from {self.files[0]} to {self.files[1]}")
         if self.threads[1] - self.threads[0] > MOST_THREADS:
@@ -57,40 +58,43 @@ class Slopes:
         return found
 
 
-def slopes(samples: list[Sample]) -> Slopes | None:
-    """Of the life with the most samples; None without any."""
+def held(samples: list[Sample], rests: list[Sample]) -> Held | None:
+    """Of the life with the most samples; None where they or its rests are too few."""
     if not samples:
         return None
     pid = Counter(s.pid for s in samples).most_common(1)[0][0]
     life = [s for s in samples if s.pid == pid]
     begin_s = life[0].time_s + WARM_UP * (life[-1].time_s - life[0].time_s)
     warm = [s for s in life if s.time_s >= begin_s]
-    if len(warm) < 5:
+    resting = [s for s in rests if s.pid == pid and s.time_s >= begin_s] or [s for s in rests if s.pid == pid][-1:]
+    if len(warm) < 5 or not resting:
         return None
-    hours = np.array([(s.time_s - begin_s) / 3600 for s in warm])
-    rss = np.array([s.resident_mb for s in warm])
-    tenth = max(1, len(warm) // 10)
-    ends = float(np.median(rss[:tenth])), float(np.median(rss[-tenth:]))
 
-    def first_and_last(values: list[int]) -> tuple[int, int]:
-        return round(statistics.median(values[:tenth])), round(statistics.median(values[-tenth:]))
+    def ends(values: list[float]) -> tuple[float, float]:
+        tenth = max(1, len(values) // 10)
+        return float(np.median(values[:tenth])), float(np.median(values[-tenth:]))
 
-    return Slopes(
-        float(hours[-1]),
-        (*ends, float(theilslopes(rss, hours)[0])),
-        first_and_last([s.files for s in warm]),
-        first_and_last([s.threads for s in warm]),
+    rest_mb = [s.resident_mb for s in resting]
+    rest_hours = [s.time_s / 3600 for s in resting]
+    files, threads = ends([s.files for s in warm]), ends([s.threads for s in warm])
+    return Held(
+        (warm[-1].time_s - begin_s) / 3600,
+        ends([s.resident_mb for s in warm]),
+        ends(rest_mb),
+        float(theilslopes(rest_mb, rest_hours)[0]) if len(resting) > 2 else 0.0,
+        (round(files[0]), round(files[1])),
+        (round(threads[0]), round(threads[1])),
     )
 
 
 def report(stage: Stage, minutes: float, seed: int) -> tuple[str, list[str]]:
     """The whole report in Markdown, and what must not be."""
-    judge, held = stage.judge, slopes(stage.monitor.samples)
+    judge, kept = stage.judge, held(stage.monitor.samples, stage.monitor.rests)
     wrong = [r for r in judge.results if r.wrong]
     problems = [f"{e.kind}: {p}" for e in stage.episodes for p in e.problems]
     known = {p for e in stage.episodes for p in e.problems}
     problems += [p for p in stage.problems if p not in known]
-    problems += held.problems if held else ["too short to see what the node holds"]
+    problems += kept.problems if kept else []
     masked = sum(bool(r.masked) for r in judge.results)
     lines = [
         f"{minutes:.1f} minutes, seed {seed}: {len(stage.episodes)} faults of {len(_kinds(stage.episodes))} kinds in "
@@ -98,11 +102,11 @@ def report(stage: Stage, minutes: float, seed: int) -> tuple[str, list[str]]:
         f"with masked cameras), {len(wrong)} wrong.",
         "",
     ]
-    if held:
+    if kept:
         lines += [
-            f"Longest life, {held.hours:.2f} h after its warm-up: {held.rss[0]:.1f} to {held.rss[1]:.1f} MB "
-            f"({held.mb_per_hour:+.2f} MB/h), {held.files[0]} to {held.files[1]} files, {held.threads[0]} to "
-            f"{held.threads[1]} threads.",
+            f"Longest life, {kept.hours:.2f} h after its warm-up: {kept.at_rest_mb[0]:.1f} to "
+            f"{kept.at_rest_mb[1]:.1f} MB at rest ({kept.mb_per_hour:+.2f} MB/h), {kept.at_work_mb[0]:.0f} to {kept.at_work_mb[1]:.0f} MB at work, "
+            f"{kept.files[0]} to {kept.files[1]} files, {kept.threads[0]} to {kept.threads[1]} threads.",
             "",
         ]
     lines += [
