@@ -105,8 +105,9 @@ def report(stage: Stage, minutes: float, seed: int) -> tuple[str, list[str]]:
     if kept:
         lines += [
             f"Longest life, {kept.hours:.2f} h after its warm-up: {kept.at_rest_mb[0]:.1f} to "
-            f"{kept.at_rest_mb[1]:.1f} MB at rest ({kept.mb_per_hour:+.2f} MB/h), {kept.at_work_mb[0]:.0f} to {kept.at_work_mb[1]:.0f} MB at work, "
-            f"{kept.files[0]} to {kept.files[1]} files, {kept.threads[0]} to {kept.threads[1]} threads.",
+            f"{kept.at_rest_mb[1]:.1f} MB at rest ({kept.mb_per_hour:+.2f} MB/h), {kept.at_work_mb[0]:.0f} to "
+            f"{kept.at_work_mb[1]:.0f} MB at work, {kept.files[0]} to {kept.files[1]} files, {kept.threads[0]} to "
+            f"{kept.threads[1]} threads.",
             "",
         ]
     lines += [
