@@ -1,5 +1,5 @@
-"""Message types and QoS profiles of recordings: the standard ROS 2 set, ``msg/*.msg`` of this package, the video
-messages and boxes."""
+"""Message types and QoS profiles of recordings: the standard ROS 2 set, ``msg/*.msg`` of this package and
+``definitions/``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from flashocc_ros.errors import BagError
 from flashocc_ros.paths import PACKAGE, share_directory
 
 _DEFINITIONS = Path(__file__).with_name("definitions")
-"""Of packages beyond the standard set, which recordings of older distributions do not hold."""
+"""Of packages beyond the standard set: what recordings of older distributions do not describe, and what the wheels
+lack (``cmake/``)."""
 _FOREVER = QosTime(0, 0)
 Policy = TypeVar("Policy", QosHistory, QosReliability, QosDurability)
 
@@ -103,34 +104,12 @@ def standard_types() -> Typestore:
 
 
 def add_own_types(store: Typestore) -> None:
-    """Add those of this package's types, and of boxes, that a store does not have yet.
+    """Add those of this package's types that a store does not have yet.
 
     Raises:
         BagError: a ``.msg`` file of this package is missing.
     """
-    types = {**own_types(), **_box_types()}
-    store.register({name: fields for name, fields in types.items() if name not in store.fielddefs})
-
-
-_VISION_MSGS = {
-    "BoundingBox3D": "geometry_msgs/Pose center\ngeometry_msgs/Vector3 size",
-    "ObjectHypothesis": "string class_id\nfloat64 score",
-    "ObjectHypothesisWithPose": "vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose",
-    "Detection3D": (
-        "std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\n"
-        "vision_msgs/BoundingBox3D bbox\nstring id"
-    ),
-    "Detection3DArray": "std_msgs/Header header\nvision_msgs/Detection3D[] detections",
-}
-"""Fields of vision_msgs 4 (Humble and later), which the standard set lacks."""
-
-
-@functools.cache
-def _box_types() -> dict:
-    types: dict = {}
-    for name, fields in _VISION_MSGS.items():
-        types.update(get_types_from_msg(fields, f"vision_msgs/msg/{name}"))
-    return types
+    store.register({name: fields for name, fields in own_types().items() if name not in store.fielddefs})
 
 
 @functools.cache

@@ -44,7 +44,7 @@ class Output:
 
 
 def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
-    """The result topics of a variant; ``instances`` only where there are any."""
+    """The result topics of a variant: objects only where there are any, optional types where they are installed."""
     rule = CollapseRule(
         class_costs=parameters.grid.costs.by_class_id(),
         min_height_m=parameters.grid.min_height_m,
@@ -68,7 +68,30 @@ def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
                 "instances", PanopticInstanceArray, "objects, panoptic variants only: class, score, box", to_instances
             )
         )
-    return everyone
+        everyone += _detections()
+    return everyone + _voxel_grid(parameters.grid.empty_is_unknown)
+
+
+def _detections() -> list[Output]:
+    try:
+        from vision_msgs.msg import Detection3DArray
+
+        from flashocc_ros.ros.outputs.detections import to_detections
+    except ImportError:  # vision_msgs is not part of every installation of ROS 2
+        return []
+    about = "the objects for those who know vision_msgs: class by name, score, box along the axes"
+    return [Output("detections", Detection3DArray, about, to_detections)]
+
+
+def _voxel_grid(empty_is_unknown: bool) -> list[Output]:
+    try:
+        from nav2_msgs.msg import VoxelGrid
+
+        from flashocc_ros.ros.outputs.voxel_grid import to_voxel_grid
+    except ImportError:  # nav2_msgs is not part of every installation of ROS 2
+        return []
+    about = "occupied voxels as bits, for viewers of nav2"
+    return [Output("voxel_grid", VoxelGrid, about, partial(to_voxel_grid, empty_is_unknown=empty_is_unknown))]
 
 
 class Publishers:

@@ -15,6 +15,8 @@ PAGE = ROOT / "docs" / "node.md"
 
 
 def test_the_tables_of_the_page_are_up_to_date():
+    pytest.importorskip("vision_msgs")  # the page shows all topics, also those that an installation can lack
+    pytest.importorskip("nav2_msgs")
     update = runpy.run_path(str(ROOT / "scripts" / "node_tables.py"))["update"]
     assert update(PAGE.read_text()) == PAGE.read_text(), "run: python -m scripts.node_tables"
 
