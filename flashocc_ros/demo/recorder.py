@@ -10,12 +10,16 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import PointCloud2
+from visualization_msgs.msg import MarkerArray
 
 from flashocc_ros.bags import LATCHED, RELIABLE, BagWriter
 from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.msg import ClassTable, Occupancy3D, PanopticInstanceArray
 
 OCCUPANCY, INSTANCES, CLASS_TABLE, DIAGNOSTICS = "/occupancy", "/instances", "/class_table", "/diagnostics"
+POINTS, MARKERS = "/points", "/markers"
+"""Not read by this package: with them viewers that know no message of ours open the recording."""
 PIPELINE = ": pipeline"
 
 
@@ -42,6 +46,8 @@ class Recorder:
         self._newest_ns = 0
         writer.add_topic(OCCUPANCY, "flashocc_ros/msg/Occupancy3D", RELIABLE)
         writer.add_topic(INSTANCES, "flashocc_ros/msg/PanopticInstanceArray", RELIABLE)
+        writer.add_topic(POINTS, "sensor_msgs/msg/PointCloud2", RELIABLE)
+        writer.add_topic(MARKERS, "visualization_msgs/msg/MarkerArray", RELIABLE)
         writer.add_topic(CLASS_TABLE, "flashocc_ros/msg/ClassTable", LATCHED)
         writer.add_topic(DIAGNOSTICS, "diagnostic_msgs/msg/DiagnosticArray", RELIABLE)
         self._node = Node("flashocc_demo", use_global_arguments=False)
@@ -51,6 +57,8 @@ class Recorder:
         self._subscriptions: list[Any] = [
             subscribe(Occupancy3D, OCCUPANCY, self._on_occupancy, reliable, raw=True),
             subscribe(PanopticInstanceArray, INSTANCES, self._on_instances, reliable, raw=True),
+            subscribe(PointCloud2, POINTS, self._on_points, reliable, raw=True),
+            subscribe(MarkerArray, MARKERS, self._on_markers, reliable, raw=True),
             subscribe(ClassTable, CLASS_TABLE, self._on_class_table, latched, raw=True),
             subscribe(DiagnosticArray, DIAGNOSTICS, self._on_diagnostics, reliable, raw=True),
         ]
@@ -64,7 +72,7 @@ class Recorder:
         A result that is published before both sides have matched is lost, so both are asked: the node's report tells
         how many subscriptions its topics have.
         """
-        listeners = [self.status.get(f"subscribers_{t.strip('/')}") for t in (OCCUPANCY, INSTANCES)]
+        listeners = [self.status.get(f"subscribers_{t.strip('/')}") for t in (OCCUPANCY, INSTANCES, POINTS, MARKERS)]
         return self._active and listeners[0] is not None and "0" not in listeners and self._matched()
 
     def _matched(self) -> bool:
@@ -92,6 +100,13 @@ class Recorder:
 
     def _on_instances(self, cdr: bytes) -> None:
         self._writer.write(INSTANCES, header_stamp_ns(cdr), cdr)
+
+    def _on_points(self, cdr: bytes) -> None:
+        self._writer.write(POINTS, header_stamp_ns(cdr), cdr)
+
+    def _on_markers(self, cdr: bytes) -> None:
+        # The header is that of the first marker, behind the four bytes of their number; there is always one.
+        self._writer.write(MARKERS, header_stamp_ns(cdr[:4] + cdr[8:16]), cdr)
 
     def _on_class_table(self, cdr: bytes) -> None:
         self._class_table = cdr

@@ -20,6 +20,7 @@ import pytest
 from flashocc_ros import bags
 from flashocc_ros.bags import BagReader, BagWriter
 from flashocc_ros.bags.results import read_results
+from flashocc_ros.labels import FREE
 
 pytestmark = pytest.mark.ros
 
@@ -88,6 +89,11 @@ def test_a_generated_drive_is_shown(tmp_path: Path, domain: int, drive: Path) ->
     assert all(f.cameras is not None and f.truth is not None for f in frames)
     tables = [m for _, _, m in bags.read_messages(tmp_path / "result", "/class_table")]
     assert tables[-1].names[4] == "car"
+    # and so is what viewers show that do not know our messages, for every set
+    for topic in ("/points", "/markers"):
+        assert [at for _, at, _ in bags.read_messages(tmp_path / "result", topic)] == [f.stamp_ns for f in frames]
+    clouds = [m for _, _, m in bags.read_messages(tmp_path / "result", "/points")]
+    assert [m.width for m in clouds] == [int((f.semantics != FREE).sum()) for f in frames]
 
 
 def test_a_damaged_image_costs_one_set(tmp_path: Path, domain: int, drive: Path) -> None:
