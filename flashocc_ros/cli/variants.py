@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from flashocc_ros.variants import VARIANTS, Variant
+from flashocc_ros.variants.links import LICENCE, REPOSITORY, links_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+_WHOLE: Any = {"break_on_hyphens": False, "break_long_words": False}
 EPILOG = "Example: flashocc variants --json | jq '.[] | select(.panoptic) | .name'"
 
 
@@ -45,6 +49,17 @@ def variants(
     typer.echo(
         "GMAC as the reference counts: six pictures for every model. Accuracy as published, nuScenes validation."
     )
+    typer.echo(f"\nThe authors' code: {REPOSITORY}. Nothing is downloaded; what they offer, by network:")
+    for label in ("paper", "checkpoint"):
+        names: dict[str, list[str]] = {}
+        for row in rows:
+            if row[label] is not None:
+                names.setdefault(row[label], []).append(row["name"])
+        for address, of in names.items():
+            typer.echo(f"  {label:<10} {address}")
+            indent = " " * 13
+            typer.echo(textwrap.fill(", ".join(of), 118, initial_indent=indent, subsequent_indent=indent, **_WHOLE))
+    typer.echo(f"  licence    {LICENCE}")
 
 
 def describe(variant: Variant) -> dict[str, Any]:
@@ -65,6 +80,7 @@ def describe(variant: Variant) -> dict[str, Any]:
         "backbone": variant.backbone,
         "stereo": variant.stereo,
         "panoptic": variant.panoptic,
+        **asdict(links_of(variant)),
         "memory_mb": round(variant.memory_mb, 1),
         "trained_on": variant.trained_on,
         "miou": variant.published.miou,

@@ -36,3 +36,15 @@ def test_a_path_that_cannot_be_one_is_one_sentence(command: str, tmp_path: Path)
     assert "Traceback" not in done.stderr
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "File name too long" in said or "does not exist" in said
+
+
+def test_a_misspelt_command_or_option_is_guessed() -> None:
+    for arguments, hint in (
+        (["inti-rig"], "did you mean init-rig?"),
+        (["predict", "x", "--varient", "y"], "--variant"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "flashocc_ros.cli", *arguments], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 2
+        assert hint in done.stderr

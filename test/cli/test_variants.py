@@ -37,6 +37,18 @@ def test_the_table_shows_every_name_and_count() -> None:
         assert f"{variant.params_m:.4f}" in result.stdout
 
 
+def test_every_published_network_says_where_it_comes_from() -> None:
+    rows = {row["name"]: row for row in json.loads(CliRunner().invoke(app, ["--json"]).stdout)}
+    for row in rows.values():
+        if row["family"] in ("flashocc", "panoptic-flashocc"):
+            assert row["paper"].startswith("https://arxiv.org/abs/")
+            assert (row["checkpoint"] is not None) == (row["miou"] is not None), row["name"]
+        assert (row["licence"] is None) == (row["checkpoint"] is None)
+    shown = CliRunner().invoke(app, []).stdout
+    assert all(row["checkpoint"] in shown for row in rows.values() if row["checkpoint"])
+    assert rows["synthetic-tiny"]["checkpoint"] is None
+
+
 def test_listing_needs_no_heavy_library() -> None:
     script = (
         "import sys; sys.argv = ['flashocc', 'variants', '--json']\n"
