@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros import weights
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
 from flashocc_ros.cameras.rig_check import RigFinding
-from flashocc_ros.engine.select import has_weights, open_backend
+from flashocc_ros.engine.select import open_backend, trained_on
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.pipeline.stream import Stream
@@ -51,6 +52,8 @@ class Predictor:
         variant: the network's row in the table.
         backend: the engine.
         trained: False when the weights are untrained.
+        trained_on: "synthetic" for the shipped weights, which know no real pictures; None for untrained ones; else
+            empty.
         description: one line for people.
 
     Raises:
@@ -80,7 +83,8 @@ class Predictor:
                 raise ConfigError(f"{name} is {path!r}, needs a path or None")
         if backend is not None and not isinstance(backend, Backend):
             raise ConfigError(f"backend is {backend!r:.60}, needs an opened engine or None; name one with engine=")
-        self.trained = backend is not None or has_weights(self.variant, checkpoint)
+        self.trained_on = "" if backend is not None else trained_on(self.variant, checkpoint)
+        self.trained = self.trained_on is not None
         if backend is not None and backend.variant != self.variant:
             raise ConfigError(
                 f"the backend runs {backend.variant.name}, not {self.variant.name}; open it for the latter"
@@ -88,12 +92,14 @@ class Predictor:
         self.backend = (
             backend if backend is not None else open_backend(self.variant, checkpoint, engine, precision, cache_dir)
         )
-        weights = "" if self.trained else ", UNTRAINED weights"
-        self.description = f"{self.variant.name}, {self.backend.describe()}{weights}"
+        untrained = "" if self.trained else ", UNTRAINED weights"
+        self.description = f"{self.variant.name}, {self.backend.describe()}{untrained}"
         if not self.trained:
             logger.warning(
                 "%s runs with untrained weights: give a checkpoint for a meaningful result", self.variant.name
             )
+        elif note := weights.note(self.trained_on):
+            logger.warning("%s: %s", self.variant.name, note)
         self._lock = threading.Lock()
         self._stream = Stream(
             self.backend,

@@ -17,7 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from flashocc_ros import CameraRig, Occupancy, Predictor
+from flashocc_ros import CameraRig, Occupancy, Predictor, weights
+from flashocc_ros.engine.select import trained_on
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.errors import CheckpointError, ConfigError, InputError
 from flashocc_ros.labels import CLASS_NAMES
@@ -327,6 +328,23 @@ def test_untrained_weights_are_announced(caplog: pytest.LogCaptureFixture) -> No
     assert not predictor.trained
     assert "untrained" in predictor.description.lower()
     assert "untrained" in caplog.text
+
+
+def test_shipped_weights_say_that_they_know_no_real_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    copy = tmp_path / "mine.safetensors"
+    shipped = weights.path(TINY)
+    assert shipped is not None
+    copy.write_bytes(shipped.read_bytes())
+    with caplog.at_level(logging.WARNING, logger="flashocc_ros"):
+        for checkpoint in (None, copy, weights.export_dir(TINY)):
+            assert trained_on(TINY, checkpoint) == weights.SYNTHETIC
+        assert Predictor(TINY, copy, engine="torch").trained_on == weights.SYNTHETIC
+    assert weights.SYNTHETIC_NOTE in caplog.text
+
+
+def test_weights_of_ones_own_are_not_called_synthetic(tmp_path: Path) -> None:
+    torch.save(build_model(TINY).state_dict(), tmp_path / "own.pth")
+    assert trained_on(TINY, tmp_path / "own.pth") == ""
 
 
 def test_bad_options_are_refused(tiny: TorchBackend, tmp_path: Path) -> None:

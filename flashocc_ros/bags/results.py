@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros import weights
 from flashocc_ros.bags.camera_sets import Frames, read_sets
 from flashocc_ros.bags.cameras import camera_topics
 from flashocc_ros.bags.headers import header_frame, header_stamp_ns
@@ -22,6 +23,8 @@ from flashocc_ros.structures import CameraRig, Instance, VoxelGrid
 
 OCCUPANCY_TYPE = "flashocc_ros/msg/Occupancy3D"
 TRUTH_TYPE = "flashocc_ros/msg/OccupancyTruth"
+DRAWN_TRUTH_TOPIC = "/ground_truth/occupancy"
+"""Of the drives of the synthetic world, and of the results on them."""
 OBJECTS_TYPE = "flashocc_ros/msg/PanopticInstanceArray"
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
 
@@ -133,6 +136,18 @@ def count_results(path: str | Path, message_type: str = OCCUPANCY_TYPE) -> int:
     """Number of occupancy messages, or of those of another type, in a recording."""
     with BagReader(path) as bag:
         return next((t.count for t in bag.topics.values() if t.type == message_type and t.count), 0)
+
+
+def is_drawn(path: str | Path) -> bool:
+    """Whether the pictures of a recording are of the synthetic world."""
+    with BagReader(path) as bag:
+        topic = bag.topics.get(DRAWN_TRUTH_TOPIC)
+        return topic is not None and topic.type == TRUTH_TYPE
+
+
+def weights_note(path: str | Path, facts: Mapping[str, str]) -> str:
+    """The warning that belongs to the results in a recording, see `weights.note`; ``facts`` are its `network_facts`."""
+    return weights.note_of(facts, is_drawn(path))
 
 
 def network_facts(path: str | Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, Untrained, check_trained
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -37,6 +37,7 @@ def demo(
     seconds: Annotated[float, typer.Option(min=0.5, max=600.0, help="Length of the generated drive.")] = 6.0,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
+    untrained: Untrained = False,
     pictures: Annotated[bool, typer.Option(help="Draw pictures and a video.")] = True,
 ) -> None:
     """Start the node, replay a drive, record the results, draw them, and print a table."""
@@ -46,14 +47,15 @@ def demo(
     from flashocc_ros.demo.settings import Network
     from flashocc_ros.engine.select import resolved_precision
     from flashocc_ros.errors import ConfigError
-    from flashocc_ros.variants import VARIANTS
+    from flashocc_ros.variants import get_variant
 
     variant = variant or (GENERATED_VARIANT if bag is None else RECORDED_VARIANT)
-    if variant not in VARIANTS:
-        raise ConfigError(f"--variant {variant!r} is unknown; choose one of {', '.join(VARIANTS)}")
+    get_variant(variant)
     if checkpoint and not Path(checkpoint).exists():
         raise ConfigError(
             f"--checkpoint {checkpoint} does not exist; give a .pth or .safetensors file, or the folder of an export"
         )
+    if bag is None or bag.exists():  # a recording that is not there is the first thing to say
+        check_trained(variant, checkpoint, untrained)
     network = Network(variant, checkpoint, engine, resolved_precision(checkpoint, precision))
     run(Options(bag, network, rate, out, GeneratedDrive(seed, seconds), pictures, Frames.of(base_frame, tf_prefix)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,9 @@ MAX_SEEDS = 1_000_000
 BaseFrame = Annotated[str, typer.Option(help="Of a recording: frame of the vehicle.")]
 TfPrefix = Annotated[
     str, typer.Option(help="Of a recording: namespace of its transforms, e.g. robot1 where they are on /robot1/tf.")
+]
+Untrained = Annotated[
+    bool, typer.Option("--untrained", help="Run a network without weights, e.g. to try a rig; what it says is noise.")
 ]
 VariantByPlace = Annotated[str | None, typer.Argument(metavar="[VARIANT]", hidden=True)]
 """The variant without ``--variant``, as the first release had it."""
@@ -27,6 +31,22 @@ def one_variant(option: str | None, by_place: str | None) -> str | None:
     if option is not None and by_place is not None and option != by_place:
         raise ConfigError(f"two networks are named, {by_place} and --variant {option}; give one --variant")
     return option if option is not None else by_place
+
+
+def check_trained(variant: str, checkpoint: str | Path | None, untrained: bool) -> None:
+    """Refuse to pretend that a network without weights predicts anything.
+
+    Raises:
+        ConfigError: there are no weights, and nobody said ``--untrained``.
+    """
+    from flashocc_ros.engine.select import trained_on
+    from flashocc_ros.errors import ConfigError
+
+    if not untrained and trained_on(variant, checkpoint) is None:
+        raise ConfigError(
+            f"{variant} has no weights, so its prediction means nothing; give --checkpoint "
+            "(`flashocc variants` tells where the authors' are), or --untrained to run it all the same"
+        )
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, counted
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, Untrained, check_trained, counted
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def predict(
     bit_depth: Annotated[
         int, typer.Option(help="Of a bag: bits that the sensor uses of 16 bit images, 8 to 16; 0 is all.")
     ] = 0,
+    untrained: Untrained = False,
     limit: Annotated[int, typer.Option(min=0, help="Stop after this many sets; 0 is all.")] = 0,
     cache_dir: Annotated[Path | None, typer.Option(help="Where built engines are kept.")] = None,
 ) -> None:
@@ -60,8 +61,10 @@ def predict(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from flashocc_ros import Predictor
+    from flashocc_ros import Predictor, weights
     from flashocc_ros.bags import Frames
+    from flashocc_ros.bags.files import is_recording
+    from flashocc_ros.bags.results import is_drawn
     from flashocc_ros.errors import InputError
     from flashocc_ros.variants import get_variant
     from flashocc_ros.whole_file import make_folder
@@ -71,7 +74,9 @@ def predict(
     frames = Frames.of(base_frame, tf_prefix)
     sets, count = _open(source, calibration, cameras, frames, bit_depth, get_variant(variant).temporal)
     sets = _begun(sets)
+    check_trained(variant, checkpoint, untrained)
     predictor = Predictor(variant, checkpoint, engine, precision, cache_dir=cache_dir)
+    note = weights.note(predictor.trained_on, is_recording(source) and is_drawn(source))
     console = Console(stderr=True)
     console.print(predictor.description, highlight=False)
     timings: dict[str, list[float]] = {}
@@ -84,7 +89,7 @@ def predict(
             for kind in kinds:
                 _WRITERS[kind](result, out / f"{result.stamp_ns}.{kind}")
             if png:
-                _draw(out / f"{result.stamp_ns}.png", result, item, predictor)
+                _draw(out / f"{result.stamp_ns}.png", result, item, predictor, note)
             for stage, value_ms in result.timings.items():
                 timings.setdefault(stage, []).append(value_ms)
             done += 1
@@ -133,7 +138,7 @@ def _open(
     return read_sets(source, names or None, frames=frames, bit_depth=bit_depth, needs_odometry=needs_odometry), None
 
 
-def _draw(path: Path, result: Occupancy, item: Any, predictor: Any) -> None:
+def _draw(path: Path, result: Occupancy, item: Any, predictor: Any, note: str) -> None:
     import numpy as np
 
     from flashocc_ros.structures import CameraRig
@@ -148,7 +153,7 @@ def _draw(path: Path, result: Occupancy, item: Any, predictor: Any) -> None:
         images=item.images,
         rig=CameraRig(item.rig.names, item.rig.intrinsics, seen_from),
         title=predictor.variant.name,
-        note="" if predictor.trained else "untrained weights",
+        note=note,
         details=(f"{result.stamp_ns / 1e9:.3f} s",),
         grid=result.grid,
     )

@@ -15,7 +15,7 @@ from flashocc_ros.cameras.headers import read_header
 from flashocc_ros.cameras.images import ImageDecoder
 from flashocc_ros.cameras.mounting import named_direction_deg
 from flashocc_ros.cameras.rectify import Lens, Rectifier
-from flashocc_ros.cameras.video import COMPRESSED_VIDEO_TYPE, FFMPEG_PACKET_TYPE
+from flashocc_ros.cameras.transports import MESSAGE_TYPES
 from flashocc_ros.data.folder_files import SUFFIXES, pictures_in, videos_in
 from flashocc_ros.data.kitti import is_kitti, kitti_rig
 from flashocc_ros.data.nuscenes_rows import Row, Tables
@@ -28,13 +28,6 @@ from flashocc_ros.regular_file import regular_size
 
 logger = logging.getLogger(__name__)
 
-TRANSPORTS = {
-    "sensor_msgs/msg/CompressedImage": "compressed",
-    "sensor_msgs/msg/Image": "raw",
-    COMPRESSED_VIDEO_TYPE: "compressed_video",
-    FFMPEG_PACKET_TYPE: "ffmpeg",
-}
-"""Values of the node's ``cameras.transport`` by message type."""
 NUSCENES_SIZE = (1600, 900)
 """Width and height of every camera picture of nuScenes; its table of calibrations does not tell."""
 MAX_HEADER_BYTES = 1 << 20
@@ -93,6 +86,7 @@ def _from_recording(path: Path, names: Sequence[str], frames: Frames) -> Rig:
         types = {name: bag.topics[pair.image].type for name, pair in topics.items()}
         odom = odom_frame(bag, frames)
     first = next(iter(read_sets(path, names or None, decode=False, frames=frames)))
+    transports = {kind: transport for transport, kind in MESSAGE_TYPES.items()}
     found = []
     for index, (name, pair) in enumerate(topics.items()):
         rectifier = Rectifier(name, is_rectified_topic(pair.image))
@@ -109,7 +103,7 @@ def _from_recording(path: Path, names: Sequence[str], frames: Frames) -> Rig:
                 height,
                 image_topic=pair.image,
                 info_topic=pair.info,
-                transport=TRANSPORTS[types[name]],
+                transport=transports[types[name]],
             )
         )
     prefix = frames.tf_prefix.strip("/")

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from flashocc_ros.bags import Frames
 from flashocc_ros.bags.files import METADATA
+from flashocc_ros.bags.results import weights_note
 from flashocc_ros.demo.inputs import GeneratedDrive
 from flashocc_ros.demo.session import run_session
 from flashocc_ros.demo.settings import Network
@@ -96,6 +97,7 @@ def _run(options: Options, names: Sequence[str], counted: SetCount | None) -> di
         bar.update(task, description="measuring", completed=len(session.arrived_ns))
         truth = accuracy(session.result)
         summary = summarise(session, bag, counted, options.network, options.rate, options.bag is None, truth)
+        summary["warning"] = weights_note(session.result, session.status)
         if options.pictures:
             _draw_pictures(options, session.result, len(session.arrived_ns), bar, task)
     files = [n for n in names if n != SUMMARY and (options.out / n).exists()]

@@ -11,8 +11,8 @@ import yaml
 from flashocc_ros.bags import BagReader, Frames, colour_cameras
 from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.cameras.decode import is_rectified_topic
+from flashocc_ros.cameras.transports import MESSAGE_TYPES
 from flashocc_ros.errors import BagError
-from flashocc_ros.ros.transports import MESSAGE_TYPES
 
 REPORT_PERIOD_S = 0.25
 

@@ -157,7 +157,7 @@ def table(summary: dict[str, Any]) -> Table:
     if summary["lost"]:
         grid.add_row("lost", f"[bold yellow]{loss(summary)}")
     grid.add_row("network", summary["network"] or summary["variant"])
-    grid.add_row("weights", "trained" if summary["trained"] else "[bold yellow]untrained: the result means nothing")
+    grid.add_row("weights", f"[bold yellow]{warning}" if (warning := summary["warning"]) else "trained")
     for stage, times in {"stamp to publish": summary["latency_ms"], **summary["stages_ms"]}.items():
         if times:
             grid.add_row(stage, f"p50 {times['p50']:.1f} ms   p95 {times['p95']:.1f} ms   max {times['max']:.1f} ms")

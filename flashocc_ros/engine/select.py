@@ -10,7 +10,7 @@ from typing import Any
 
 from flashocc_ros import weights
 from flashocc_ros.engine.export.on_demand import cached_export
-from flashocc_ros.engine.store.cache import cache_root
+from flashocc_ros.engine.store.cache import cache_root, file_sha256
 from flashocc_ros.engine.store.meta import META_FILE, load_export
 from flashocc_ros.engine_names import AUTO, ENGINES, EXPORT_ENGINES, PRECISIONS
 from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
@@ -85,12 +85,24 @@ def _given(checkpoint: str | Path) -> Path:
     return path
 
 
-def has_weights(variant: str | Variant, checkpoint: str | Path | None) -> bool:
-    """False when what ``open_backend`` would run is untrained."""
-    export = find_export(checkpoint)
+def trained_on(variant: str | Variant, checkpoint: str | Path | None) -> str | None:
+    """What the weights that ``open_backend`` would run have learned from.
+
+    Returns:
+        `weights.SYNTHETIC` for the shipped weights, copies and exports of them; empty for all others, whose maker
+        knows; None for untrained ones.
+    """
+    name = get_variant(variant).name
+    shipped, export = weights.path(name), find_export(checkpoint)
     if export is not None:
-        return load_export(export, check_files=False).checkpoint_sha256 is not None
-    return find_checkpoint(variant, checkpoint) is not None
+        sha256 = load_export(export, check_files=False).checkpoint_sha256
+    else:
+        path = find_checkpoint(variant, checkpoint)
+        # no other weights fit where some are shipped, and those are small
+        sha256 = None if path is None else "" if shipped is None else file_sha256(path)
+    if sha256 is None:
+        return None
+    return weights.SYNTHETIC if shipped is not None and sha256 == file_sha256(shipped) else ""
 
 
 def resolved_precision(checkpoint: str | Path | None, precision: str) -> str:

@@ -55,6 +55,7 @@ NETWORK = {
     "engine": "name of the engine",
     "runs_on": "one line on the engine: version, device, precision",
     "trained": "`true`, or `false` with untrained weights",
+    "trained_on": "`synthetic` with the shipped weights, which know no real pictures; else empty",
 }
 """What the pipeline's status tells of the network; empty before it is loaded."""
 

@@ -67,6 +67,7 @@ class Inference:
             "engine": predictor.backend.name,
             "runs_on": predictor.backend.describe(),
             "trained": str(predictor.trained).lower(),
+            "trained_on": predictor.trained_on or "",
         }
 
     def run(self, posed: PosedSet) -> Occupancy:

@@ -21,6 +21,7 @@ except ImportError:  # its name until ROS 2 Iron
 from flashocc_ros.cameras.road import CameraRoad, PosedSet, Refusal
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import TransformIntake
+from flashocc_ros.cameras.transports import MESSAGE_TYPES
 from flashocc_ros.cameras.video import VIDEO_TYPES, VideoStream
 from flashocc_ros.ros.approximate import ApproximateSynchronizer
 from flashocc_ros.ros.diagnostics import CameraHealth
@@ -31,7 +32,7 @@ from flashocc_ros.ros.parameters import NodeParameters
 from flashocc_ros.ros.problems import Problems, guarded, nothing
 from flashocc_ros.ros.statistics import Statistics
 from flashocc_ros.ros.transforms import TfListener, make_buffer
-from flashocc_ros.ros.transports import MESSAGE_TYPES, message_class, stamp_and_frame
+from flashocc_ros.ros.transports import message_class, stamp_and_frame
 from flashocc_ros.ros.worker import NewestWorker
 from flashocc_ros.variants import VARIANTS
 

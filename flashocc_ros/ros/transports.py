@@ -5,17 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from flashocc_ros.cameras.video import COMPRESSED_VIDEO_TYPE, FFMPEG_PACKET_TYPE
+from flashocc_ros.cameras.transports import MESSAGE_TYPES
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.ros.stamps import ns_from_stamp
-
-MESSAGE_TYPES = {
-    "compressed": "sensor_msgs/msg/CompressedImage",
-    "raw": "sensor_msgs/msg/Image",
-    "compressed_video": COMPRESSED_VIDEO_TYPE,
-    "ffmpeg": FFMPEG_PACKET_TYPE,
-}
-"""By the value of ``cameras.transport``."""
 
 
 def message_class(transport: str) -> Any:

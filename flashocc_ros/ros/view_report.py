@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
+from flashocc_ros import weights
 from flashocc_ros.view.frame import Report
 
 PIPELINE = ": pipeline"
@@ -68,6 +69,8 @@ class NodeReport:
         """As the page shows it."""
         told = self._values
         values = {name: told[name] for name in ("variant", "runs_on") if told.get(name)}
+        if note := weights.note_of(told):
+            values["weights"] = note
         values["results per second"] = f"{self.rate_hz:.1f}"
         values |= {f"{name} ms": f"{float(told[key]):.0f}" for name, key in TIMES if _is_number(told.get(key))}
         values |= {name: told[key] for name, key in COUNTS if told.get(key)}

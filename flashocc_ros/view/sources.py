@@ -16,6 +16,7 @@ from flashocc_ros.bags.results import (
     network_facts,
     read_results,
     read_truths,
+    weights_note,
 )
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError, InputError
@@ -23,7 +24,6 @@ from flashocc_ros.structures import Occupancy, VoxelGrid
 from flashocc_ros.view.frame import Layer, Report, ViewFrame, frame_of, shots_of
 from flashocc_ros.viz.array_files import read_arrays, stored_names
 
-UNTRAINED = "untrained weights: the prediction means nothing"
 DEMO_RESULT = "result"
 """Folder of the recording in what ``flashocc demo`` leaves."""
 
@@ -71,7 +71,7 @@ def _recording(path: Path, pictures: bool) -> Source:
     count = count_results(path)
     name = path.resolve().parent.name if path.name == DEMO_RESULT else path.name
     if count:
-        note = UNTRAINED if facts.get("trained") == "false" else ""
+        note = weights_note(path, facts)
         values = {key: facts[key] for key in ("variant", "runs_on") if facts.get(key)}
         report = Report(values=values)
         title = "  ".join(filter(None, (name, facts.get("variant", ""))))

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from flashocc_ros.bags.results import ResultFrame, network_facts, read_results, rig_at_key
+from flashocc_ros.bags.results import ResultFrame, network_facts, read_results, rig_at_key, weights_note
 from flashocc_ros.viz.render import WIDTH, Figure, render_figure
 from flashocc_ros.viz.video import VideoWriter, write_png
 from flashocc_ros.whole_file import make_folder
@@ -65,6 +65,7 @@ def _write_album(
     progress: Callable[[int], None],
 ) -> Album:
     network = network_facts(bag)
+    note = weights_note(bag, network)
     stamps: list[int] = []
     pictures: list[Path] = []
     writer = None
@@ -72,7 +73,7 @@ def _write_album(
     for number, result in enumerate(read_results(bag)):
         if limit is not None and number >= limit:
             break
-        picture = render_figure(to_figure(result, network, number), width)
+        picture = render_figure(to_figure(result, network, number, note), width)
         pictures.append(out / f"frame_{number:04d}.png")
         write_png(pictures[-1], picture)
         stamps.append(result.stamp_ns)
@@ -94,7 +95,7 @@ def _write_album(
     return Album(tuple(pictures), video if writer is not None else None)
 
 
-def to_figure(result: ResultFrame, network: Mapping[str, str], number: int) -> Figure:
+def to_figure(result: ResultFrame, network: Mapping[str, str], number: int, note: str = "") -> Figure:
     """A result as ``render_figure`` takes it; ``network`` is what the node told of itself, see ``network_facts``."""
     cameras = result.cameras
     details = [network.get("runs_on", ""), f"frame {number + 1}", f"{result.stamp_ns / 1e9:.3f} s"]
@@ -106,7 +107,7 @@ def to_figure(result: ResultFrame, network: Mapping[str, str], number: int) -> F
         images=() if cameras is None else cameras.pictures,
         rig=None if cameras is None else rig_at_key(cameras),
         title="   ".join(filter(None, ("FlashOcc", network.get("variant")))),
-        note="untrained weights: the prediction means nothing" if network.get("trained") == "false" else "",
+        note=note,
         details=list(filter(None, details)),
         grid=result.grid,
     )

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+SYNTHETIC = "synthetic"
+"""What all of them were trained on, see their card, README.md."""
+UNTRAINED_NOTE = "untrained weights: the prediction means nothing"
+SYNTHETIC_NOTE = "weights of the synthetic world: on real pictures the prediction means nothing"
 
 _FOLDER = Path(__file__).resolve().parent
 
@@ -11,6 +17,23 @@ def path(name: str) -> Path | None:
     """File with the shipped weights of variant ``name`` (safetensors), None when none are shipped for it."""
     file = _FOLDER / f"{name}.safetensors"
     return file if file.is_file() else None
+
+
+def note(trained_on: str | None, drawn: bool = False) -> str:
+    """The warning that belongs to a prediction; empty for none.
+
+    Args:
+        trained_on: see `engine.select.trained_on`.
+        drawn: its pictures are of the synthetic world.
+    """
+    if trained_on is None:
+        return UNTRAINED_NOTE
+    return SYNTHETIC_NOTE if trained_on == SYNTHETIC and not drawn else ""
+
+
+def note_of(facts: Mapping[str, str], drawn: bool = False) -> str:
+    """`note` of what a node told in its diagnostics (`ros.diagnostics.NETWORK`)."""
+    return note(None if facts.get("trained") == "false" else facts.get("trained_on", ""), drawn)
 
 
 def export_dir(name: str) -> Path | None:

@@ -155,7 +155,7 @@ def test_a_recording_that_cannot_be_used_costs_no_earlier_result(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--variant", "flashocc-r51"], "--variant 'flashocc-r51' is unknown"),
+        (["--variant", "flashocc-r51"], "unknown variant 'flashocc-r51'; did you mean flashocc-r50"),
         (["--checkpoint", "nowhere.pth"], "nowhere.pth does not exist"),
         (["--bag", "nowhere"], "nowhere does not exist"),
     ],

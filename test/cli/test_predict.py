@@ -220,6 +220,19 @@ def test_the_real_frame_and_its_recording_agree(shared_dir: Path, tmp_path: Path
         assert (one["semantics"] != other["semantics"]).mean() < 0.02
 
 
+def test_a_network_without_weights_predicts_only_when_told_to(one_set: Path, tmp_path: Path) -> None:
+    arguments = (one_set, "--variant", "flashocc-r50-M0", "--engine", "torch", "--out", tmp_path / "out")
+    done = run(*arguments)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "has no weights, so its prediction means nothing; give --checkpoint" in line
+    assert not any((tmp_path / "out").iterdir())
+    done = run(*arguments, "--untrained")
+    assert done.returncode == 0, done.stderr
+    assert "UNTRAINED" in done.stderr
+    assert len(list((tmp_path / "out").glob("*.npz"))) == 1
+
+
 def test_a_temporal_network_refuses_a_drive_without_odometry_before_anything_is_built(tmp_path: Path) -> None:
     drive = write_drive(tmp_path / "drive", odometry=False)
     cache = tmp_path / "cache"

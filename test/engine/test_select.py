@@ -93,7 +93,7 @@ def test_the_folder_of_an_export_is_run_as_it_is() -> None:
     assert isinstance(backend, OnnxBackend)
     assert backend.from_export
     assert backend.folder == folder
-    assert select.has_weights(TINY, folder)
+    assert select.trained_on(TINY, folder) is not None
 
 
 def test_an_export_is_run_in_its_own_precision(tmp_path: Path) -> None:

@@ -20,10 +20,5 @@ def test_the_head_line_tells_network_and_engine() -> None:
     assert figure.note == ""
 
 
-def test_untrained_weights_are_noted() -> None:
-    assert "untrained" in to_figure(RESULT, {"trained": "false"}, 0).note
-
-
-def test_a_recording_that_does_not_tell_is_drawn_all_the_same() -> None:
-    figure = to_figure(RESULT, {}, 0)
-    assert (figure.title, figure.note, list(figure.details)) == ("FlashOcc", "", ["frame 1", "1.500 s"])
+def test_the_warning_is_set_apart() -> None:
+    assert to_figure(RESULT, {}, 0, "means nothing").note == "means nothing"

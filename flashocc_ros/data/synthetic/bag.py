@@ -12,6 +12,7 @@ import simplejpeg
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros.bags import LATCHED, RELIABLE, SENSOR_DATA, BagWriter
+from flashocc_ros.bags.results import DRAWN_TRUTH_TOPIC
 from flashocc_ros.data.synthetic.drive import Drive, Pictures, Truth
 from flashocc_ros.data.synthetic.lidar import Lidar, Sweep, base_from_lidar, scan
 from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
@@ -20,7 +21,7 @@ from flashocc_ros.labels import CLASS_NAMES, CLASS_TABLE_NAME, CLASS_TABLE_VERSI
 from flashocc_ros.structures import OCC3D_GRID
 from flashocc_ros.whole_file import whole_folder
 
-TRUTH_TOPIC = "/ground_truth/occupancy"
+TRUTH_TOPIC = DRAWN_TRUTH_TOPIC
 BOXES_TOPIC = "/ground_truth/boxes"
 LIDAR_TOPIC, LIDAR_FRAME = "/lidar/points", "lidar"
 ODOM_FRAME, BASE_FRAME = "odom", "base_link"
