@@ -230,7 +230,7 @@ def undisturbed(name: str) -> tuple[list[Shot], Occupancy, npt.NDArray[np.float3
 def remembered(predictor: Predictor) -> tuple[Any, ...]:
     """The frames themselves, how often they were cleared, and the tracks."""
     memory, tracker = predictor._stream.memory, predictor._stream._tracker
-    tracks = [(t.id, t.stamp_ns, *t.position_m, *t.velocity_mps) for t in tracker._tracks]
+    tracks = [(t.id, t.stamp_ns, *t.mean, *t.covariance.ravel()) for t in tracker._tracks]
     return list(memory._frames), memory.nbytes, dict(memory.events), memory._last, tracks, tracker._next_id
 
 

@@ -133,6 +133,7 @@ def test_a_pause_keeps_the_picture_while_results_come(
     speaker.publish(0)
     page.started()
     page.check("button", "Pause").click()
+    page.page.get_by_role("alert").wait_for(state="detached")  # that nothing came yet; it hides a part of the scene
     before = page.picture()
     speaker.publish(5)
     page.wait("() => window.flashocc.last === 1")

@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             variant = replace(small(name), input_size=(64, 192))
             folder = tmp_path_factory.mktemp("fused")
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("flashocc_ros.engine.export.write.first_frame", lambda path: pictures())
+                patch.setattr("flashocc_ros.engine.export.write.first_frame", lambda path, frames: pictures())
                 done[name] = variant, folder, export(variant, None, folder, fused=True, calibration=Path("drive"))
         return done[name]
 
@@ -59,7 +59,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.mark.parametrize("name", KINDS)
 def test_fused_graph_has_the_labels_of_torch(name: str, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     variant, folder, _ = made(name)
-    monkeypatch.setattr(parity, "read_frames", lambda path: iter([pictures()]))
+    monkeypatch.setattr(parity, "read_frames", lambda path, *_: iter([pictures()]))
     result = parity.compare_export(folder, variant, None, Path("drive"), engines=["onnxruntime"])
     assert [engine.engine.split()[0] for engine in result.engines] == ["onnxruntime", "fused"]
     assert result.ok, result.lines()
