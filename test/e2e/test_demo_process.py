@@ -140,7 +140,8 @@ def test_a_node_that_cannot_be_configured_ends_the_demo(tmp_path: Path, domain: 
 
 def test_a_demo_that_is_told_to_end_takes_its_node_along(tmp_path: Path, domain: int, drive: Path) -> None:
     log = tmp_path / "node.log"
-    command = [sys.executable, "-m", "flashocc_ros.cli.main", "demo", "--bag", str(drive), "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "flashocc_ros.cli.main", "demo", "--variant", "synthetic-tiny"]
+    command += ["--bag", str(drive), "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as process:
         node = until(lambda: processes_with(str(tmp_path / "node.yaml")))
         until(lambda: "active: waiting for" in log.read_text() or process.poll() is not None)

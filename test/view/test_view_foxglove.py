@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import struct
 import sys
@@ -115,24 +114,19 @@ def test_without_the_sdk_one_sentence_says_what_to_install(tmp_path: Path, monke
 
 
 def test_the_server_plays_to_whoever_connects() -> None:
-    from websockets.asyncio.client import connect
-
-    async def first_voxels(url: str) -> bytes:
-        async with connect(url, subprotocols=["foxglove.sdk.v1"], max_size=None) as client:  # type: ignore[list-item]
-            while True:
-                said = await client.recv()
-                if isinstance(said, bytes):
-                    return said
-                news = json.loads(said)
-                if news["op"] == "advertise":
-                    for channel in news["channels"]:
-                        if channel["topic"] == "/occupancy/voxels":
-                            wanted = {"id": 7, "channelId": channel["id"]}
-                            await client.send(json.dumps({"op": "subscribe", "subscriptions": [wanted]}))
+    from websockets.sync.client import connect
 
     server = FoxgloveServer(drive(2), port=0)
     try:
-        packet = asyncio.run(asyncio.wait_for(first_voxels(server.url), 60))
+        with connect(server.url, subprotocols=["foxglove.sdk.v1"], max_size=None) as client:  # type: ignore[list-item]
+            packet: str | bytes = ""
+            while isinstance(packet, str):
+                packet = client.recv(timeout=60)
+                news = json.loads(packet) if isinstance(packet, str) else {}
+                for channel in news.get("channels", ()):
+                    if channel["topic"] == "/occupancy/voxels":
+                        wanted = {"id": 7, "channelId": channel["id"]}
+                        client.send(json.dumps({"op": "subscribe", "subscriptions": [wanted]}))
     finally:
         server.close()
     assert struct.unpack_from("<BI", packet) == (1, 7)
