@@ -40,7 +40,8 @@ export class App {
   private readonly frames: Frames;
   private readonly paintings: (Painting | undefined)[] = [];
   private wanted = -1;
-  private loading = false;
+  /** Number of the frame that is being fetched. */
+  private loading: number | null = null;
   private epoch = 0;
 
   constructor(readonly source: Source) {
@@ -69,7 +70,9 @@ export class App {
   sourceChanged(): void {
     if (this.last < 0) return;
     if (this.live) {
-      if (!this.state.playing || (this.frame?.number === this.last && this.epoch === this.source.epoch)) return;
+      // Most news are no frame: one that is on its way is not asked for again.
+      const newest = this.loading ?? this.frame?.number;
+      if (!this.state.playing || (newest === this.last && this.epoch === this.source.epoch)) return;
       this.epoch = this.source.epoch;
       if (this.state.frame === this.last) this.request(this.last);
       else this.choices.set({ frame: this.last });
@@ -79,15 +82,15 @@ export class App {
   /** Show a frame; of several asked for while one is loading only the last is. */
   request(number: number): void {
     this.wanted = Math.max(0, number);
-    if (!this.loading) void this.work();
+    if (!this.busy) void this.work();
   }
 
   private async work(): Promise<void> {
-    this.loading = true;
     while (this.wanted >= 0 && this.last >= 0) {
       if (!this.live && this.wanted > this.last && !this.source.done) break; // it is still to come
       const number = Math.min(this.wanted, this.last);
       this.wanted = -1;
+      this.loading = number;
       const begin = performance.now();
       try {
         const frame = await this.frames.get(number);
@@ -99,11 +102,11 @@ export class App {
         this.onerror(`Frame ${number + 1} cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
-    this.loading = false;
+    this.loading = null;
   }
 
   get busy(): boolean {
-    return this.loading;
+    return this.loading !== null;
   }
 
   private show(frame: Frame): void {
