@@ -111,6 +111,7 @@ def test_results_come_to_the_browser_as_they_are_published(
 ) -> None:
     page = open_page(live_url)
     page.wait("() => window.flashocc && !document.querySelector('.banner').hidden")
+    page.page.get_by_role("alert").filter(has_text="No result on /occupancy").wait_for()  # the publisher is found
     assert "No result on /occupancy" in page.page.get_by_role("alert").inner_text()
     for _ in range(200):
         if speaker.heard():
