@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -58,12 +57,3 @@ def spec_module(shared_dir: Path) -> Callable[[str], ModuleType]:
         return module
 
     return load
-
-
-@pytest.fixture(autouse=True)
-def no_handlers_of_earlier_tests() -> None:
-    """The command line, run in this process, shows the engine's log on a stream that its test has closed since."""
-    log = logging.getLogger("flashocc_ros.engine")
-    for handler in list(log.handlers):
-        if isinstance(handler, logging.StreamHandler) and getattr(handler.stream, "closed", False):
-            log.removeHandler(handler)

@@ -21,6 +21,8 @@ import errno
 import importlib
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -97,20 +99,25 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
-def _show_engine_log() -> None:
+@contextmanager
+def _engine_log_shown() -> Iterator[None]:
     """Which engine was chosen and why, and what is built, on stderr: building takes minutes and is never silent."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("flashocc_ros.engine")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def main() -> None:
     """Run the command line; errors of this package become one line and exit code 1."""
-    _show_engine_log()
     try:
-        app(prog_name="flashocc")
+        with _engine_log_shown():
+            app(prog_name="flashocc")
     except FlashOccError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)

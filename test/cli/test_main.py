@@ -16,12 +16,14 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from flashocc_ros.cli import main as main_module
 from flashocc_ros.cli.options import counted
 from flashocc_ros.version import __version__
 
@@ -62,3 +64,13 @@ def test_a_misspelt_command_or_option_is_guessed() -> None:
         )
         assert done.returncode == 2
         assert hint in done.stderr
+
+
+def test_the_log_of_engines_is_shown_while_a_command_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = logging.getLogger("flashocc_ros.engine")
+    held: list[list[logging.Handler]] = []
+    before = list(log.handlers)
+    monkeypatch.setattr(main_module, "app", lambda **_: held.append(list(log.handlers)))
+    main_module.main()
+    assert len(held[0]) == len(before) + 1
+    assert log.handlers == before

@@ -94,4 +94,4 @@ def test_a_cache_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
 def test_the_command_says_what_went(tmp_path: Path) -> None:
     make(tmp_path, "old", 91)
     result = CliRunner().invoke(app, ["--prune", "--cache-dir", str(tmp_path)], catch_exceptions=False)
-    assert result.stdout == "removed 1 of the cache's entries, 0.00 GB; 0.00 GB stay\n"
+    assert result.output == "removed 1 of the cache's entries, 0.00 GB; 0.00 GB stay\n"
