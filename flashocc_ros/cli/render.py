@@ -16,13 +16,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flashocc_ros.cli.options import counted
+from flashocc_ros.cli.viewer_files import write_for_viewer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -54,7 +54,7 @@ def render(
 
         for path, write in ((rerun, write_rrd), (foxglove, write_mcap)):
             if path is not None:
-                _convert(source, path, write, limit or 0)
+                typer.echo(write_for_viewer(source, path, write, limit or 0))
         return
     from rich.progress import Progress
 
@@ -83,19 +83,3 @@ def render(
     typer.echo(
         f"{out}: {counted(len(album.pictures), 'picture')}" + (f" and {album.video.name}" if album.video else "")
     )
-
-
-def _convert(source: Path, path: Path, write: Callable[..., int], limit: int) -> None:
-    """A recording for a viewer."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from flashocc_ros.view.sources import open_source
-    from flashocc_ros.whole_file import check_writable
-
-    check_writable(path)
-    opened = open_source(source)
-    with Progress(transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task("writing", total=min(opened.total, limit or opened.total) or None)
-        count = write(opened, path, limit=limit, progress=lambda done: bar.update(task, completed=done))
-    typer.echo(f"{path}: {counted(count, 'frame')}, {path.stat().st_size / 1e6:.1f} MB")

@@ -22,6 +22,8 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.viewer_files import write_for_viewer
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 PAGE_PORT = 8000
@@ -78,25 +80,11 @@ def view(
 
 
 def _write(source: Path, html: Path, pictures: bool, picture_width: int | None, limit: int) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from flashocc_ros.view.recorded import FILE_PICTURE_WIDTH, write_file
-    from flashocc_ros.view.sources import open_source
-    from flashocc_ros.whole_file import check_writable
 
-    check_writable(html)
-    opened = open_source(source, pictures)
-    with Progress(transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task("writing", total=min(opened.total, limit or opened.total) or None)
-        count = write_file(
-            opened,
-            html,
-            limit=limit,
-            picture_width=picture_width or FILE_PICTURE_WIDTH,
-            progress=lambda done: bar.update(task, completed=done),
-        )
-    typer.echo(f"{html}: {count} frames, {html.stat().st_size / 1e6:.1f} MB; open it in any browser")
+    width = picture_width or FILE_PICTURE_WIDTH
+    done = write_for_viewer(source, html, write_file, limit, pictures=pictures, picture_width=width)
+    typer.echo(f"{done}; open it in any browser")
 
 
 def _serve(

@@ -20,7 +20,6 @@ Needs the extra ``[foxglove]``. Lengths are in metres; the result is in ``base_l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +27,14 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros.cameras.jpeg import jpeg_size
-from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.point_files import voxel_points
 from flashocc_ros.structures import Float64, Instance, VoxelGrid
 from flashocc_ros.view.frame import Layer, Shot, ViewFrame
 from flashocc_ros.view.objects import objects_of
 from flashocc_ros.view.pictures import WIDTH, bounded_jpeg
-from flashocc_ros.view.sources import Source
+from flashocc_ros.view.sources import Source, written
 from flashocc_ros.viz.palette import instance_row, palette
 from flashocc_ros.whole_file import whole_file
 
@@ -101,14 +100,10 @@ def write_mcap(
     import foxglove
 
     count = 0
-    with whole_file(path) as temporary:
-        with foxglove.open_mcap(temporary, allow_overwrite=True, context=log.context):
-            for frame in islice(source.frames(), limit or None):
-                log.log(frame)
-                count += 1
-                progress(count)
-        if not count:
-            raise InputError(f"{source.title} holds no frame to write; record the node's occupancy topic")
+    with whole_file(path) as temporary, foxglove.open_mcap(temporary, allow_overwrite=True, context=log.context):
+        for frame in written(source, limit, progress):
+            log.log(frame)
+            count += 1
     return count
 
 

@@ -21,12 +21,12 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from flashocc_ros.errors import FlashOccError, InputError
+from flashocc_ros.errors import FlashOccError
 from flashocc_ros.view.page import standalone
 from flashocc_ros.view.pictures import WIDTH
 from flashocc_ros.view.scene import scene
 from flashocc_ros.view.server import LOCAL, ViewServer
-from flashocc_ros.view.sources import Source
+from flashocc_ros.view.sources import Source, written
 from flashocc_ros.view.store import FrameStore
 from flashocc_ros.whole_file import whole_file
 
@@ -92,12 +92,9 @@ def write_file(
     """
     store = FrameStore(keep_all=True, picture_width=picture_width)
     count = 0
-    for frame in islice(source.frames(), limit or None):
+    for frame in written(source, limit, progress, "show"):
         store.add(frame)
         count += 1
-        progress(count)
-    if not count:
-        raise InputError(f"{source.title} holds no frame to show; record the node's occupancy topic")
     news = store.news()
     entries = news["entries"] if news else []
     frames = (store.frame(number) or b"" for number in range(count))

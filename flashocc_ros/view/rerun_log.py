@@ -21,20 +21,19 @@ Entities: ``odom/base_link`` moves with the vehicle; below it ``occupancy`` and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from flashocc_ros.cameras.jpeg import jpeg_size
-from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES, FREE
 from flashocc_ros.structures import VoxelGrid
 from flashocc_ros.view.frame import Layer, Shot, ViewFrame
 from flashocc_ros.view.objects import objects_of
 from flashocc_ros.view.pictures import WIDTH, bounded_jpeg
-from flashocc_ros.view.sources import Source
+from flashocc_ros.view.sources import Source, written
 from flashocc_ros.viz.palette import instance_row, palette
 from flashocc_ros.whole_file import whole_file
 
@@ -67,14 +66,13 @@ def write_rrd(
         recording = rr.RecordingStream("flashocc_ros", recording_id=source.title)
         recording.save(str(temporary))
         recording.log("odom", rr.ViewCoordinates.FLU, static=True)
-        for frame in islice(source.frames(), limit or None):
-            log(recording, frame, picture_width)
-            count += 1
-            progress(count)
-        recording.flush()
-        recording.disconnect()
-        if not count:
-            raise InputError(f"{source.title} holds no frame to write; record the node's occupancy topic")
+        try:
+            for frame in written(source, limit, progress):
+                log(recording, frame, picture_width)
+                count += 1
+        finally:
+            recording.flush()
+            recording.disconnect()
     return count
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from flashocc_ros.bags.files import is_recording
@@ -57,6 +58,22 @@ class Source:
     note: str
     total: int
     frames: Callable[[], Iterator[ViewFrame]]
+
+
+def written(source: Source, limit: int, progress: Callable[[int], None], purpose: str = "write") -> Iterator[ViewFrame]:
+    """At most ``limit`` frames (0 is all) on their way into a file; ``progress`` hears how many are done.
+
+    Raises:
+        InputError: there is none.
+        FlashOccError: the source cannot be read.
+    """
+    done = 0
+    for frame in islice(source.frames(), limit or None):
+        yield frame
+        done += 1
+        progress(done)
+    if not done:
+        raise InputError(f"{source.title} holds no frame to {purpose}; record the node's occupancy topic")
 
 
 def open_source(path: Path, pictures: bool = True) -> Source:
