@@ -21,18 +21,17 @@ Frames: ``base`` is x forward, y left, z up (REP-103); a camera frame is optical
 from __future__ import annotations
 
 import sys
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import InputError, OutputError
 from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
+from flashocc_ros.npz_damage import NPZ_DAMAGE
 from flashocc_ros.point_files import voxel_points, write_pcd, write_ply
 from flashocc_ros.ranges import MAX_CAMERAS
 from flashocc_ros.whole_file import whole_file
@@ -334,7 +333,7 @@ class Occupancy:
                 VoxelGrid(float(arrays["resolution_m"]), (x_m, y_m, z_m), (size_x, size_y, size_z)),
                 tuple(arrays["masked_cameras"].tolist()),
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        except (*NPZ_DAMAGE, TypeError) as error:
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{path} is no saved occupancy: {why}; make one with Occupancy.save") from error
 

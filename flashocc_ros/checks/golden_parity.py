@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry, lift_table
 from flashocc_ros.model.network import Align, FlashOcc
 from flashocc_ros.model.outputs import ModelOutput
+from flashocc_ros.npz_damage import NPZ_DAMAGE
 from flashocc_ros.pipeline.decode import Centers, decode_centers
 from flashocc_ros.pipeline.reference_instances import reference_instances
 from flashocc_ros.variants import Variant
@@ -170,7 +170,7 @@ def read_golden(path: str | os.PathLike[str], variant: Variant) -> Golden:
             for name in ("sensor2ego", "ego2global", "intrin", "post_rot", "post_tran")
         )
         geometry = Geometry(sensor2ego, ego2global, intrinsics, post_rot, post_tran, arrays["bda"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except NPZ_DAMAGE as error:
         raise InputError(f"{file} is no golden file of {variant.name} ({error})") from None
     if meta["config"] != variant.name:
         raise InputError(f"{file} belongs to {meta['config']}, not to {variant.name}")

@@ -29,13 +29,14 @@ import numpy.typing as npt
 
 from flashocc_ros.data.synthetic.drive import Drive
 from flashocc_ros.data.synthetic.solids import BOX, ELLIPSOID, Solids, inside
-from flashocc_ros.data.synthetic.street import ground_class, street_at
-from flashocc_ros.data.synthetic.truth import PAINT_RANK, camera_mask, voxel_labels
+from flashocc_ros.data.synthetic.truth import PAINT_RANK, camera_mask, label_ground, voxel_labels
 from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE, NUM_CLASSES
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 
 Uint8 = npt.NDArray[np.uint8]
 _SPACING_M = 0.05
+_GROUND_STEPS = 4
+"""Places along a voxel at which the ground is looked up."""
 
 
 def true_labels(drive: Drive, t: float, convention: str) -> tuple[Uint8, Uint8]:
@@ -54,29 +55,10 @@ def touched(
     """Classes of the voxels that a surface reaches into, of those of several the same one as in ``voxel_labels``."""
     out = np.full(grid.size, FREE, np.uint8)
     origin = np.array(grid.origin_m)
-    _touch_ground(ground, world_from_base, origin, grid.resolution_m, out)
+    label_ground(ground, world_from_base, origin, grid.resolution_m, _GROUND_STEPS, out)
     order = np.argsort(PAINT_RANK[solids.label], kind="stable")
     _touch_solids(solids, order, origin, grid.resolution_m, out)
     return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _touch_ground(ground, m, origin, cell, out):  # type: ignore[no-untyped-def]
-    steps = 4
-    for ix in range(out.shape[0] * steps):
-        x = origin[0] + (ix + 0.5) * cell / steps
-        for iy in range(out.shape[1] * steps):
-            y = origin[1] + (iy + 0.5) * cell / steps
-            z = 0.0
-            for _ in range(2):
-                wx = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
-                wy = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]
-                wz = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
-                edge, _, d, height, paved, side = street_at(ground, wx, wy)
-                z += height - wz
-            iz = int(np.floor((z - origin[2]) / cell))
-            if 0 <= iz < out.shape[2]:
-                out[ix // steps, iy // steps, iz] = ground_class(ground.profile, edge, d, paved, side)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -16,9 +16,7 @@
 
 from __future__ import annotations
 
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ import numpy.typing as npt
 from flashocc_ros.data.nuscenes_tables import Info
 from flashocc_ros.errors import InputError
 from flashocc_ros.labels import NUM_CLASSES
+from flashocc_ros.npz_damage import NPZ_DAMAGE
 
 _SHAPE = (200, 200, 16)
 _KINDS = "biu"
@@ -54,26 +53,11 @@ def load_occupancy(
                 instances = _array(stored, "instances", _MAX_INSTANCE).astype(np.int32)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except _DAMAGE as error:
+    except NPZ_DAMAGE as error:
         raise InputError(
             f"cannot read Occ3D labels {path}: {' '.join(str(error).split())}; unpack Occ3D's gts/ beside samples/"
         ) from error
     return semantics.astype(np.uint8), camera.astype(bool), lidar.astype(bool), instances
-
-
-_DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What zipfile and numpy raise for a file that is something else; RuntimeError for one with a password, TokenError
-for a header that is no Python."""
 
 
 def _array(stored: zipfile.ZipFile, name: str, largest: int) -> npt.NDArray[Any]:

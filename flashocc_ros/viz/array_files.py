@@ -16,9 +16,7 @@
 
 from __future__ import annotations
 
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +25,12 @@ import numpy.typing as npt
 
 from flashocc_ros.errors import InputError
 from flashocc_ros.labels import FREE
+from flashocc_ros.npz_damage import NPZ_DAMAGE
 from flashocc_ros.regular_file import regular_size
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 
 MAX_BYTES = 1 << 29
 """Of an array; one of the usual grid has 5 MB at most."""
-_DAMAGE = (
-    OSError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What zipfile and numpy raise for a file that is something else."""
 NAMES = ("semantics", "instances", "truth", "truth_instances")
 
 
@@ -56,7 +44,7 @@ def stored_names(source: Path) -> list[str]:
         regular_size(source)
         with zipfile.ZipFile(source) as stored:
             members = {m.filename.removesuffix(".npy"): m for m in stored.infolist() if m.filename.endswith(".npy")}
-    except _DAMAGE as error:
+    except NPZ_DAMAGE as error:
         raise _unreadable(source, error) from error
     for name, member in members.items():
         if member.file_size > MAX_BYTES:
@@ -78,7 +66,7 @@ def read_arrays(source: Path) -> tuple[dict[str, npt.NDArray[Any]], VoxelGrid]:
     try:
         with np.load(source, allow_pickle=False) as file:
             arrays = {name: file[name] for name in NAMES if name in names}
-    except _DAMAGE as error:
+    except NPZ_DAMAGE as error:
         raise _unreadable(source, error) from error
     if "semantics" not in arrays or arrays["semantics"].ndim != 3 or not arrays["semantics"].size:
         raise InputError(f"{source} needs an array called semantics of shape (X, Y, Z), none of them 0")

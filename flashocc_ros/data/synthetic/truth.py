@@ -51,19 +51,20 @@ def voxel_labels(solids: Solids, ground: Ground, world_from_base: Float64) -> tu
     semantics = np.full(OCC3D_GRID.size, FREE, np.uint8)
     instances = np.zeros(OCC3D_GRID.size, np.int32)
     origin = np.array(OCC3D_GRID.origin_m)
-    _label_ground(ground, world_from_base, origin, OCC3D_GRID.resolution_m, semantics)
+    label_ground(ground, world_from_base, origin, OCC3D_GRID.resolution_m, 1, semantics)
     order = np.argsort(PAINT_RANK[solids.label], kind="stable")
     _label_solids(solids, order, origin, OCC3D_GRID.resolution_m, semantics, instances)
     return semantics, instances
 
 
 @numba.njit(cache=True, nogil=True)
-def _label_ground(ground, world_from_base, origin, cell, semantics):  # type: ignore[no-untyped-def]
+def label_ground(ground, world_from_base, origin, cell, steps, semantics):  # type: ignore[no-untyped-def]
+    """The voxels that the ground lies in, looked up at ``steps`` places along each side of a voxel."""
     m = world_from_base
-    for ix in range(semantics.shape[0]):
-        x = origin[0] + (ix + 0.5) * cell
-        for iy in range(semantics.shape[1]):
-            y = origin[1] + (iy + 0.5) * cell
+    for ix in range(semantics.shape[0] * steps):
+        x = origin[0] + (ix + 0.5) * cell / steps
+        for iy in range(semantics.shape[1] * steps):
+            y = origin[1] + (iy + 0.5) * cell / steps
             z = 0.0
             for _ in range(2):  # the vehicle is tilted a little: find the height by repetition
                 wx = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
@@ -73,7 +74,7 @@ def _label_ground(ground, world_from_base, origin, cell, semantics):  # type: ig
                 z += height - wz
             iz = int(np.floor((z - origin[2]) / cell))
             if 0 <= iz < semantics.shape[2]:
-                semantics[ix, iy, iz] = ground_class(ground.profile, edge, d, paved, side)
+                semantics[ix // steps, iy // steps, iz] = ground_class(ground.profile, edge, d, paved, side)
 
 
 @numba.njit(cache=True, nogil=True)
