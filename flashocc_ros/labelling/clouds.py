@@ -27,7 +27,6 @@ from flashocc_ros.errors import InputError
 MAX_POINTS = 2_000_000
 """Of one cloud; of a larger one every n-th point counts."""
 TIME_FIELDS = ("t", "time", "timestamp", "time_stamp", "offset_time", "time_offset", "timeoffset", "stamp", "ts")
-RING_FIELDS = ("ring", "channel", "line", "laser_id", "row")
 UNKNOWN_CLASS = 255
 _DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 _UNITS_S = (1.0, 1e-3, 1e-6, 1e-9)

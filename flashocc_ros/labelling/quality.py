@@ -60,11 +60,6 @@ class Quality:
         """Rounded for a file."""
         return {name: None if value is None else round(value, 5) for name, value in asdict(self).items()}
 
-    @property
-    def badness(self) -> float:
-        """By which frames are ranked: rays that disagree."""
-        return (self.pierced or 0.0) + (self.missed or 0.0)
-
 
 def judge(
     labels: Labels,
