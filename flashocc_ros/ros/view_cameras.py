@@ -30,7 +30,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from flashocc_ros.bags.cameras import CameraTopics, camera_topics
-from flashocc_ros.bags.headers import header_stamp_ns
+from flashocc_ros.bags.headers import header_frame, header_stamp_ns
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.decode import SetDecoder, is_rectified_topic
 from flashocc_ros.cameras.road import CameraRoad, PosedSet
@@ -120,7 +120,7 @@ class LiveCameras:
 
     @guarded("an image could not be taken", nothing, often=True)
     def _on_image(self, camera: str, cdr: bytes) -> None:
-        self._keep(self._road.add_image(camera, header_stamp_ns(cdr), cdr, time.monotonic_ns()))
+        self._keep(self._road.add_image(camera, header_stamp_ns(cdr), cdr, time.monotonic_ns(), header_frame(cdr)))
 
     @guarded("a CameraInfo could not be taken", nothing, often=True)
     def _on_info(self, camera: str, cdr: bytes) -> None:

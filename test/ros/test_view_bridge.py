@@ -46,8 +46,19 @@ class Kept(FrameStore):
         self.frames.append(frame)
 
 
-def test_results_of_a_node_come_with_pictures_path_and_times(make_feeder: Make, start_node: Make) -> None:
+def without_frame(info: Any) -> Any:
+    info.header.frame_id = ""
+    return info
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["frames of CameraInfo", "frames of the images"])
+def test_results_of_a_node_come_with_pictures_path_and_times(
+    make_feeder: Make, start_node: Make, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     feeder = make_feeder(["front", "back"])
+    if not named:
+        whole = feeder.info
+        monkeypatch.setattr(feeder, "info", lambda *given: without_frame(whole(*given)))
     node = start_node()
     store = Kept()
     listener = rclpy.create_node("flashocc_view", context=feeder.context)
