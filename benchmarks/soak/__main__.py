@@ -30,7 +30,7 @@ import time
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-REST_S = 120.0
+REST_S = 60.0
 """The node rests at least so often, which is when its memory is compared."""
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "test")]
 
@@ -41,6 +41,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=CHECKOUT / "out" / "soak", help="logs, records and the report")
     parser.add_argument("--only", nargs="*", metavar="FAULT", help="names of faults to try alone, once each")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="each fault N times in a row, and what the node holds after each"
+    )
     options = parser.parse_args()
     if "ROS_DOMAIN_ID" not in os.environ:
         from ros_domain import claim_domain
@@ -50,7 +53,27 @@ def main() -> None:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # what was started is ended on the way out
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.rounds:
+        sys.exit(compare(options.rounds, options.seed, options.out, options.only))
     sys.exit(run(options.minutes, options.seed, options.out, options.only))
+
+
+def compare(rounds: int, seed: int, out: Path, only: list[str] | None) -> int:
+    """Exit code of a run that tells which fault costs memory."""
+    from benchmarks.soak import rounds as comparison
+    from benchmarks.soak.message_faults import MESSAGE_FAULTS
+    from benchmarks.soak.node_faults import RUNNING_FAULTS
+    from benchmarks.soak.stage import Stage
+
+    faults = [f for f in (*RUNNING_FAULTS, *MESSAGE_FAULTS) if not only or f.__name__ in only]
+    stage = Stage(out, seed, probed=True)
+    try:
+        text = comparison.rounds(stage, faults, rounds)
+    finally:
+        stage.close()
+    (out / "rounds.md").write_text(text + "\n")
+    print("\n".join(stage.problems), flush=True)
+    return 1 if stage.problems else 0
 
 
 def run(minutes: float, seed: int, out: Path, only: list[str] | None) -> int:

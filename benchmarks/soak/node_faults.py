@@ -34,13 +34,15 @@ from sensor_msgs.msg import CompressedImage
 from std_srvs.srv import Trigger
 
 from benchmarks.soak import timing_faults as fault
-from benchmarks.soak.message_faults import camera_stalls_with_huge_info
+from benchmarks.soak.message_faults import Fault, camera_stalls_with_huge_info
 from benchmarks.soak.messages import NAMES
 from benchmarks.soak.stage import ACTIVE, START_S, Stage
 from flashocc_ros.msg import Occupancy3D
 from flashocc_ros.ros.stamps import NS_PER_S, stamp_from_ns
 
 NodeFault = Callable[[Stage], None]
+Bearable = NodeFault | Fault
+"""What any running node bears."""
 
 
 # -------------------------------------------------------------------- what a running node bears
@@ -72,7 +74,7 @@ def reconfigured(stage: Stage) -> None:
     """deactivate, cleanup, configure and activate while images come"""
     stage.transition(Transition.TRANSITION_DEACTIVATE)
     stage.transition(Transition.TRANSITION_CLEANUP)
-    stage.monitor.rest()
+    stage.rested()
     stage.may_be_lost += 1
     stage.transition(Transition.TRANSITION_CONFIGURE)
     stage.transition(Transition.TRANSITION_ACTIVATE)

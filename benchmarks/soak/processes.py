@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.messages import NAMES
+from benchmarks.soak.probe import Inside
 from benchmarks.soak.scene import VARIANT
 
 CHECKOUT = Path(__file__).parents[2]
@@ -105,15 +106,37 @@ def _prepare(memory_bytes: int | None) -> None:
 
 
 class Node(Process):
-    """``flashocc_node``; ``parameters`` replace or add to the usual ones."""
+    """``flashocc_node``; ``parameters`` replace or add to the usual ones, ``probe`` is a file for `inside`."""
 
-    def __init__(self, log: Path, parameters: dict[str, str] | None = None, memory_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        parameters: dict[str, str] | None = None,
+        memory_bytes: int | None = None,
+        probe: Path | None = None,
+    ) -> None:
         self._begin = log.stat().st_size if log.exists() else 0
         self.said_until = self._begin
+        self._probe = probe
         given = [
             word for name, value in (PARAMETERS | (parameters or {})).items() for word in ("-p", f"{name}:={value}")
         ]
-        super().__init__("flashocc_ros.ros.main", ["--ros-args", *given], log, memory_bytes)
+        if probe is None:
+            super().__init__("flashocc_ros.ros.main", ["--ros-args", *given], log, memory_bytes)
+        else:
+            super().__init__("benchmarks.soak.probe", [str(probe), "--ros-args", *given], log, memory_bytes)
+
+    def inside(self) -> Inside:
+        """What it holds now; of a node with a probe."""
+        assert self._probe is not None
+        self._probe.write_bytes(b"")
+        self.send()
+        end_s = time.monotonic() + STOP_S
+        while not (answer := self._probe.read_text()).endswith("\n"):
+            if time.monotonic() > end_s or self.exit_code is not None:
+                raise RuntimeError(f"the node does not look inside: {self.text()[-300:]}")
+            time.sleep(POLL_S)
+        return Inside(**json.loads(answer))
 
     def text(self) -> str:
         """All it said."""

@@ -30,6 +30,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from benchmarks.soak.judge import Judge, Report
 from benchmarks.soak.message_faults import Fault
+from benchmarks.soak.probe import Inside
 from benchmarks.soak.processes import POLL_S, Monitor, Node, Process
 from benchmarks.soak.scene import Pictures, Truth
 
@@ -64,10 +65,15 @@ class Episode:
 
 
 class Stage:
-    """Owns the processes; ``close`` ends them, whatever happened."""
+    """Owns the processes; ``close`` ends them, whatever happened.
 
-    def __init__(self, out: Path, seed: int) -> None:
+    Args:
+        probed: look inside the node, too, where it rests.
+    """
+
+    def __init__(self, out: Path, seed: int, probed: bool = False) -> None:
         self.out, self.random = out, random.Random(seed)
+        self._probe = out / "probe.json" if probed else None
         for name in ("shots.jsonl", "records.jsonl", "node.log", "publisher.log", "recorder.log"):
             (out / name).write_bytes(b"")
         self._pictures = out / "pictures.npz"
@@ -75,6 +81,7 @@ class Stage:
             Pictures.draw(self._pictures)
         self.judge = Judge(out / "shots.jsonl", out / "records.jsonl", Truth(Pictures(self._pictures)))
         self.monitor = Monitor()
+        self.insides: list[Inside] = []
         self.monitor.start()
         self.may_be_lost = 0
         """Results on their way when the node took its topics away; DDS forgets them with the publisher."""
@@ -107,7 +114,7 @@ class Stage:
         assert self.node is None
         self.judge.update()
         self._life_results, self.may_be_lost = len(self.judge.results), 0
-        self.node = Node(self.out / "node.log", parameters, memory_bytes)
+        self.node = Node(self.out / "node.log", parameters, memory_bytes, self._probe)
         self.monitor.pid = self.node.pid
         self.lives += 1
         return self.node
@@ -188,6 +195,13 @@ class Stage:
 
     def _last_words(self) -> str:
         return repr(self.judge.reports[-1].doubts) if self.judge.reports else "nothing"
+
+    def rested(self) -> None:
+        """Look at the node, which rests: its network is freed."""
+        assert self.node is not None
+        self.monitor.rest()
+        if self._probe is not None:
+            self.insides.append(self.node.inside())
 
     # ---------------------------------------------------------------- services
     def transition(self, number: int) -> None:

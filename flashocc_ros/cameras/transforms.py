@@ -43,6 +43,13 @@ Float64 = npt.NDArray[np.float64]
 NS_PER_S = 1_000_000_000
 CACHE_S = 10.0
 MAX_DEPTH = 1000
+MAX_FRAMES = 5000
+"""So many are kept: names come from outside, and a publisher that makes them up would fill the memory."""
+MAX_WANTED = 500
+"""Of the frames that cameras hang from so many more."""
+MAX_NAME = 255
+"""Characters of a frame."""
+MAX_SAID = 100
 MAX_BACKWARD_NS = round(SYNC_MAX_BACKWARD_S.default * 1e9)
 """Stamps of a transform that go back further than this are of a recording that started over."""
 UNIT_TOLERANCE = 0.01  # of the squared norm of a quaternion
@@ -134,6 +141,8 @@ class TransformIntake:
         self.pose_jumps = PoseJumps(max_speed_mps)
         self._say = say or logging.getLogger(__name__).warning
         self._said: set[str] = set()
+        self._names: set[str] = set()
+        self._full = False
         self._parents: dict[str, str] = {}
         self._moving: set[str] = set()
         self._newest_ns: dict[str, int] = {}
@@ -149,7 +158,7 @@ class TransformIntake:
         usable = [found for found in map(self._usable, message.transforms) if found is not None]
         if not static:
             self._notice_jump(usable)
-        for transform in usable:
+        for transform in filter(self._has_room, usable):
             self._notice_loop(transform)
             self._publishers.take(transform.parent, transform.child, transform.stamp_ns, transform.pose, static)
             self._parents[transform.child] = transform.parent
@@ -198,6 +207,8 @@ class TransformIntake:
         norm = sum(value * value for value in quaternion)
         if not parent or not child:
             problem = "a frame without name"
+        elif (length := max(len(parent), len(child))) > MAX_NAME:
+            problem = f"a frame whose name has {length} characters, of which {MAX_NAME} are allowed"
         elif parent == child:
             problem = "a frame that is its own parent"
         elif not all(math.isfinite(value) for value in position):
@@ -209,8 +220,27 @@ class TransformIntake:
         else:
             stamp_ns = int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
             return StampedTransform(parent, child, stamp_ns, (position, normalized(quaternion)))
-        self._tell(f"tf: {parent or '(none)'} -> {child or '(none)'} is ignored, it has {problem}; mend its publisher")
+        shown = [name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}..." for name in (parent, child)]
+        self._tell(
+            f"tf: {shown[0] or '(none)'} -> {shown[1] or '(none)'} is ignored, it has {problem}; mend its publisher"
+        )
         return None
+
+    def _has_room(self, transform: StampedTransform) -> bool:
+        """Whether its frames are known, or not too many; notes them if so."""
+        new = {transform.parent, transform.child} - self._names
+        if new and len(self._names) >= MAX_FRAMES:
+            wanted = any(transform.child in self._up(frame) for frame in self.watched)
+            if not wanted or len(self._names) >= MAX_FRAMES + MAX_WANTED:
+                if not self._full:
+                    self._tell(
+                        f"tf: {MAX_FRAMES} frames are known, so {transform.parent} -> {transform.child} and further "
+                        "ones are ignored unless a camera hangs from them; stop the publisher that makes up names"
+                    )
+                self._full = True
+                return False
+        self._names |= new
+        return True
 
     def _notice_jump(self, transforms: list[StampedTransform]) -> None:
         watched = {name for frame in self.watched for name in self._up(frame)}
@@ -238,7 +268,7 @@ class TransformIntake:
             )
 
     def _tell(self, sentence: str) -> None:
-        if sentence not in self._said and len(self._said) < 100:
+        if sentence not in self._said and len(self._said) < MAX_SAID:
             self._said.add(sentence)
             self._say(sentence)
 

@@ -42,7 +42,7 @@ from flashocc_ros.ros.faults import CameraFaults
 from flashocc_ros.ros.inference import Inference
 from flashocc_ros.ros.inputs import CameraInputs, make_synchronizer
 from flashocc_ros.ros.logs import RosLogHandler, SeldomLogger, kind_of
-from flashocc_ros.ros.memory import give_back
+from flashocc_ros.ros.memory import forget_destroyed, give_back
 from flashocc_ros.ros.parameters import DiagnosticsParameters, NodeParameters
 from flashocc_ros.ros.problems import Problems, describe, guarded, nothing
 from flashocc_ros.ros.publishers import Publishers
@@ -113,6 +113,7 @@ class FlashOccNode(LifecycleNode):
         assert self._settings is not None
         assert self._results is not None
         self.problems.clear()
+        forget_destroyed(self)
         with ExitStack() as undo:
             undo.callback(self._stop_running, None)
             self._faults.clear()

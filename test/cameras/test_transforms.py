@@ -23,7 +23,16 @@ import pytest
 from scipy.spatial.transform import Rotation, Slerp
 from tf_messages import S, message, transform
 
-from flashocc_ros.cameras.transforms import OutsideTime, TransformIntake, TransformTree, Unconnected, UnknownFrame
+from flashocc_ros.cameras.transforms import (
+    MAX_FRAMES,
+    MAX_NAME,
+    MAX_WANTED,
+    OutsideTime,
+    TransformIntake,
+    TransformTree,
+    Unconnected,
+    UnknownFrame,
+)
 
 
 class Fed:
@@ -269,3 +278,34 @@ def test_a_watched_frame_of_two_clocks_is_said(fed: Fed) -> None:
     assert fed.intake.jumps == 3
     assert len(fed.said) == 1
     assert "two publishers" in fed.said[0]
+
+
+def test_names_that_are_made_up_are_forgotten_but_not_the_cameras(fed: Fed) -> None:
+    fed.intake.watched = ("late_camera", "base_link")
+    for number in range(MAX_FRAMES + 10):
+        fed.move("odom", f"thing {number}", 10.0)
+    assert len(fed.intake.frames) == MAX_FRAMES
+    assert not fed.tree.knows(f"thing {MAX_FRAMES}")
+    assert len(fed.said) == 1
+    assert f"{MAX_FRAMES} frames are known" in fed.said[0]
+    fed.mount("mast", "late_camera")
+    fed.mount("base_link", "mast", (0.0, 0.0, 2.0))
+    fed.move("odom", "base_link", 10.5, (3.0, 0.0, 0.0))
+    np.testing.assert_allclose(fed.look("odom", "late_camera", 10.5)[:3, 3], (3, 0, 2))
+
+
+def test_parents_that_are_made_up_are_forgotten(fed: Fed) -> None:
+    fed.intake.watched = ("base_link",)
+    for number in range(MAX_FRAMES + MAX_WANTED + 10):
+        fed.move(f"house {number}", "base_link", 10.0 + number / 1000)
+    assert not fed.tree.knows(f"house {MAX_FRAMES + MAX_WANTED}")
+
+
+def test_a_name_longer_than_any_is_ignored_and_said(fed: Fed) -> None:
+    fed.move("odom", "x" * MAX_NAME, 10.0)
+    fed.move("odom", "y" * 10_000, 10.0)
+    assert fed.tree.knows("x" * MAX_NAME)
+    assert not fed.tree.knows("y" * 10_000)
+    assert len(fed.said) == 1
+    assert "10000 characters" in fed.said[0]
+    assert len(fed.said[0]) < 2 * MAX_NAME

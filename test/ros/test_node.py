@@ -369,6 +369,18 @@ def test_deactivate_unsubscribes_cleanup_frees_and_both_can_be_undone(running: M
     assert len(occupancy) == 3
 
 
+def test_activations_leave_nothing_behind_in_the_groups_of_callbacks(make_feeder: Make, start_node: Make):
+    feeder, node = make_feeder(), start_node()
+    feeder.client(ChangeState, "flashocc_node/change_state")
+    known = []
+    for _ in range(4):
+        known.append(len(node.node.default_callback_group.entities))
+        assert change(feeder, Transition.TRANSITION_DEACTIVATE)
+        gc.collect()
+        assert change(feeder, Transition.TRANSITION_ACTIVATE)
+    assert known[3] < known[1] + 20  # of each activation
+
+
 def test_a_bad_parameter_leaves_the_node_unconfigured_until_it_is_set_right(make_feeder: Make, start_node: Make):
     feeder = make_feeder()
     reports = feeder.listen("/diagnostics", DiagnosticArray)

@@ -17,6 +17,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,31 @@ from flashocc_ros.ros.memory import give_back
 BLOCK = 64 << 10
 """Below what the C library maps one by one."""
 BLOCKS = 2000
+THREADS = 6
+WORK_OF_THREADS = f"""
+import threading
+from pathlib import Path
+
+from flashocc_ros.ros.memory import give_back, use_one_heap
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+def work(blocks):
+    blocks += [bytearray(b"x") * {BLOCK} for _ in range({BLOCKS // THREADS})]
+    blocks.clear()
+    done.wait()
+
+use_one_heap()
+bytearray(30 << 20)  # after which glibc keeps 60 MB at the end of each heap
+before_mb, done = resident_mb(), threading.Barrier({THREADS + 1})
+for _ in range({THREADS}):
+    threading.Thread(target=work, args=([],), daemon=True).start()
+while done.n_waiting < {THREADS}:
+    pass
+give_back()
+print(resident_mb() - before_mb)
+"""
 
 
 def resident_mb() -> float:
@@ -39,3 +67,11 @@ def test_freed_memory_below_something_in_use_is_given_back() -> None:
     before_mb = resident_mb()
     give_back()
     assert before_mb - resident_mb() > 0.8 * BLOCK * BLOCKS / 2**20
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="a C library without mallopt")
+def test_what_threads_have_freed_is_given_back() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    program = [sys.executable, "-c", WORK_OF_THREADS]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert float(done.stdout) < 0.2 * BLOCK * BLOCKS / 2**20
