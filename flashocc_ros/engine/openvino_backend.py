@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from flashocc_ros.engine.labels_kernel import labels_from_columns
 from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence, out_of_memory, reason
+from flashocc_ros.engine.openvino_import import import_openvino
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import LOGITS, GraphMeta, int8_needs_calibration
@@ -87,9 +88,7 @@ class OpenVinoBackend(OnnxBackend):
         return "fp32"
 
     def describe(self) -> str:
-        import openvino
-
-        return f"OpenVINO {openvino.__version__.split('-')[0]} on {cpu_name()}, {self.precision}"
+        return f"OpenVINO {import_openvino().__version__.split('-')[0]} on {cpu_name()}, {self.precision}"
 
     def close(self) -> None:
         self._requests.clear()
@@ -161,14 +160,12 @@ class OpenVinoBackend(OnnxBackend):
     def _load(self, graph: str, streams: int) -> Any:
         """The compiled graph, out of the cache when it is there."""
         check_address_space()
-        import openvino
-
         source = self.meta.graphs["bev_head" if graph == "bev_key" else graph]
         parts = {
             "graph": graph,
             "onnx": source.sha256,
             "code": code_sha256(OWN_CODE),
-            "version": openvino.__version__,
+            "version": import_openvino().__version__,
             "device": cpu_name(),
             "precision": f"{self.precision}, {self._hint} elsewhere",
             "shapes": "one camera" if graph in PER_CAMERA_GRAPHS else "one map",
@@ -237,9 +234,7 @@ def stream_count(cameras: int, threads: int) -> int:
 
 def _tensor(array: npt.NDArray[Any]) -> Any:
     """The array itself as OpenVINO takes it; copied only when it is not contiguous."""
-    import openvino
-
-    return openvino.Tensor(np.ascontiguousarray(array), shared_memory=True)
+    return import_openvino().Tensor(np.ascontiguousarray(array), shared_memory=True)
 
 
 def int8_key(variant: Variant, source: GraphMeta, graph: str) -> CacheKey:
@@ -274,9 +269,7 @@ def check_address_space() -> None:
 def core() -> Any:
     """OpenVINO of this process."""
     with one_sentence("OpenVINO cannot start here", "reinstall openvino, or choose another engine"):
-        import openvino
-
-        return openvino.Core()
+        return import_openvino().Core()
 
 
 @functools.lru_cache(maxsize=1)
@@ -293,8 +286,8 @@ def cpu_name() -> str:
 def prepared(model: Any, graph: str) -> Any:
     """A head graph that ends in logits with the classes last, where argmax over contiguous numbers is ten times cheaper
     than the engine's; or only the part up to ``bev_key``. Other graphs as they are."""
-    import openvino
-    from openvino import opset13 as ops
+    openvino = import_openvino()
+    ops = openvino.opset13
 
     if graph not in ("bev_head", "bev_key"):
         return model

@@ -24,6 +24,7 @@ from flashocc_ros.engine.export.calibration import Feeds
 from flashocc_ros.engine.export.precision import kept_parts
 from flashocc_ros.engine.export.quiet import quiet
 from flashocc_ros.engine.openvino_backend import INT8_FILE, OpenVinoBackend, core, int8_key, prepared
+from flashocc_ros.engine.openvino_import import import_openvino
 from flashocc_ros.engine.store.cache import cached
 from flashocc_ros.errors import EngineError
 
@@ -68,9 +69,7 @@ def quantized_graph(backend: OpenVinoBackend, graph: str, feeds: Feeds) -> Path:
     source = backend.meta.graphs[graph]
 
     def build(folder: Path) -> None:
-        import openvino
-
         model = prepared(core().read_model(backend.folder / source.file), graph)
-        openvino.save_model(quantize(model, feeds), folder / INT8_FILE, compress_to_fp16=False)
+        import_openvino().save_model(quantize(model, feeds), folder / INT8_FILE, compress_to_fp16=False)
 
     return cached(backend.cache_dir, int8_key(backend.variant, source, graph), build, replace=True) / INT8_FILE
