@@ -162,11 +162,11 @@ class Node(Process):
 
 @dataclass
 class Sample:
-    """What a process holds."""
+    """What a process holds; ``own_mb`` leaves out the libraries' pages, which the system reads and drops as it wants."""
 
     time_s: float
     pid: int
-    resident_mb: float
+    own_mb: float
     files: int
     threads: int
 
@@ -203,6 +203,7 @@ def look_at(pid: int) -> Sample | None:
     try:
         status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
         files = len(list((folder / "fd").iterdir()))
-        return Sample(time.time(), pid, int(status["VmRSS"].split()[0]) / 1024, files, int(status["Threads"]))
+        own_kb = sum(int(status[kind].split()[0]) for kind in ("RssAnon", "RssShmem"))
+        return Sample(time.time(), pid, own_kb / 1024, files, int(status["Threads"]))
     except (OSError, KeyError):
         return None

@@ -44,7 +44,7 @@ class Held:
     """What the longest life held after its warm-up, which lasted ``hours``; pairs are of its beginning and its end.
 
     Attributes:
-        at_work_mb: resident memory.
+        at_work_mb: memory of its own.
         at_rest_mb: the same while its network was freed.
         mb_per_hour: of ``at_rest_mb``: the median of the slopes between all pairs of rests (Theil and Sen).
     """
@@ -88,12 +88,12 @@ def held(samples: list[Sample], rests: list[Sample]) -> Held | None:
         tenth = max(1, len(values) // 10)
         return float(np.median(values[:tenth])), float(np.median(values[-tenth:]))
 
-    rest_mb = [s.resident_mb for s in resting]
+    rest_mb = [s.own_mb for s in resting]
     rest_hours = [s.time_s / 3600 for s in resting]
     files, threads = ends([s.files for s in warm]), ends([s.threads for s in warm])
     return Held(
         (warm[-1].time_s - begin_s) / 3600,
-        ends([s.resident_mb for s in warm]),
+        ends([s.own_mb for s in warm]),
         ends(rest_mb),
         float(theilslopes(rest_mb, rest_hours)[0]) if len(resting) > 2 else 0.0,
         (round(files[0]), round(files[1])),

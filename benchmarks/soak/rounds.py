@@ -34,7 +34,7 @@ def rounds(stage: Stage, faults: Sequence[Bearable], number: int) -> str:
     for _ in range(SETTLING):
         stage.episode(str(reconfigured.__doc__), reconfigured)
     lines = [
-        "| fault | at rest [MB] | per round: resident, in heaps, mapped [kB] | Python's blocks | its objects |",
+        "| fault | at rest [MB] | per round: own memory, in heaps, mapped [kB] | Python's blocks | its objects |",
         "| --- | --- | --- | --- | --- |",
     ]
     for fault in faults:
@@ -54,12 +54,12 @@ def rounds(stage: Stage, faults: Sequence[Bearable], number: int) -> str:
 
 def _grown(stage: Stage, before: int, number: int) -> str:
     """What the rests since ``before`` show."""
-    residents_mb = [rest.resident_mb for rest in stage.monitor.rests[before:]]
+    held_mb = [rest.own_mb for rest in stage.monitor.rests[before:]]
     first, last = stage.insides[before], stage.insides[-1]
     grown_kb = [
         1024 * (after - then) / number
         for then, after in (
-            (residents_mb[0], residents_mb[-1]),
+            (held_mb[0], held_mb[-1]),
             (first.heap_mb, last.heap_mb),
             (first.mapped_mb, last.mapped_mb),
         )
@@ -68,7 +68,7 @@ def _grown(stage: Stage, before: int, number: int) -> str:
     most = sorted((kind for kind in kinds if kinds[kind] >= number), key=lambda kind: -kinds[kind])[:SHOWN]
     return " | ".join(
         [
-            ", ".join(f"{mb:.1f}" for mb in residents_mb),
+            ", ".join(f"{mb:.1f}" for mb in held_mb),
             ", ".join(f"{kb:+.0f}" for kb in grown_kb),
             f"{(last.blocks - first.blocks) / number:+.0f}",
             ", ".join(f"{kind} {kinds[kind] / number:+.0f}" for kind in most) or "as many",
