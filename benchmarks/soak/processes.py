@@ -162,7 +162,7 @@ class Node(Process):
 
 @dataclass
 class Sample:
-    """What a process holds; ``own_mb`` leaves out the libraries' pages, which the system reads and drops as it wants."""
+    """What a process holds; ``own_mb`` is without pages of libraries, which the system reads and drops as it wants."""
 
     time_s: float
     pid: int
