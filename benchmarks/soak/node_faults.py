@@ -158,7 +158,7 @@ def memory_short_at_start(stage: Stage) -> None:
     """too little memory to load the network: refused in a sentence, the cache left alone"""
     cache = _cache(stage)
     before = sorted(path.relative_to(cache) for path in cache.rglob("*"))
-    for gigabytes in (1.5, 2.0):
+    for gigabytes in (1.2, 1.4):
         _refused(stage, {"cache_dir": str(cache)}, memory_bytes=round(gigabytes * 2**30))
     if sorted(path.relative_to(cache) for path in cache.rglob("*")) != before:
         stage.problems.append("the cache was changed by a process without memory")
