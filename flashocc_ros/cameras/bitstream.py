@@ -65,14 +65,15 @@ class _Bits:
             raise InputError("a header of the video is cut off")
         return (self._value >> self._left) & ((1 << count) - 1)
 
-    def ue(self) -> int:
-        """An Exp-Golomb number, 9.1 of H.264."""
+    def ue(self, most: int = 1 << 33) -> int:
+        """An Exp-Golomb number, 9.1 of H.264, of at most ``most``."""
         zeros = 0
-        while not self.u(1):
+        while zeros <= 32 and not self.u(1):
             zeros += 1
-            if zeros > 32:
-                raise InputError("a header of the video is damaged")
-        return (1 << zeros) - 1 + (self.u(zeros) if zeros else 0)
+        value = (1 << zeros) - 1 + (self.u(zeros) if 0 < zeros <= 32 else 0)
+        if value > most or zeros > 32:
+            raise InputError("a header of the video is damaged")
+        return value
 
     def se(self) -> int:
         """A signed Exp-Golomb number, 9.1.1 of H.264."""
@@ -115,7 +116,7 @@ class H264Parser:
                 self._sequences[identifier] = sequence
             elif kind == 8:
                 bits = _Bits(unit[1:])
-                picture = bits.ue()
+                picture = bits.ue(255)
                 self._pictures[picture] = bits.ue()
             elif kind in (1, 5):
                 return self._slice(unit, kind == 5)
@@ -146,7 +147,7 @@ def _h264_sequence(bits: _Bits) -> tuple[int, _H264Sequence]:
     """Sequence parameter set, 7.3.2.1.1."""
     profile = bits.u(8)
     bits.u(16)
-    identifier = bits.ue()
+    identifier = bits.ue(31)
     separate_planes = False
     if profile in (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135):
         chroma = bits.ue()
@@ -156,7 +157,7 @@ def _h264_sequence(bits: _Bits) -> tuple[int, _H264Sequence]:
             for index in range(8 if chroma != 3 else 12):
                 if bits.u(1):
                     _skip_scaling_list(bits, 16 if index < 6 else 64)
-    number_bits = bits.ue() + 4
+    number_bits = bits.ue(12) + 4
     order_type = bits.ue()
     if order_type == 0:
         bits.ue()
@@ -200,7 +201,7 @@ class HevcParser:
                 self._sequences[identifier] = sequence
             elif kind == 34:
                 bits = _Bits(unit[2:])
-                picture, sequence_id = bits.ue(), bits.ue()
+                picture, sequence_id = bits.ue(63), bits.ue()
                 bits.u(1)
                 output_flag = bool(bits.u(1))
                 self._pictures[picture] = (sequence_id, output_flag, bits.u(3))
@@ -247,14 +248,14 @@ def _hevc_sequence(bits: _Bits) -> tuple[int, _HevcSequence]:
         bits.u(2 * (8 - sub_layers))
     for profile, level in present:
         bits.u(88 * profile + 8 * level)
-    identifier = bits.ue()
+    identifier = bits.ue(15)
     separate_planes = bits.ue() == 3 and bool(bits.u(1))
     width, height = bits.ue(), bits.ue()
     if bits.u(1):
         for _ in range(4):
             bits.ue()
     bits.ue(), bits.ue()
-    number_bits = bits.ue() + 4
+    number_bits = bits.ue(12) + 4
     reordered = 0
     for _ in range(1 if not bits.u(1) else sub_layers + 1):
         bits.ue()

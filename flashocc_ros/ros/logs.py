@@ -49,7 +49,7 @@ class RosLogHandler(logging.Handler):
 
 def kind_of(sentence: str) -> str:
     """The sentence without its values: one that comes again with other numbers and quotations is of the same kind."""
-    return re.sub(r"'[^']*'|\d[\d.]*", "#", sentence)
+    return shortened(re.sub(r"'[^']*'|\d[\d.]*", "#", sentence))
 
 
 class SeldomLogger:

@@ -25,6 +25,7 @@ import pytest
 from video_packets import WITH_B_FRAMES, encode, moving
 
 from flashocc_ros.cameras import video
+from flashocc_ros.cameras.bitstream import H264Parser, HevcParser
 from flashocc_ros.cameras.images import ImageDecoder
 from flashocc_ros.cameras.video import VideoDecoder, VideoPicture, VideoStream
 from flashocc_ros.errors import InputError
@@ -167,6 +168,30 @@ def test_noise_is_refused_not_raised(seed: int) -> None:
         if picture is not None:
             with suppress(InputError):
                 assert decoder(picture).shape[2] == 3
+
+
+def golomb(*numbers: int) -> str:
+    """As H.264 and H.265 write whole numbers."""
+    return "".join(f"{number + 1:b}".zfill(2 * (number + 1).bit_length() - 1) for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("parser", "head", "bits"),
+    [
+        (H264Parser, b"\x68", golomb(256, 0)),
+        (H264Parser, b"\x67\x42\x10\x10", golomb(32, 0, 0, 0)),
+        (H264Parser, b"\x67\x42\x10\x10", golomb(0, 13, 0, 0)),
+        (HevcParser, b"\x44\x01", golomb(64, 0)),
+        (HevcParser, b"\x42\x01\x01" + b"\xff" * 12, golomb(16, 1, 64, 64)),
+        (HevcParser, b"\x42\x01\x01" + b"\xff" * 12, golomb(0, 1, 64, 64) + "0" + golomb(0, 0, 4_000_000_000)),
+    ],
+)
+def test_numbers_beyond_the_standard_are_refused_before_anything_is_kept(
+    parser: type[H264Parser] | type[HevcParser], head: bytes, bits: str
+) -> None:
+    padded = f"{bits}{'10' * 80}"[:160]
+    with pytest.raises(InputError, match="a header of the video is damaged"):
+        parser()(b"\0\0\1" + head + int(padded, 2).to_bytes(20, "big"))
 
 
 def test_a_camera_decodes_its_video_under_its_name() -> None:

@@ -73,3 +73,4 @@ def test_names_from_outside_neither_fill_the_log_nor_the_memory(clock: list[floa
     assert max(map(len, console.lines)) < MAX_SENTENCE + 100
     assert console.lines[-1].endswith("has no parent; mend its publisher")
     assert len(seldom._said_s) <= logs.MAX_KINDS + 1
+    assert max(map(len, seldom._said_s)) < MAX_SENTENCE + 100
