@@ -47,9 +47,9 @@ def train(
     from flashocc_ros.training.config import load_config
 
     settings = load_config(config, overrides or [])
-    from flashocc_ros.training.checkpoint import LAST, WEIGHTS
+    from flashocc_ros.training.checkpoint import BEST, LAST, WEIGHTS
 
-    for name, remedy in ((LAST, "continue it with --resume or"), (WEIGHTS, "move it or")):
+    for name, remedy in ((LAST, "continue it with --resume or"), (WEIGHTS, "move it or"), (BEST, "move it or")):
         if not resume and (out / name).exists():
             raise ConfigError(f"{out} already holds a run ({name}); {remedy} choose another --out")
     import torch
@@ -58,20 +58,25 @@ def train(
 
     from flashocc_ros.training.loop import train as run
     from flashocc_ros.training.processes import emulates_bf16, worker_group
-    from flashocc_ros.training.sources import open_source
+    from flashocc_ros.training.sources import open_sources
+    from flashocc_ros.training.validation import best_score
 
     if threads:
         torch.set_num_threads(threads)
     with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
         task = bar.add_task("drawing frames", total=None, visible=False)
-        source = open_source(settings, lambda done, total: bar.update(task, completed=done, total=total, visible=True))
+        source, validation = open_sources(
+            settings, lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+        )
     with worker_group(device) as worker:
         if worker.is_main and settings.precision == "bf16" and emulates_bf16(worker.device):
             typer.echo("this CPU emulates bf16, which takes several times as long as precision=fp32", err=True)
-        run(settings, source, out, worker, resume=resume, quiet=quiet)
+        run(settings, source, out, worker, resume=resume, quiet=quiet, validation=validation)
     if worker.is_main:
         if settings.held_out is not None:
             from flashocc_ros.cli.learned import show_learned
 
             show_learned(settings, settings.held_out, out, quiet)
         typer.echo(f"weights: {out / WEIGHTS}")
+        if validation is not None:
+            typer.echo(f"best on the drives kept apart: {out / BEST}, mIoU {best_score(out / BEST):.3f}")

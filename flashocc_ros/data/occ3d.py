@@ -31,7 +31,7 @@ from flashocc_ros.npz_damage import NPZ_DAMAGE
 _SHAPE = (200, 200, 16)
 _KINDS = "biu"
 """Truth values and whole numbers; a fraction or NaN would become some class."""
-_MAX_INSTANCE = np.iinfo(np.int32).max
+MAX_INSTANCE = np.iinfo(np.int32).max
 
 
 def load_occupancy(
@@ -45,12 +45,12 @@ def load_occupancy(
     path = Path(folder) / info.scene / info.token / "labels.npz"
     try:
         with zipfile.ZipFile(path) as stored:
-            semantics = _array(stored, "semantics", NUM_CLASSES - 1)
-            camera = _array(stored, "mask_camera", 1)
-            lidar = _array(stored, "mask_lidar", 1)
+            semantics = voxel_array(stored, "semantics", NUM_CLASSES - 1)
+            camera = voxel_array(stored, "mask_camera", 1)
+            lidar = voxel_array(stored, "mask_lidar", 1)
             instances = None
             if "instances.npy" in stored.namelist():
-                instances = _array(stored, "instances", _MAX_INSTANCE).astype(np.int32)
+                instances = voxel_array(stored, "instances", MAX_INSTANCE).astype(np.int32)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except NPZ_DAMAGE as error:
@@ -60,7 +60,7 @@ def load_occupancy(
     return semantics.astype(np.uint8), camera.astype(bool), lidar.astype(bool), instances
 
 
-def _array(stored: zipfile.ZipFile, name: str, largest: int) -> npt.NDArray[Any]:
+def voxel_array(stored: zipfile.ZipFile, name: str, largest: int) -> npt.NDArray[Any]:
     """One array of whole numbers from 0 to ``largest``; its header is read first, so that a wrong one costs nothing."""
     member = f"{name}.npy"
     with stored.open(member) as file:

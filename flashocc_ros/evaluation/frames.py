@@ -24,12 +24,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.bags import BagReader, Frames, read_sets
-from flashocc_ros.bags.headers import header_stamp_ns
-from flashocc_ros.bags.results import TRUTH_TYPE, Truth, to_truth
+from flashocc_ros.bags import Frames, read_sets
+from flashocc_ros.data.recorded_frames import objects_of, read_truth
 from flashocc_ros.errors import BagError
-from flashocc_ros.labels import FIRST_INSTANCE_ID
-from flashocc_ros.structures import OCC3D_GRID, CameraRig
+from flashocc_ros.structures import CameraRig
 
 LIDAR_ORIGIN_M = (0.9858, 0.0, 1.8402)
 """Where the benchmark places the lidar on the vehicle."""
@@ -139,30 +137,6 @@ class BagFrames:
                 truth.semantics,
                 truth.mask_camera > 0,
                 truth.mask_lidar > 0,
-                None if truth.instances is None else _objects(truth.instances),
+                None if truth.instances is None else objects_of(truth.instances),
                 lidar_origins(poses, place[camera_set.stamp_ns], truth.lidar_origin_m),
             )
-
-
-def _objects(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
-    """Ids below the first of an object repeat the class, in messages as in results; here they are 0."""
-    return np.where(ids >= FIRST_INSTANCE_ID, ids.astype(np.int32), 0)
-
-
-def read_truth(bag: Path) -> dict[int, Truth]:
-    """Ground truth of a recording by stamp.
-
-    Raises:
-        BagError: the recording has no topic of type ``OccupancyTruth``, or one that cannot be compared with.
-    """
-    with BagReader(bag) as reader:
-        topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE]
-        if not topics:
-            raise BagError(f"{bag} has no ground truth ({TRUTH_TYPE}); `flashocc synth` writes recordings with it")
-        truths = {}
-        for topic, _, cdr in reader.messages(topics[:1]):
-            truth, grid = to_truth(reader.deserialize(cdr, topic.type))
-            if grid != OCC3D_GRID:
-                raise BagError(f"{bag}: its ground truth is on {grid}, networks predict on {OCC3D_GRID}; resample it")
-            truths[header_stamp_ns(cdr)] = truth
-        return truths

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from flashocc_ros.bags.results import rig_at_key
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.data.label_files import FrameFiles, SceneWriter, camera_facts, picture_files
 from flashocc_ros.data.synthetic.truth import camera_mask
 from flashocc_ros.errors import InputError
 from flashocc_ros.labelling import page, writer
@@ -102,7 +103,7 @@ def label_drive(
         ConfigError: the folder holds other labels.
         OutputError: it cannot be written.
     """
-    target = writer.SceneWriter(out, scene, writer.fingerprint(settings, sources))
+    target = SceneWriter(out, scene, writer.fingerprint(settings, sources))
     if (manifest := target.complete) is not None:
         return Summary(scene, len(manifest["frames"]), 0, manifest["quality"], target.folder)
     labeller = Labeller(settings, drive.by_class, drive.has_boxes)
@@ -172,7 +173,7 @@ def seen_by_cameras(labels: Labels, cameras: CameraSet, grid: VoxelGrid) -> npt.
     return camera_mask(labels.semantics, rig_at_key(cameras), cameras.image_sizes, grid).astype(bool)
 
 
-def _files(item: LabelledKey, token: str, settings: Settings, has_boxes: bool, pictures: bool) -> writer.FrameFiles:
+def _files(item: LabelledKey, token: str, settings: Settings, has_boxes: bool, pictures: bool) -> FrameFiles:
     key, labels = item.key, item.labels
     base_from_fixed = np.asarray(np.linalg.inv(key.fixed_from_base))
     cameras = key.content if isinstance(key.content, CameraSet) else None
@@ -191,8 +192,8 @@ def _files(item: LabelledKey, token: str, settings: Settings, has_boxes: bool, p
     depth: dict[str, npt.NDArray[Any]] = {}
     images: dict[str, bytes] = {}
     if cameras is not None:
-        facts |= writer.camera_facts(cameras)
+        facts |= camera_facts(cameras)
         depth = writer.depth_targets(cameras, item.nearest)
-        images = writer.picture_files(cameras) if pictures else {}
+        images = picture_files(cameras) if pictures else {}
     arrays = writer.label_arrays(labels, mask, item.boxes, item.later, base_from_fixed)
-    return writer.FrameFiles(arrays, depth, images, facts)
+    return FrameFiles(arrays, depth, images, facts)

@@ -34,7 +34,7 @@ from flashocc_ros.model.weights_file import check_archive
 from flashocc_ros.training.schedule import WeightAverage
 from flashocc_ros.whole_file import whole_file, write_whole
 
-LAST, WEIGHTS = "last.pt", "weights.safetensors"
+LAST, WEIGHTS, BEST = "last.pt", "weights.safetensors", "best.safetensors"
 # Running statistics may lie outside the range of half precision, and take little room.
 _STATISTICS = ("running_mean", "running_var")
 

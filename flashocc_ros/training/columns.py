@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Recipe of the synthetic networks: dense 2D supervision of the image branch, voxel losses on sampled columns.
+"""Recipe of the synthetic networks: 2D supervision of the image branch, voxel losses on sampled columns.
 
 Computing logits for all 40 000 columns would cost more than the rest of the network, and most of them show only
 road. Columns are drawn in proportion to the rarest class they show, so the few columns with a cone or a pedestrian
@@ -40,7 +40,9 @@ from flashocc_ros.training import losses
 from flashocc_ros.training.batch import Prepared, normalised
 from flashocc_ros.training.calibrate import class_offsets
 from flashocc_ros.training.config import ColumnLoss
+from flashocc_ros.training.losses.cross_entropy import IGNORE
 from flashocc_ros.training.objective import Objective
+from flashocc_ros.training.partial_classes import NUM_TARGETS, completed, partial_cross_entropy
 from flashocc_ros.training.pixel_targets import pixel_targets, soft_depth_loss
 from flashocc_ros.training.sample import Sample, SampleSource, sample_rng
 from flashocc_ros.variants import Variant
@@ -49,12 +51,17 @@ _FREQUENCY_SAMPLES = 64
 
 
 def visible_class_counts(source: SampleSource, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
-    """(18,) float64: visible voxels per class over a few samples spread over the data set, at least 1 each."""
-    counts = np.ones(NUM_CLASSES)
+    """(18,) float64: visible voxels per class over a few samples spread over the data set, at least 1 each.
+
+    Of labels whose class may be unknown (20,), see ``partial_classes``.
+    """
+    counts = np.ones(NUM_TARGETS)
+    known = NUM_CLASSES
     for index in np.unique(np.linspace(0, source.available(0) - 1, samples).astype(int)):
         sample = source.sample(int(index), None)
-        counts += np.bincount(sample.semantics[sample.mask_camera], minlength=NUM_CLASSES)[:NUM_CLASSES]
-    return torch.from_numpy(counts)
+        known = NUM_CLASSES if sample.possible is None else NUM_TARGETS
+        counts += np.bincount(sample.semantics[sample.mask_camera], minlength=NUM_TARGETS)[:NUM_TARGETS]
+    return torch.from_numpy(counts[:known])
 
 
 def draw_columns(
@@ -63,13 +70,15 @@ def draw_columns(
     """Draw BEV columns with replacement, in proportion to the rarest class visible in them or beside them.
 
     Args:
-        rarity: (18,) weight per class.
+        rarity: (18,) weight per class, or (20,) per target.
         count: columns to draw.
 
     Returns:
         Flat indices x * 200 + y (count,), and importance weights (count,) of mean 1 that undo the preference.
     """
-    weight = (rarity[sample.semantics] * sample.mask_camera).max(axis=2)
+    weights = np.zeros(256, np.float32)  # nothing where nothing is known
+    weights[: len(rarity)] = rarity
+    weight = (weights[sample.semantics] * sample.mask_camera).max(axis=2)
     spread = torch.from_numpy(weight)[None, None]
     weight = F.max_pool2d(spread, 3, 1, 1).numpy().reshape(-1).astype(np.float64)
     probability = np.maximum(weight, 0.3 * float(rarity.min()))
@@ -83,6 +92,7 @@ class ColumnObjective(Objective):
     """Network, an auxiliary 2D segmentation layer on the lifted context, and their losses."""
 
     counts: Tensor
+    possible: Tensor | None
 
     def __init__(self, model: FlashOcc, variant: Variant, config: ColumnLoss, source: SampleSource, seed: int) -> None:
         super().__init__()
@@ -90,9 +100,11 @@ class ColumnObjective(Objective):
         # One linear layer: whatever it reads is linear in the context, hence survives lifting and summing.
         self.segmentation = nn.Conv2d(variant.lift_channels, NUM_CLASSES, 1)
         self.register_buffer("counts", visible_class_counts(source))
+        possible = source.sample(0, None).possible
+        self.register_buffer("possible", None if possible is None else torch.from_numpy(possible), persistent=False)
 
     def class_weights(self, power: float, cap: float) -> Tensor:
-        """(18,) float32: (count of free / count of class) ** power, at most ``cap``."""
+        """(18,) or (20,) float32: (count of free / count of class) ** power, at most ``cap``."""
         return (self.counts[FREE] / self.counts).pow(power).clamp(1.0, cap).float()
 
     def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
@@ -140,7 +152,13 @@ class ColumnObjective(Objective):
         depth_m, labels = pixel_targets(samples, self.variant)
         depth_m, labels = depth_m.to(depth.device), labels.to(depth.device)
         weight = self.class_weights(self.config.class_power, self.config.class_cap)
-        segmentation = F.cross_entropy(self.segmentation(context).float(), labels, weight=weight)
+        logits = self.segmentation(context).float()
+        if self.possible is None:
+            segmentation = F.cross_entropy(logits, labels, weight=weight)
+        else:
+            each = partial_cross_entropy(logits.movedim(1, -1).flatten(0, 2), labels.flatten(), self.possible)
+            cell_weight = _weight_of(labels.flatten(), weight)
+            segmentation = (each * cell_weight).sum() / cell_weight.sum().clamp(min=1e-6)
         return {
             "depth": self.config.depth_weight * soft_depth_loss(depth.float(), depth_m, self.variant.depth),
             "segmentation": self.config.segmentation_weight * segmentation,
@@ -164,10 +182,15 @@ class ColumnObjective(Objective):
         importance = torch.from_numpy(np.concatenate(undo)).to(bev.device)[:, None].expand(truth.shape)
         logits = head.predicter(torch.cat(features)).unflatten(-1, (16, NUM_CLASSES)).float()  # type: ignore[operator]
         class_weight = self.class_weights(config.class_power, config.class_cap)
-        loss = F.cross_entropy(logits.reshape(-1, NUM_CLASSES), truth.reshape(-1), reduction="none")
-        voxel_weight = torch.where(visible, class_weight[truth], torch.full_like(importance, config.unseen_weight))
+        unseen = torch.full_like(importance, config.unseen_weight)
+        if self.possible is None:
+            loss = F.cross_entropy(logits.reshape(-1, NUM_CLASSES), truth.reshape(-1), reduction="none")
+            voxel_weight = torch.where(visible, class_weight[truth], unseen)
+        else:
+            loss = partial_cross_entropy(logits.reshape(-1, NUM_CLASSES), truth.reshape(-1), self.possible)
+            voxel_weight = torch.where(visible, _weight_of(truth, class_weight), unseen * (truth != IGNORE))
         cross_entropy = (loss.reshape(truth.shape) * voxel_weight).sum() / voxel_weight.sum()
-        overlap = soft_jaccard(logits[visible], truth[visible], importance[visible])
+        overlap = soft_jaccard(logits[visible], truth[visible], importance[visible], self.possible)
         result = {"cross_entropy": cross_entropy, "overlap": config.overlap_weight * overlap}
         if config.above_ground_weight:
             high = visible.clone()
@@ -211,14 +234,34 @@ class ColumnObjective(Objective):
             free = sample.semantics == FREE
             kept = sample.mask_camera & (~free | (rng.random(free.shape) < 0.1))
             weight = np.where(free[kept], np.float32(10.0), np.float32(1.0))
-            parts.append((logits[kept], sample.semantics[kept], weight))
+            chosen, truth = logits[kept], sample.semantics[kept]
+            if sample.possible is not None:  # of a group, what the network itself would say
+                truth = completed(chosen, truth, sample.possible)
+            parts.append((chosen, truth, weight))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
-def soft_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """One minus the soft intersection over union, mean over the classes present; (M, 18), (M,), (M,)."""
-    one_hot = F.one_hot(truth, NUM_CLASSES)
-    return _missed_overlap(logits.softmax(-1), one_hot, weight)[one_hot.any(0)].mean()
+def _weight_of(targets: Tensor, weights: Tensor) -> Tensor:
+    """The weight of each target, 0 where nothing is known."""
+    return torch.where(targets == IGNORE, 0.0, weights[targets.clamp(max=len(weights) - 1)])
+
+
+def soft_jaccard(logits: Tensor, truth: Tensor, weight: Tensor, possible: Tensor | None = None) -> Tensor:
+    """One minus the soft intersection over union, mean over the classes present; (M, 18), (M,), (M,).
+
+    With ``possible`` (20, 18) a class does not count where only its group is known; groups are classes of their own.
+    """
+    probability = logits.softmax(-1)
+    if possible is None:
+        one_hot = F.one_hot(truth, NUM_CLASSES).bool()
+    else:
+        group = possible[NUM_CLASSES:]
+        classes = possible[truth]
+        unsure = classes & (truth >= NUM_CLASSES)[:, None]
+        one_hot = torch.cat([classes & ~unsure, classes.float() @ group.float().T > 0], 1)
+        probability = torch.cat([probability.masked_fill(unsure, 0.0), probability @ group.float().T], 1)
+        one_hot[:, NUM_CLASSES:] &= (truth >= NUM_CLASSES).any()  # without such voxels classes alone count
+    return _missed_overlap(probability, one_hot, weight)[one_hot.any(0)].mean()
 
 
 def occupied_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:

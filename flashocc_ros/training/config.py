@@ -32,6 +32,8 @@ MAX_COUNT = 100_000_000
 """Iterations, frames and steps above which a number is taken for a mistake; the published training has 42 200."""
 HELD_OUT_SEED = 1000
 """Drives of the synthetic world from this seed on are never trained on."""
+Stage = Literal["backbone", "neck", "depth", "bev_encoder", "head"]
+STAGES: tuple[Stage, ...] = ("backbone", "neck", "depth", "bev_encoder", "head")
 MAX_BYTES = 1 << 20
 """Of a configuration file; the longest of ours has 2 kB."""
 
@@ -101,17 +103,68 @@ class SyntheticData(_Section):
     augment: bool = False
 
 
+class LabelData(_Section):
+    """What `flashocc label` made: any rig, any number of drives.
+
+    Attributes:
+        folders: each of one labelled drive or of several.
+        flip: mirror the BEV grid at random, pictures unchanged.
+        augment: enlarge and tint pictures at random.
+    """
+
+    kind: Literal["labels"]
+    folders: Annotated[list[Path], Field(min_length=1)]
+    flip: bool = True
+    augment: bool = False
+
+
+class BagData(_Section):
+    """Recordings with their truth on a topic, or beside labels that were made of them.
+
+    Attributes:
+        recordings: rosbag2 folders or files.
+        labels: label folder of drives of the same names.
+        truth: where voxels come from: ``topic`` (``flashocc_ros/OccupancyTruth``) or ``labels``; of ``labels`` beside a
+            topic, lidar points in the pictures are used. None takes labels where there are, else the topic.
+        cache: folder into which key frames are taken out of the recordings, once.
+        cameras: these in this order; empty for all that are found.
+        base_frame, tf_prefix: how the recordings name the vehicle and its transforms.
+        flip, augment: as in ``LabelData``.
+    """
+
+    kind: Literal["bag"]
+    recordings: Annotated[list[Path], Field(min_length=1)]
+    labels: Path | None = None
+    truth: Literal["topic", "labels"] | None = None
+    cache: Path = Path("runs/key_frames")
+    cameras: list[str] = []
+    base_frame: str = "base_link"
+    tf_prefix: str = ""
+    flip: bool = True
+    augment: bool = False
+
+    @model_validator(mode="after")
+    def _labels_are_there(self) -> BagData:
+        if self.truth == "labels" and self.labels is None:
+            raise ValueError("data.truth: labels needs data.labels, the folder `flashocc label` made of the recordings")
+        return self
+
+
 class Optimizer(_Section):
     """AdamW; gradients are clipped to ``clip_norm`` (L2).
 
     With ``muon_lr`` > 0, convolutions that a normalisation follows are moved by Muon at that rate instead; from random
     weights that takes a fraction of the iterations. The published recipes do without.
+
+    Attributes:
+        stage_rates: factors of both rates for stages of the network; those that are not named have 1.
     """
 
     lr: float = Field(default=1e-4, gt=0)
     muon_lr: float = Field(default=0.0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     clip_norm: float = Field(default=5.0, gt=0)
+    stage_rates: dict[Stage, Annotated[float, Field(gt=0, le=100)]] = {}
 
 
 class Schedule(_Section):
@@ -166,6 +219,22 @@ class ColumnLoss(_Section):
     center_weight: float = Field(default=0.1, ge=0)
 
 
+class Validation(_Section):
+    """Labelled drives that are measured during the training, not trained on; the best weights are kept.
+
+    Attributes:
+        drives: their names; empty takes ``share`` of all, spread evenly over the list.
+        share: of the drives, at least one.
+        every: iterations between measurements; the first comes before any training, the last at the end.
+        frames: key frames measured each time, spread over these drives; 0 for all.
+    """
+
+    drives: list[str] = []
+    share: float = Field(default=0.1, gt=0, lt=1)
+    every: int = Field(default=500, gt=0, le=MAX_COUNT)
+    frames: int = Field(default=0, ge=0, le=MAX_COUNT)
+
+
 class HeldOut(_Section):
     """Drives of the synthetic world that a network is measured on before and after its training.
 
@@ -193,6 +262,8 @@ class TrainConfig(_Section):
         init_variant: when given, ``init`` must be a complete checkpoint of this variant.
         precision: fp16 and bf16 are mixed precision.
         loss: None for the published losses of the variant.
+        validation: labelled drives kept apart, for labels and recordings; None trains on all.
+        frozen: stages of the network that keep the weights of ``init``.
         held_out: what is measured at the end, and drawn into a picture; None for nothing.
         workers: data loading processes per training process.
         checkpoint_every, log_every, picture_every: in iterations; 0 for never.
@@ -200,11 +271,13 @@ class TrainConfig(_Section):
     """
 
     variant: str
-    data: NuScenesData | SyntheticData = Field(discriminator="kind")
+    data: NuScenesData | SyntheticData | LabelData | BagData = Field(discriminator="kind")
     schedule: Schedule
     optimizer: Optimizer = Optimizer()
     ema: Ema = Ema()
     loss: ColumnLoss | None = None
+    validation: Validation | None = None
+    frozen: list[Stage] = []
     held_out: HeldOut | None = None
     batch_size: int = Field(default=4, gt=0, le=1024)
     accumulate: int = Field(default=1, gt=0, le=65_536)
@@ -230,9 +303,26 @@ class TrainConfig(_Section):
         return self
 
     @model_validator(mode="after")
-    def _column_loss_needs_dense_truth(self) -> TrainConfig:
-        if self.loss is not None and self.data.kind != "synthetic":
-            raise ValueError("loss: the column recipe needs dense depth and 2D labels; leave it out for nuscenes data")
+    def _column_loss_needs_2d_truth(self) -> TrainConfig:
+        if self.loss is not None and self.data.kind == "nuscenes":
+            raise ValueError("loss: the column recipe needs 2D labels; leave it out for nuscenes data")
+        return self
+
+    @model_validator(mode="after")
+    def _drives_to_keep_apart(self) -> TrainConfig:
+        if self.validation is not None and self.data.kind not in ("labels", "bag"):
+            raise ValueError(f"validation: keeps labelled drives apart, data.kind {self.data.kind} has none; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> TrainConfig:
+        if set(self.frozen) == set(STAGES):
+            raise ValueError(f"frozen: nothing is left to learn; leave out one of {', '.join(STAGES)}")
+        if self.frozen and self.init is None:
+            raise ValueError("frozen: without init these stages would keep random weights; give init a checkpoint")
+        both = sorted(set(self.frozen) & set(self.optimizer.stage_rates))
+        if both:
+            raise ValueError(f"optimizer.stage_rates: {both[0]} is frozen and has no rate; remove it from one of both")
         return self
 
 

@@ -50,7 +50,9 @@ from flashocc_ros.training.reporting import Report, report_start
 from flashocc_ros.training.resume import check_same_run
 from flashocc_ros.training.sample import SampleSource, draw_indices, sample_rng
 from flashocc_ros.training.schedule import WeightAverage, lr_factor
+from flashocc_ros.training.stages import freeze, rate_factors
 from flashocc_ros.training.start import Start, starting_weights
+from flashocc_ros.training.validation import Judge
 from flashocc_ros.variants import Variant, get_variant
 
 _SEED_STRIDE = 1_000_003
@@ -86,6 +88,7 @@ def train(
     resume: bool = False,
     stop_after: int | None = None,
     quiet: bool = False,
+    validation: SampleSource | None = None,
 ) -> list[float]:
     """Train and leave checkpoints, ``log.jsonl`` and TensorBoard files in ``out``.
 
@@ -97,6 +100,8 @@ def train(
         resume: continue from ``out/last.pt``; ``config`` may differ from the run's in what changes no loss so far.
         stop_after: end after this iteration as if killed, with a checkpoint.
         quiet: no progress bar.
+        validation: samples that ``config.validation`` keeps apart; the best weights on them end up in
+            ``out/best.safetensors``.
 
     Returns:
         Total loss per iteration done here, averaged over processes.
@@ -115,7 +120,8 @@ def train(
     if not variant.volumetric:
         objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
     objective.train()
-    optimizer = build_optimizer(objective, config.optimizer)
+    freeze(model, config.frozen)
+    optimizer = build_optimizer(objective, config.optimizer, rate_factors(model, config.optimizer.stage_rates))
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     average = WeightAverage(objective, config.ema)
     # A loss scale exists for fp16 only; switched off, the scaler passes everything through and has no state.
@@ -138,6 +144,9 @@ def train(
     history: list[float] = []
     last = min(config.schedule.iterations, stop_after or config.schedule.iterations)
     with Report(out, config, first, enabled=worker.is_main, progress=worker.is_main and not quiet) as report:
+        judge = Judge(config, variant, validation if worker.is_main else None, out, report, worker.device)
+        if first == 0:
+            judge.measure(0, average.network_values())
         for iteration in range(first, last):
             started = time.perf_counter()
             factor = lr_factor(iteration, config.schedule)
@@ -158,12 +167,16 @@ def train(
             if worker.is_main and config.picture_every and done % config.picture_every == 0:
                 report.picture("prediction, where seen, truth", progress_picture(model, batch[0].sample), done)
             due = config.checkpoint_every and done % config.checkpoint_every == 0
+            if judge.due(done) and done < config.schedule.iterations:
+                judge.measure(done, average.network_values())
             if worker.is_main and (due or done == last):
                 save_state(out, done, objective, optimizer, average, config.keep_checkpoints, scaler)
-    # Also when no iteration was left to do: a run may have been killed between its last checkpoint and its weights.
-    if worker.is_main and last == config.schedule.iterations:
-        values = {name: value.cpu() for name, value in average.network_values().items()}
-        export_weights(out / WEIGHTS, objective.finished(values), {"variant": variant.name})
+        # Also when no iteration was left to do: a run may have been killed between its last checkpoint and its weights.
+        if worker.is_main and last == config.schedule.iterations:
+            values = {name: value.cpu() for name, value in average.network_values().items()}
+            finished = objective.finished(values)
+            judge.measure(last, finished)
+            export_weights(out / WEIGHTS, finished, {"variant": variant.name})
     return history
 
 

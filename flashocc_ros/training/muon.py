@@ -22,8 +22,8 @@ weights whose scale is undone by the normalisation behind them; biases, norms, f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,21 +56,13 @@ class MuonAdamW(torch.optim.AdamW):
     """One optimiser with two kinds of parameter groups; groups with ``muon`` True are stepped by Muon.
 
     Args:
-        hidden: weights of hidden convolutions (out, in, ...), moved by Muon.
-        others: everything else, moved by AdamW.
-        lr: rate of AdamW.
-        muon_lr: rate of Muon, for matrices that are not taller than wide; taller ones move by sqrt(out / in) more.
-        weight_decay: of both, relative to the rate.
+        groups: ``params``, ``lr`` and ``muon`` each; a rate of Muon is for matrices that are not taller than wide,
+            taller ones move by sqrt(out / in) more.
+        weight_decay: of all, relative to the rate.
     """
 
-    def __init__(
-        self, hidden: list[nn.Parameter], others: list[nn.Parameter], lr: float, muon_lr: float, weight_decay: float
-    ) -> None:
-        groups: list[dict[str, Any]] = [
-            {"params": others, "lr": lr, "muon": False},
-            {"params": hidden, "lr": muon_lr, "muon": True},
-        ]
-        super().__init__(groups, lr=lr, weight_decay=weight_decay)
+    def __init__(self, groups: list[dict[str, Any]], weight_decay: float) -> None:
+        super().__init__(groups, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -104,15 +96,32 @@ class MuonAdamW(torch.optim.AdamW):
             weight.grad = None
 
 
-def build_optimizer(model: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
-    """AdamW, or with ``config.muon_lr`` Muon for the convolutions that a normalisation follows: those without bias."""
-    if not config.muon_lr:
-        return torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    hidden = [
-        cast(nn.Parameter, module.weight)
-        for module in model.modules()
-        if isinstance(module, (nn.Conv2d, nn.Conv3d)) and module.bias is None and module.in_channels >= MIN_INPUTS
+def build_optimizer(
+    model: nn.Module, config: Optimizer, factors: Mapping[int, float] | None = None
+) -> torch.optim.Optimizer:
+    """AdamW, or with ``config.muon_lr`` Muon for the convolutions that a normalisation follows: those without bias.
+
+    Args:
+        factors: of the rate by the id of a parameter, 1 for those that are missing; what needs no gradient is left out.
+    """
+    hidden: set[int] = set()
+    if config.muon_lr:
+        hidden = {
+            id(module.weight)
+            for module in model.modules()
+            if isinstance(module, (nn.Conv2d, nn.Conv3d)) and module.bias is None and module.in_channels >= MIN_INPUTS
+        }
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            key = id(parameter) in hidden, (factors or {}).get(id(parameter), 1.0)
+            groups.setdefault(key, []).append(parameter)
+    # What moves at the full rate comes first, and AdamW before Muon.
+    ordered = [
+        {"params": groups[key], "lr": (config.muon_lr if key[0] else config.lr) * key[1], "muon": key[0]}
+        for key in sorted(groups, key=lambda key: (key[1] != 1.0, key[1], key[0]))
     ]
-    taken = {id(weight) for weight in hidden}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in taken]
-    return MuonAdamW(hidden, others, config.lr, config.muon_lr, config.weight_decay)
+    if config.muon_lr:
+        return MuonAdamW(ordered, config.weight_decay)
+    plain = [{"params": group["params"], "lr": group["lr"]} for group in ordered]
+    return torch.optim.AdamW(plain, weight_decay=config.weight_decay)

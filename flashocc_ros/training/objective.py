@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training import losses
 from flashocc_ros.training.batch import Prepared, normalised
+from flashocc_ros.training.partial_classes import partial_cross_entropy
 from flashocc_ros.variants import Variant
 
 
@@ -57,18 +58,25 @@ class PublishedObjective(Objective):
         samples = [item.sample for item in batch]
         images = torch.stack([normalised(s.images, device) for s in samples])
         out = self.model.forward_batch(images, [s.geometry for s in samples], align="lift")
-        truth = torch.from_numpy(np.stack([s.semantics for s in samples])).to(device)
+        truth = torch.from_numpy(np.stack([s.semantics for s in samples])).to(device).long()
+        possible = samples[0].possible
         logits = out.head.occ_logits.float()
+        mask = torch.from_numpy(np.stack([s.mask_camera for s in samples])).to(device)
         if self.variant.head == "v2":
+            # Over the whole volume; where only a group of classes is known, that something is there counts.
+            certain = torch.where(truth < logits.shape[-1], truth, losses.IGNORE)
             result = {
-                "focal": losses.focal_occupancy(logits, truth, self.class_weights),
-                "semantic_scaling": losses.semantic_scaling(logits, truth),
+                "focal": losses.focal_occupancy(logits, certain, self.class_weights),
+                "semantic_scaling": losses.semantic_scaling(logits, certain),
                 "geometric_scaling": losses.geometric_scaling(logits, truth),
-                "lovasz": losses.lovasz_softmax(logits, truth),
+                "lovasz": losses.lovasz_softmax(logits, certain),
             }
-        else:
-            mask = torch.from_numpy(np.stack([s.mask_camera for s in samples])).to(device)
+        elif possible is None:
             result = {"cross_entropy": losses.masked_cross_entropy(logits, truth, mask)}
+        else:
+            table = torch.from_numpy(possible).to(device)
+            each = partial_cross_entropy(logits[mask], truth[mask], table)
+            result = {"cross_entropy": each.mean() if len(each) else logits.sum() * 0.0}
         depth = [s.depth_m for s in samples if s.depth_m is not None]
         if self.variant.depth_loss_weight and depth:
             metres = torch.from_numpy(np.concatenate(depth)).to(device)

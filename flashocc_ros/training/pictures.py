@@ -23,6 +23,7 @@ import torch
 from flashocc_ros.labels import COLORS_RGB, FREE
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import normalised
+from flashocc_ros.training.partial_classes import shown_classes
 from flashocc_ros.training.sample import Sample
 
 
@@ -38,7 +39,7 @@ def top_view(semantics: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 @torch.no_grad()
 def progress_picture(model: FlashOcc, sample: Sample) -> npt.NDArray[np.uint8]:
     """(200, 600, 3) uint8: prediction, prediction where a camera sees, truth; the model's mode is left as it was."""
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]  # frozen stages have another
     model.eval()
     device = next(model.parameters()).device
     try:
@@ -46,6 +47,7 @@ def progress_picture(model: FlashOcc, sample: Sample) -> npt.NDArray[np.uint8]:
         out = model.forward_batch(images, [sample.geometry], align="lift")
         predicted = out.head.occ_logits[0].argmax(-1).cpu().numpy().astype(np.uint8)
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
     seen = np.where(sample.mask_camera, predicted, np.uint8(FREE))
-    return np.concatenate([top_view(predicted), top_view(seen), top_view(sample.semantics)], axis=1)
+    return np.concatenate([top_view(predicted), top_view(seen), top_view(shown_classes(sample.semantics))], axis=1)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Depth and class of every feature cell, from dense pixel truth; and the loss of soft depth bins."""
+"""Depth and class of every feature cell, from truth of all pixels or of some; and the loss of soft depth bins."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.training.losses.cross_entropy import IGNORE
 from flashocc_ros.training.sample import Sample
 from flashocc_ros.variants import DepthBins, Variant
 
@@ -37,8 +39,11 @@ def pixel_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, 
     A cone is narrower than a cell; taking the centre pixel alone would lose most of them.
 
     Returns:
-        Depth in metres (B * N, fH, fW) float32, ``inf`` where nothing is hit, and class (B * N, fH, fW) int64.
+        Depth in metres (B * N, fH, fW) float32, ``inf`` where nothing is hit and NaN where nothing is known, and target
+        (B * N, fH, fW) int64, 255 where nothing is known.
     """
+    if samples[0].sparse:
+        return _sparse_targets(samples, variant)
     columns, rows, _ = frustum_axes(variant)
     u, v = np.rint(columns).astype(np.int64), np.rint(rows).astype(np.int64)
     depth = torch.from_numpy(np.concatenate([_required(s.depth_m) for s in samples]))
@@ -58,9 +63,33 @@ def pixel_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, 
     return torch.where(found, nearest, cell_depth), torch.where(found, label_there, cell_label)
 
 
+def _sparse_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, Tensor]:
+    """The same of single pixels: the nearest small thing in a cell, else what lies nearest to its centre."""
+    depth = np.concatenate([_required(s.depth_m) for s in samples])
+    labels = np.concatenate([_required(s.labels_2d) for s in samples])
+    columns, rows, _ = frustum_axes(variant)
+    picture, v, u = np.nonzero(depth > 0)
+    cell_u, cell_v = (_nearest(axis, at) for axis, at in ((columns, u), (rows, v)))
+    off = np.hypot(columns[cell_u] - u, rows[cell_v] - v)
+    metres, target = depth[picture, v, u], labels[picture, v, u]
+    small = np.isin(target, SMALL_CLASSES)
+    order = np.lexsort((np.where(small, metres, off), ~small))[::-1]  # the best of a cell is written last
+    shape = (len(depth), len(rows), len(columns))
+    cell_depth, cell_label = np.full(shape, np.nan, np.float32), np.full(shape, IGNORE, np.int64)
+    where = (picture[order], cell_v[order], cell_u[order])
+    cell_depth[where], cell_label[where] = metres[order], target[order]
+    return torch.from_numpy(cell_depth), torch.from_numpy(cell_label)
+
+
+def _nearest(axis: npt.NDArray[np.float32], at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Index of the nearest of evenly spaced numbers."""
+    step = (axis[-1] - axis[0]) / (len(axis) - 1)
+    return np.clip(np.rint((at - axis[0]) / step), 0, len(axis) - 1).astype(np.int64)
+
+
 def _required(value: np.ndarray | None) -> np.ndarray:
     if value is None:
-        raise ValueError("the column recipe needs dense depth and 2D labels")
+        raise ValueError("the column recipe needs depth and 2D labels")
     return value
 
 
@@ -69,11 +98,12 @@ def soft_depth_loss(probability: Tensor, depth_m: Tensor, bins: DepthBins) -> Te
 
     Args:
         probability: (N, D, fH, fW).
-        depth_m: (N, fH, fW) metres, ``inf`` where nothing is hit.
+        depth_m: (N, fH, fW) metres, ``inf`` where nothing is hit, NaN where nothing is known, which does not count.
         bins: depth bins of the variant.
     """
     values = bins.values()
-    depth = depth_m.clamp(values[0], values[-1])
+    known = ~depth_m.isnan()
+    depth = depth_m.nan_to_num(values[0], values[-1]).clamp(values[0], values[-1])
     if bins.sid:
         position = torch.log(depth / values[0]) * ((bins.count - 1) / math.log(values[-1] / values[0]))
     else:
@@ -81,4 +111,5 @@ def soft_depth_loss(probability: Tensor, depth_m: Tensor, bins: DepthBins) -> Te
     lower = position.floor().clamp(0, bins.count - 2).long()
     share = position - lower
     chosen = probability.gather(1, torch.stack([lower, lower + 1], 1)).clamp(min=1e-6).log()
-    return -(chosen[:, 0] * (1.0 - share) + chosen[:, 1] * share).mean()
+    loss = -(chosen[:, 0] * (1.0 - share) + chosen[:, 1] * share)
+    return loss.mean() if bool(known.all()) else (loss * known).sum() / known.sum().clamp(min=1)

@@ -97,6 +97,28 @@ class Report:
             for name, value in means.items():
                 self._board.add_scalar(name, value, iteration)
 
+    def validation(self, iteration: int, scores: dict[str, float], frames: int, best: bool) -> None:
+        """Log what was measured on drives kept apart, and say it."""
+        if self._file is None:
+            return
+        line = {"iteration": iteration, **{f"validation_{name}": round(value, 6) for name, value in scores.items()}}
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(self._out / LOG, error) from error
+        if self._board is not None:
+            for name, value in scores.items():
+                self._board.add_scalar(f"validation/{name}", value, iteration)
+        told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores.items())
+        better = ", the best so far" if best else ""
+        console = self._bar.console if self._bar is not None else None
+        sentence = f"iteration {iteration}: {told} on {frames} key frames kept apart{better}"
+        if console is not None:
+            console.print(sentence, highlight=False)
+        else:
+            print(sentence, file=sys.stderr, flush=True)
+
     def picture(self, name: str, image: Any, iteration: int) -> None:
         """Show an (H, W, 3) uint8 picture in TensorBoard."""
         if self._board is not None:

@@ -17,8 +17,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from flashocc_ros.training.config import SyntheticData, TrainConfig
+from flashocc_ros.errors import InputError
+from flashocc_ros.training.config import BagData, LabelData, SyntheticData, TrainConfig, Validation
 from flashocc_ros.training.sample import SampleSource
 from flashocc_ros.variants import Variant, get_variant
 
@@ -40,9 +42,64 @@ def open_source(config: TrainConfig, progress: Callable[[int, int], None] | None
 
         _draw(data, variant, progress)
         return SyntheticSource(data, variant)
+    if data.kind == "labels" or data.kind == "bag":
+        return _labelled(config, data, variant, progress)[0]
     from flashocc_ros.training.nuscenes_source import NuScenesSource
 
     return NuScenesSource(data.root, data.version, data.split, variant, augment=data.augment)
+
+
+def open_sources(
+    config: TrainConfig, progress: Callable[[int, int], None] | None = None
+) -> tuple[SampleSource, SampleSource | None]:
+    """Training samples, and those to validate with where ``config.validation`` asks for them; see ``open_source``."""
+    if config.data.kind == "labels" or config.data.kind == "bag":
+        return _labelled(config, config.data, get_variant(config.variant), progress)
+    return open_source(config, progress), None
+
+
+def _labelled(
+    config: TrainConfig, data: LabelData | BagData, variant: Variant, progress: Callable[[int, int], None] | None
+) -> tuple[SampleSource, SampleSource | None]:
+    from flashocc_ros.data.label_folder import open_drives
+    from flashocc_ros.training.label_source import LabelSource
+
+    drives = open_drives(data.folders if data.kind == "labels" else _taken_out(data, progress))
+    if config.validation is None:
+        return LabelSource(drives, variant, data.flip, data.augment), None
+    kept = _kept_apart(config.validation, [drive.name for drive in drives])
+    train = LabelSource([d for d in drives if d.name not in kept], variant, data.flip, data.augment)
+    return train, LabelSource([d for d in drives if d.name in kept], variant)
+
+
+def _kept_apart(validation: Validation, names: list[str]) -> set[str]:
+    unknown = [name for name in validation.drives if name not in names]
+    if unknown:
+        raise InputError(f"validation.drives: {unknown[0]} is no labelled drive; there are {', '.join(names)}")
+    kept = set(validation.drives)
+    if not kept:
+        count = max(1, round(validation.share * len(names)))
+        kept = {names[int((k + 0.5) * len(names) / count)] for k in range(count)}
+    if len(kept) == len(names):
+        raise InputError(
+            f"all {len(names)} labelled drives are kept apart for validation, none is left to train on; label more "
+            "drives, or leave validation out"
+        )
+    return kept
+
+
+def _taken_out(data: BagData, progress: Callable[[int, int], None] | None) -> list[Path]:
+    """Folders of the key frames of recordings; those that are missing are taken out now."""
+    from flashocc_ros.bags import Frames
+    from flashocc_ros.data.recorded_frames import take_out
+
+    folders = []
+    for done, recording in enumerate(data.recordings):
+        frames = Frames.of(data.base_frame, data.tf_prefix)
+        folders.append(take_out(recording, data.cache, data.labels, data.truth, data.cameras or None, frames))
+        if progress is not None:
+            progress(done + 1, len(data.recordings))
+    return folders
 
 
 def _draw(data: SyntheticData, variant: Variant, progress: Callable[[int, int], None] | None) -> None:

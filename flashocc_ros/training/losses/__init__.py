@@ -15,13 +15,14 @@
 """Training losses, one idea per file; formulas of the FlashOcc, Panoptic-FlashOcc and BEVDet training code."""
 
 from flashocc_ros.training.losses.centers import CenterTargets, center_losses, center_targets
-from flashocc_ros.training.losses.cross_entropy import masked_cross_entropy
+from flashocc_ros.training.losses.cross_entropy import IGNORE, masked_cross_entropy
 from flashocc_ros.training.losses.depth import depth_bce, depth_target_bins
 from flashocc_ros.training.losses.focal import class_frequency_weights, focal_occupancy, radius_weights
 from flashocc_ros.training.losses.lovasz import lovasz_softmax
 from flashocc_ros.training.losses.scaling import geometric_scaling, semantic_scaling
 
 __all__ = [
+    "IGNORE",
     "CenterTargets",
     "center_losses",
     "center_targets",

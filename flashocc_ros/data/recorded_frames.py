@@ -1,0 +1,170 @@
+# Copyright 2026 flashocc_ros developers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Key frames of recordings: their truth by stamp, and label folders of what training needs of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flashocc_ros.bags import BagReader, Frames, read_sets
+from flashocc_ros.bags.headers import header_stamp_ns
+from flashocc_ros.bags.results import TRUTH_TYPE, Truth, to_truth
+from flashocc_ros.data.label_files import DEPTH, LABELS, FrameFiles, SceneWriter, camera_facts, picture_files
+from flashocc_ros.data.label_folder import LabelDrive, open_drives, stamp_of
+from flashocc_ros.errors import BagError, InputError
+from flashocc_ros.labels import FIRST_INSTANCE_ID
+from flashocc_ros.npz_damage import NPZ_DAMAGE
+from flashocc_ros.structures import OCC3D_GRID
+
+
+def read_truth(bag: Path) -> dict[int, Truth]:
+    """Ground truth of a recording by stamp.
+
+    Raises:
+        BagError: the recording has no topic of type ``OccupancyTruth``, or one that cannot be compared with.
+    """
+    with BagReader(bag) as reader:
+        topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE]
+        if not topics:
+            raise BagError(f"{bag} has no ground truth ({TRUTH_TYPE}); `flashocc synth` writes recordings with it")
+        truths = {}
+        for topic, _, cdr in reader.messages(topics[:1]):
+            truth, grid = to_truth(reader.deserialize(cdr, topic.type))
+            if grid != OCC3D_GRID:
+                raise BagError(f"{bag}: its ground truth is on {grid}, networks predict on {OCC3D_GRID}; resample it")
+            truths[header_stamp_ns(cdr)] = truth
+        return truths
+
+
+def objects_of(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
+    """Ids below the first of an object repeat the class, in messages as in results; here they are 0."""
+    return np.where(ids >= FIRST_INSTANCE_ID, ids.astype(np.int32), 0)
+
+
+def take_out(
+    recording: Path,
+    out: Path,
+    labels: Path | None = None,
+    truth: str | None = None,
+    cameras: Sequence[str] | None = None,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
+) -> Path:
+    """Write the key frames of a recording as a labelled drive, unless it is there.
+
+    Args:
+        out: folder of all drives; labels: of a drive of the recording's name, for its voxels or lidar points.
+        truth: ``topic`` for the voxels of the recording's truth, ``labels`` for those of ``labels``; None takes labels
+            where they are given.
+
+    Returns:
+        The folder of the drive.
+
+    Raises:
+        BagError: the recording is unreadable or has no truth.
+        InputError: there are no such labels, or no camera set belongs to them.
+        ConfigError: the folder holds another drive of that name.
+        OutputError: it cannot be written.
+    """
+    name = recording.resolve().name.removesuffix(".mcap").removesuffix(".db3")
+    drive = None if labels is None else _labelled(labels, name)
+    by_labels = drive is not None and truth != "topic"
+    files = [recording] if recording.is_file() else sorted(file for file in recording.glob("*") if file.is_file())
+    sources = {
+        "recording": {file.name: file.stat().st_size for file in files},
+        "labels": None if drive is None else [frame.name for frame in drive.frames],
+        "truth": "labels" if by_labels else "topic",
+        "cameras": cameras,
+        "frames": asdict(frames),
+    }
+    writer = SceneWriter(
+        out, name, hashlib.sha256(json.dumps(sources, sort_keys=True, default=str).encode()).hexdigest()
+    )
+    if writer.complete is not None:
+        return writer.folder
+    of_stamp = {} if drive is None else {stamp_of(frame): frame for frame in drive.frames}
+    truths = {} if by_labels else read_truth(recording)
+    wanted = of_stamp if by_labels else truths
+    for camera_set in read_sets(recording, cameras, frames=frames, keep_jpeg=True):
+        token = str(camera_set.stamp_ns)
+        if camera_set.stamp_ns not in wanted or writer.done(token):
+            continue
+        kept = _arrays(of_stamp.get(camera_set.stamp_ns))
+        voxels = kept[LABELS] if by_labels else _voxels(truths[camera_set.stamp_ns])
+        facts = {
+            "token": token,
+            "stamp_ns": camera_set.stamp_ns,
+            "odom_from_base": camera_set.key_pose.tolist(),
+            **camera_facts(camera_set),
+        }
+        writer.write(token, FrameFiles(voxels, kept[DEPTH], picture_files(camera_set), facts))
+    taken = writer.frames()
+    if not taken:
+        raise InputError(
+            f"{recording}: no camera set has the stamp of its {'labels' if by_labels else 'truth'}; record both "
+            "together, and name the cameras as they were then"
+        )
+    convention = drive.convention if by_labels and drive is not None else "truth"
+    writer.finish(
+        {
+            "scene": name,
+            "sources": sources,
+            "settings": {"grid": asdict(OCC3D_GRID), "convention": convention},
+            "frames": [{"token": facts["token"], "sha256": facts["sha256"]} for facts in taken],
+        }
+    )
+    return writer.folder
+
+
+def _labelled(labels: Path, name: str) -> LabelDrive:
+    folder = labels / name if (labels / name).is_dir() else labels
+    drives = [drive for drive in open_drives([folder], pictures=False) if drive.name == name]
+    if not drives:
+        raise InputError(f"{labels} holds no labels of the recording {name}; label it, or name the folder like it")
+    return drives[0]
+
+
+def _arrays(frame: Path | None) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    """Arrays of the files of a labelled key frame; nothing without."""
+    result: dict[str, dict[str, npt.NDArray[Any]]] = {LABELS: {}, DEPTH: {}}
+    for name, arrays in result.items():
+        path = None if frame is None else frame / name
+        if path is None or not path.is_file():
+            continue
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays.update({key: stored[key] for key in stored.files})
+        except NPZ_DAMAGE as error:
+            raise InputError(f"{path} is damaged: {' '.join(str(error).split())}; label the drive again") from error
+    return result
+
+
+def _voxels(truth: Truth) -> dict[str, npt.NDArray[Any]]:
+    """Truth is known everywhere, whatever the lidar saw."""
+    voxels = {
+        "semantics": truth.semantics,
+        "mask_lidar": np.ones_like(truth.mask_camera),
+        "mask_camera": truth.mask_camera,
+    }
+    if truth.instances is not None:
+        voxels["instances"] = objects_of(truth.instances)
+    return voxels
