@@ -31,7 +31,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(
     epilog="Examples: flashocc eval --variant synthetic-tiny --seeds 1000:1010. "
     "flashocc eval --variant flashocc-r50-M0 --checkpoint M0.pth --nuscenes data/nuscenes --engine torch. "
-    "flashocc eval --bag drive_1000"
+    "flashocc eval --bag drive_1000. flashocc eval --checkpoint runs/van/best.safetensors --labels labels/held_out"
 )
 def evaluate(
     variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "synthetic-tiny",
@@ -44,11 +44,15 @@ def evaluate(
     frames: Annotated[int, typer.Option(min=1, help="Key frames per synthetic drive.")] = 8,
     interval: Annotated[float, typer.Option(min=0.05, max=5.0, help="Seconds between them.")] = 0.5,
     bag: Annotated[list[Path] | None, typer.Option(help="Recording with ground truth; may be repeated.")] = None,
+    labels: Annotated[list[Path] | None, typer.Option(help="Folder of `flashocc label`; may be repeated.")] = None,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
     nuscenes: Annotated[Path | None, typer.Option(help="nuScenes folder with gts/ of Occ3D beside samples/.")] = None,
     version: Annotated[str, typer.Option(help="nuScenes version.")] = "v1.0-trainval",
     split: Annotated[str, typer.Option(help="nuScenes split or comma-separated scene names.")] = "val",
+    cameras: Annotated[
+        str, typer.Option(help="These cameras of --bag or --nuscenes in this order, separated by commas.")
+    ] = "",
     mask: Annotated[str, typer.Option(help="Voxels that count for mIoU: camera, lidar or none.")] = "camera",
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the sequences.")] = 1,
     output: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
@@ -58,7 +62,7 @@ def evaluate(
 
     from flashocc_ros.engine.select import resolved_precision
     from flashocc_ros.errors import ConfigError, InputError
-    from flashocc_ros.evaluation.frames import BagFrames, EvalData, SyntheticFrames
+    from flashocc_ros.evaluation.frames import BagFrames, EvalData, LabelFrames, SyntheticFrames
     from flashocc_ros.evaluation.run import PredictorSettings, format_tables
     from flashocc_ros.evaluation.run import evaluate as run
     from flashocc_ros.variants import get_variant
@@ -68,17 +72,26 @@ def evaluate(
         check_writable(output)
     if mask not in ("camera", "lidar", "none"):
         raise ConfigError(f"--mask {mask} must be camera, lidar or none")
-    if sum(choice is not None for choice in (seeds, bag or None, nuscenes)) > 1:
-        raise ConfigError("choose one of --seeds, --bag and --nuscenes")
+    if sum(choice is not None for choice in (seeds, bag or None, labels or None, nuscenes)) > 1:
+        raise ConfigError("choose one of --seeds, --bag, --labels and --nuscenes")
+    if labels and mask == "none":
+        raise ConfigError("--mask none counts every voxel, and labels do not know every voxel; choose camera or lidar")
+    names = tuple(part.strip() for part in cameras.split(",") if part.strip())
+    if names and not (bag or nuscenes):
+        raise ConfigError("--cameras chooses among those of --bag or --nuscenes")
     data: EvalData
     if nuscenes is not None:
+        from flashocc_ros.data.nuscenes_tables import CAMERAS
         from flashocc_ros.evaluation.nuscenes_frames import NuScenesFrames
 
-        data = NuScenesFrames(nuscenes, version, tuple(split.split(",")) if "," in split else split)
+        scenes = tuple(split.split(",")) if "," in split else split
+        data = NuScenesFrames(nuscenes, version, scenes, names or CAMERAS)
+    elif labels:
+        data = LabelFrames(tuple(labels))
     elif bag:
         from flashocc_ros.bags import Frames
 
-        data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix))
+        data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix), names or None)
     else:
         data = SyntheticFrames(seed_range(seeds or "1000:1005"), frames, interval)
     precision = resolved_precision(checkpoint, precision)

@@ -265,6 +265,23 @@ def _boxes(path: Path) -> Boxes:
     return boxes.astype(np.float32), classes.astype(np.uint8), ids.astype(np.int32)
 
 
+def boxed_classes(drives: Sequence[LabelDrive]) -> set[int]:
+    """Classes that boxes of these drives have.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    boxed: set[int] = set()
+    for path in (frame / LABELS for drive in drives for frame in drive.frames):
+        try:
+            with zipfile.ZipFile(path) as stored:
+                if "box_classes.npy" in stored.namelist():
+                    boxed |= set(_boxes(path)[1].tolist())
+        except _DAMAGE as error:
+            raise InputError(f"{path} is damaged: {' '.join(str(error).split())}; label the drive again") from error
+    return boxed
+
+
 def boxes_around(instances: npt.NDArray[np.int32], semantics: npt.NDArray[np.uint8]) -> Boxes:
     """Boxes along the axes around the voxels of each instance, without velocity; the class most voxels have; ids."""
     where = np.argwhere(instances > 0)

@@ -21,7 +21,7 @@ when they are read. The tables are documented JSON, so they are read directly.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ from flashocc_ros.structures import why_no_intrinsic
 Float64 = npt.NDArray[np.float64]
 
 CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
+FRONT = "CAM_FRONT"
 LIDAR = "LIDAR_TOP"
 _MAX_VELOCITY_GAP_S = 1.5
 _QUATERNION_TOLERANCE = 0.01
@@ -93,8 +94,9 @@ class Info:
 
     Attributes:
         token, scene, timestamp_us: identity.
-        cameras: six sensors in the order of ``CAMERAS``; lidar: the lidar.
-        boxes: (M, 9) float32 centre, length, width, height, yaw, vx, vy in the ego frame of CAM_FRONT.
+        cameras: sensors in the order asked for, that of ``CAMERAS`` by default; lidar: the lidar.
+        boxes: (M, 9) float32 centre, length, width, height, yaw, vx, vy in the ego frame of CAM_FRONT, or of the first
+            camera where there is none.
         box_labels: (M,) int64 detection ids. Boxes without lidar and radar points are left out.
     """
 
@@ -160,10 +162,15 @@ def pose(row: Row) -> Float64:
     return matrix
 
 
-def read_infos(root: Path, version: str, split: str | tuple[str, ...] | list[str]) -> list[Info]:
+def read_infos(
+    root: Path, version: str, split: str | tuple[str, ...] | list[str], cameras: Sequence[str] = CAMERAS
+) -> list[Info]:
     """All key frames of a split: drive after drive, in order of time.
 
     The frames of a scene stand side by side, also where scenes were recorded at the same time.
+
+    Args:
+        cameras: channels, for data sets of this layout whose cameras have other names.
 
     Raises:
         InputError: a table is missing or damaged, a row cannot be used, or the split is empty.
@@ -179,7 +186,8 @@ def read_infos(root: Path, version: str, split: str | tuple[str, ...] | list[str
         token: tables.follow("sample", row, "scene_token", "scene", scenes) for token, row in all_samples.items()
     }
     samples = [row for token, row in all_samples.items() if scene_of[token] in chosen]
-    recordings = _recordings(Path(root), tables, {row["token"] for row in samples})
+    recordings = _recordings(Path(root), tables, {row["token"] for row in samples}, cameras)
+    front = FRONT if FRONT in cameras else cameras[0]
     begin_us: dict[str, int] = {}
     for row in samples:
         scene = scene_of[row["token"]]
@@ -188,17 +196,20 @@ def read_infos(root: Path, version: str, split: str | tuple[str, ...] | list[str
     infos = []
     for sample in samples:
         there = recordings[sample["token"]]
-        missing = [name for name in (*CAMERAS, LIDAR) if name not in there]
+        missing = [name for name in (*cameras, LIDAR) if name not in there]
         if missing:
-            raise InputError(f"sample {sample['token']} has no {', '.join(missing)}; the tables are incomplete")
-        boxes, labels = annotations.boxes(sample["token"], there["CAM_FRONT"].global_from_ego)
-        cameras = tuple(there[name] for name in CAMERAS)
+            raise InputError(
+                f"sample {sample['token']} has no {', '.join(missing)}; the tables are incomplete, or the cameras have "
+                "other names"
+            )
+        boxes, labels = annotations.boxes(sample["token"], there[front].global_from_ego)
+        pictures = tuple(there[name] for name in cameras)
         scene = scene_of[sample["token"]]
-        infos.append(Info(sample["token"], scene, sample["timestamp"], cameras, there[LIDAR], boxes, labels))
+        infos.append(Info(sample["token"], scene, sample["timestamp"], pictures, there[LIDAR], boxes, labels))
     return sorted(infos, key=lambda info: (begin_us[info.scene], info.scene, info.timestamp_us))
 
 
-def _recordings(root: Path, tables: Tables, wanted: set[str]) -> dict[str, dict[str, Sensor]]:
+def _recordings(root: Path, tables: Tables, wanted: set[str], cameras: Sequence[str]) -> dict[str, dict[str, Sensor]]:
     """Cameras and lidar of the ``wanted`` samples by their channel."""
     sensors = tables.by_token("sensor")
     calibrated = tables.by_token("calibrated_sensor")
@@ -208,7 +219,7 @@ def _recordings(root: Path, tables: Tables, wanted: set[str]) -> dict[str, dict[
     for row in data:
         calibration = tables.follow("sample_data", row, "calibrated_sensor_token", "calibrated_sensor", calibrated)
         channel = tables.follow("calibrated_sensor", calibration, "sensor_token", "sensor", sensors)["channel"]
-        if channel not in (*CAMERAS, LIDAR):
+        if channel not in (*cameras, LIDAR):
             continue
         there = recordings[row["sample_token"]]
         if channel in there:

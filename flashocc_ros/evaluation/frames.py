@@ -25,6 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.bags import Frames, read_sets
+from flashocc_ros.data.label_folder import LabelDrive, boxed_classes, load_cameras, load_voxels, open_drives
+from flashocc_ros.data.partial_labels import judged_by, possible_classes, targets_of
 from flashocc_ros.data.recorded_frames import objects_of, read_truth
 from flashocc_ros.errors import BagError
 from flashocc_ros.structures import CameraRig
@@ -45,6 +47,8 @@ class EvalFrame:
         semantics: (200, 200, 16) uint8; mask_camera, mask_lidar: the same shape, bool.
         instances: (200, 200, 16) int32, 0 = none; None where the truth has no instances.
         origins: (T, 3) lidar origins of the sequence in this frame's base frame, metres.
+        possible: with labels that do not know every class, which classes a voxel of each target may have, and
+            ``semantics`` are targets; see ``data.partial_labels``.
     """
 
     images: list[npt.NDArray[np.uint8]]
@@ -56,6 +60,11 @@ class EvalFrame:
     mask_lidar: npt.NDArray[np.bool_]
     instances: npt.NDArray[np.int32] | None
     origins: npt.NDArray[np.float64]
+    possible: npt.NDArray[np.bool_] | None = None
+
+    def judge_of(self, predicted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """(200, 200, 16) the classes that ``predicted`` is compared with."""
+        return self.semantics if self.possible is None else judged_by(predicted, self.semantics, self.possible)
 
 
 class EvalData(Protocol):
@@ -114,18 +123,19 @@ class BagFrames:
 
     bags: tuple[Path, ...]
     names: Frames = field(default_factory=Frames)
+    cameras: tuple[str, ...] | None = None
 
     def sequences(self) -> list[Path]:
         return list(self.bags)
 
     def frames(self, sequence: Path) -> Iterator[EvalFrame]:
         truths = read_truth(sequence)
-        used = [s for s in read_sets(sequence, decode=False, frames=self.names) if s.stamp_ns in truths]
+        used = [s for s in read_sets(sequence, self.cameras, decode=False, frames=self.names) if s.stamp_ns in truths]
         if not used:
             raise BagError(f"{sequence}: no camera set has ground truth at its key stamp; record both together")
         poses = np.stack([s.poses.odom_from_base[0] for s in used])
         place = {s.stamp_ns: index for index, s in enumerate(used)}
-        for camera_set in read_sets(sequence, frames=self.names):
+        for camera_set in read_sets(sequence, self.cameras, frames=self.names):
             truth = truths.get(camera_set.stamp_ns)
             if truth is None:
                 continue
@@ -139,4 +149,33 @@ class BagFrames:
                 truth.mask_lidar > 0,
                 None if truth.instances is None else objects_of(truth.instances),
                 lidar_origins(poses, place[camera_set.stamp_ns], truth.lidar_origin_m),
+            )
+
+
+@dataclass(frozen=True)
+class LabelFrames:
+    """Key frames of label folders; one drive is one sequence. What nobody observed is neither right nor wrong."""
+
+    folders: tuple[Path, ...]
+
+    def sequences(self) -> list[LabelDrive]:
+        return open_drives(self.folders)
+
+    def frames(self, sequence: LabelDrive) -> Iterator[EvalFrame]:
+        sets = [load_cameras(frame) for frame in sequence.frames]
+        poses = np.stack([camera_set.key_pose for camera_set in sets])
+        possible = possible_classes(boxed_classes(self.sequences()))
+        for index, (frame, camera_set) in enumerate(zip(sequence.frames, sets, strict=True)):
+            voxels = load_voxels(frame)
+            yield EvalFrame(
+                camera_set.pictures,
+                camera_set.rig,
+                camera_set.odom_from_base,
+                camera_set.stamp_ns,
+                targets_of(voxels.semantics, voxels.guessed, voxels.observed),
+                voxels.mask_camera & voxels.observed,
+                voxels.observed,
+                voxels.instances,
+                lidar_origins(poses, index),
+                possible,
             )

@@ -37,12 +37,13 @@ class NuScenesFrames:
     root: Path
     version: str = "v1.0-trainval"
     split: str | tuple[str, ...] = "val"
+    cameras: tuple[str, ...] = CAMERAS
 
     @cached_property
     def _scenes(self) -> dict[str, list[Info]]:
         """Read once: the real tables take half a minute. Other processes get what was read with the object."""
         scenes: dict[str, list[Info]] = {}
-        for info in read_infos(self.root, self.version, self.split):
+        for info in read_infos(self.root, self.version, self.split, self.cameras):
             scenes.setdefault(info.scene, []).append(info)
         return scenes
 
@@ -60,7 +61,7 @@ class NuScenesFrames:
             yield EvalFrame(
                 [np.asarray(read_picture(camera.path)) for camera in info.cameras],
                 CameraRig(
-                    CAMERAS,
+                    self.cameras,
                     np.stack([camera.intrinsics for camera in info.cameras]),
                     np.stack([camera.ego_from_sensor for camera in info.cameras]),
                 ),

@@ -146,20 +146,21 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
         occupancy = predictor(frame.images, frame.rig, frame.odom_from_base, frame.stamp_ns)
         scores.predict_s += time.perf_counter() - started
         scores.frames += 1
+        truth = frame.judge_of(occupancy.semantics)
         voxel_mask = {"camera": frame.mask_camera, "lidar": frame.mask_lidar, None: None}[mask]
-        scores.voxels.update(occupancy.semantics, frame.semantics, voxel_mask)
-        counted = np.ones(frame.semantics.shape, bool) if voxel_mask is None else voxel_mask
+        scores.voxels.update(occupancy.semantics, truth, voxel_mask)
+        counted = np.ones(truth.shape, bool) if voxel_mask is None else voxel_mask
         pred = ((occupancy.semantics != FREE) & counted)[..., GROUND_LAYERS:]
-        truth = ((frame.semantics != FREE) & counted)[..., GROUND_LAYERS:]
-        scores.above_ground += (int((pred & truth).sum()), int((pred | truth).sum()))
+        there = ((truth != FREE) & counted)[..., GROUND_LAYERS:]
+        scores.above_ground += (int((pred & there).sum()), int((pred | there).sum()))
         origins = select_origins(frame.origins)
-        scores.rays.update(occupancy.semantics, frame.semantics, origins)
+        scores.rays.update(occupancy.semantics, truth, origins)
         if occupancy.instances is not None and frame.instances is not None:
-            scores.panoptic.update(occupancy.semantics, occupancy.instances, frame.semantics, frame.instances, origins)
+            scores.panoptic.update(occupancy.semantics, occupancy.instances, truth, frame.instances, origins)
             scores.stability.update(
                 occupancy.semantics,
                 occupancy.instances,
-                frame.semantics,
+                truth,
                 frame.instances,
                 counted,
                 occupancy.centers,

@@ -30,6 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flashocc_ros.data.partial_labels import NUM_TARGETS, completed
 from flashocc_ros.geometry import camera_params, stereo_grid
 from flashocc_ros.labels import FREE, GROUND_LAYERS, NUM_CLASSES
 from flashocc_ros.model.build import build_model
@@ -41,8 +42,8 @@ from flashocc_ros.training.batch import Prepared, normalised
 from flashocc_ros.training.calibrate import class_offsets
 from flashocc_ros.training.config import ColumnLoss
 from flashocc_ros.training.losses.cross_entropy import IGNORE
+from flashocc_ros.training.losses.partial import partial_cross_entropy
 from flashocc_ros.training.objective import Objective
-from flashocc_ros.training.partial_classes import NUM_TARGETS, completed, partial_cross_entropy
 from flashocc_ros.training.pixel_targets import pixel_targets, soft_depth_loss
 from flashocc_ros.training.sample import Sample, SampleSource, sample_rng
 from flashocc_ros.variants import Variant
@@ -53,7 +54,7 @@ _FREQUENCY_SAMPLES = 64
 def visible_class_counts(source: SampleSource, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
     """(18,) float64: visible voxels per class over a few samples spread over the data set, at least 1 each.
 
-    Of labels whose class may be unknown (20,), see ``partial_classes``.
+    Of labels whose class may be unknown (20,), see ``data.partial_labels``.
     """
     counts = np.ones(NUM_TARGETS)
     known = NUM_CLASSES

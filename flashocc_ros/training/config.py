@@ -59,6 +59,7 @@ class NuScenesData(_Section):
         version: e.g. ``v1.0-trainval``.
         split: scenes to train on: a name of nuScenes (train, val, mini_train, ...) or a list of scene names.
         augment: image and BEV augmentation of the published recipe.
+        cameras: channels, for data of this layout whose cameras have other names; empty for those of nuScenes.
     """
 
     kind: Literal["nuscenes"]
@@ -66,6 +67,7 @@ class NuScenesData(_Section):
     version: str = "v1.0-trainval"
     split: str | list[str] = "train"
     augment: bool = True
+    cameras: list[str] = []
 
 
 class Drawing(_Section):

@@ -23,15 +23,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.label_folder import Hits, LabelDrive, load_cameras, load_hits, load_voxels
+from flashocc_ros.data.label_folder import Hits, LabelDrive, boxed_classes, load_cameras, load_hits, load_voxels
+from flashocc_ros.data.partial_labels import UNOBSERVED, possible_classes, targets_of
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES, FREE
 from flashocc_ros.pipeline.preprocess import ImageTransform, image_transform
 from flashocc_ros.structures import OCC3D_GRID
 from flashocc_ros.training.augment import PictureAugmentation
-from flashocc_ros.training.losses.cross_entropy import IGNORE
-from flashocc_ros.training.partial_classes import possible_classes, targets_of
 from flashocc_ros.training.sample import Sample, mirror_bev
 from flashocc_ros.variants import Variant
 
@@ -124,15 +123,6 @@ class LabelSource:
         )
 
 
-def boxed_classes(drives: Sequence[LabelDrive]) -> set[int]:
-    """Classes that boxes of these drives have."""
-    boxed: set[int] = set()
-    for drive in drives:
-        for frame in drive.frames:
-            boxed |= set(load_voxels(frame).box_classes.tolist())
-    return boxed
-
-
 def _network_pictures(camera_set: CameraSet, variant: Variant) -> npt.NDArray[np.uint8]:
     """(N, H, W, 3) uint8 RGB as the network's preprocessing makes them, before it normalises."""
     pictures = camera_set.pictures
@@ -176,18 +166,18 @@ def pixel_truth(
     at = np.rint(np.einsum("pij,pj->pi", post_rot[camera], pixel) + post_tran[camera])[:, :2].astype(np.int64)
     rays = np.einsum("pij,pj->pi", np.linalg.inv(key.rig.intrinsics)[camera], pixel)
     key_from_camera = np.linalg.inv(key.key_pose) @ key.odom_from_base @ key.rig.base_from_camera
-    target = np.full(len(camera), IGNORE, np.uint8)
+    target = np.full(len(camera), UNOBSERVED, np.uint8)
     for deeper_m in (0.0, _DEEPER_M):
         points = rays * (hits.depth_m + deeper_m)[:, None]
         points = np.einsum("pij,pj->pi", key_from_camera[camera, :3, :3], points) + key_from_camera[camera, :3, 3]
         cell = np.floor((points - OCC3D_GRID.origin_m) / OCC3D_GRID.resolution_m).astype(np.int64)
         inside = ((cell >= 0) & (cell < targets.shape)).all(1)
-        found = np.full(len(camera), IGNORE, np.uint8)
+        found = np.full(len(camera), UNOBSERVED, np.uint8)
         found[inside] = targets[tuple(cell[inside].T)]
-        target = np.where((target == IGNORE) & (found != FREE), found, target)
+        target = np.where((target == UNOBSERVED) & (found != FREE), found, target)
     shown = ((at >= 0) & (at < size[::-1])).all(1)
     order = np.flatnonzero(shown)[np.argsort(-hits.depth_m[shown], kind="stable")]  # the nearest is written last
-    depth, labels = np.zeros((count, *size), np.float32), np.full((count, *size), IGNORE, np.uint8)
+    depth, labels = np.zeros((count, *size), np.float32), np.full((count, *size), UNOBSERVED, np.uint8)
     where = (camera[order], at[order, 1], at[order, 0])
     depth[where], labels[where] = hits.depth_m[order], target[order]
     return depth, labels

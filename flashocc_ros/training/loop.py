@@ -36,11 +36,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from flashocc_ros.errors import OutputError, TrainingError
+from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import Prepared
 from flashocc_ros.training.checkpoint import LAST, WEIGHTS, export_weights, load_state, save_state, save_whole
-from flashocc_ros.training.columns import ColumnObjective
+from flashocc_ros.training.columns import ColumnObjective, visible_class_counts
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.muon import build_optimizer
 from flashocc_ros.training.objective import Objective, PublishedObjective
@@ -261,5 +262,6 @@ def initial_model(config: TrainConfig) -> tuple[FlashOcc, Start | None]:
 def build_objective(model: FlashOcc, variant: Variant, config: TrainConfig, source: SampleSource) -> Objective:
     """The objective that ``config`` asks for."""
     if config.loss is None:
-        return PublishedObjective(model, variant)
+        own = config.data.kind in ("labels", "bag")
+        return PublishedObjective(model, variant, visible_class_counts(source)[:NUM_CLASSES] if own else None)
     return ColumnObjective(model, variant, config.loss, source, config.seed)

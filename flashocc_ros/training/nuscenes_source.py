@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,13 +128,20 @@ class NuScenesSource:
         root: folder that holds ``<version>/``, ``samples/`` and ``gts/`` (Occ3D).
         split: see ``nuscenes_tables.scenes_of_split``.
         augment: published image and BEV augmentation.
+        cameras: channels; those of nuScenes by default.
     """
 
     def __init__(
-        self, root: Path, version: str, split: str | list[str], variant: Variant, augment: bool = True
+        self,
+        root: Path,
+        version: str,
+        split: str | list[str],
+        variant: Variant,
+        augment: bool = True,
+        cameras: Sequence[str] = CAMERAS,
     ) -> None:
         self.root, self.variant, self.augment = Path(root), variant, augment
-        self.infos = read_infos(self.root, version, split)
+        self.infos = read_infos(self.root, version, split, cameras)
 
     def __len__(self) -> int:
         return len(self.infos)
@@ -171,7 +179,7 @@ class NuScenesSource:
         semantics, mask, _, _ = load_occupancy(self.root / "gts", key)
         flips = (False, False) if rng is None else (bool(rng.random() < 0.5), bool(rng.random() < 0.5))
         semantics, mask, boxes, bda = mirror_bev(semantics, mask, key.boxes, *flips)
-        shape = (len(frames), len(CAMERAS))
+        shape = (len(frames), len(key.cameras))
         geometry = Geometry(
             sensor2ego=np.stack([[c.ego_from_sensor for c in f.cameras] for f in frames]),
             ego2global=np.stack([[c.global_from_ego for c in f.cameras] for f in frames]),

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training import losses
 from flashocc_ros.training.batch import Prepared, normalised
-from flashocc_ros.training.partial_classes import partial_cross_entropy
+from flashocc_ros.training.losses.partial import partial_cross_entropy
 from flashocc_ros.variants import Variant
 
 
@@ -44,14 +44,18 @@ class Objective(nn.Module):
 
 
 class PublishedObjective(Objective):
-    """Losses of the reference: masked CE (2D and 3D head) or focal, scaling and Lovasz (v2), depth, centres."""
+    """Losses of the reference: masked CE (2D and 3D head) or focal, scaling and Lovasz (v2), depth, centres.
+
+    Args:
+        counts: (18,) voxels per class, by which the focal loss is weighted; None takes those of nuScenes.
+    """
 
     class_weights: Tensor
 
-    def __init__(self, model: FlashOcc, variant: Variant) -> None:
+    def __init__(self, model: FlashOcc, variant: Variant, counts: Tensor | None = None) -> None:
         super().__init__()
         self.model, self.variant = model, variant
-        self.register_buffer("class_weights", losses.class_frequency_weights(), persistent=False)
+        self.register_buffer("class_weights", losses.class_frequency_weights(counts), persistent=False)
 
     def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
         device = self.class_weights.device

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from flashocc_ros.data.partial_labels import shown_classes
 from flashocc_ros.labels import COLORS_RGB, FREE
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import normalised
-from flashocc_ros.training.partial_classes import shown_classes
 from flashocc_ros.training.sample import Sample
 
 

@@ -34,7 +34,7 @@ class Sample:
         images: (F, N, H, W, 3) uint8 RGB at network size, frame 0 = key, then the previous ones, newest first.
         geometry: calibration and poses of these frames, augmentation included.
         semantics: (200, 200, 16) uint8 targets, axes x, y, z, flipped like the BEV grid: class ids, and with
-            ``possible`` also groups of classes and 255 for what nobody knows, see ``partial_classes``.
+            ``possible`` also groups of classes and 255 for what nobody knows, see ``data.partial_labels``.
         mask_camera: (200, 200, 16) bool, voxels a camera sees.
         depth_m: (N, H, W) float32 z-depth of the key frame at network size, 0 = none; None without depth.
         labels_2d: (N, H, W) uint8 target per pixel of the key frame, None where the data set has none.

@@ -44,9 +44,10 @@ def open_source(config: TrainConfig, progress: Callable[[int, int], None] | None
         return SyntheticSource(data, variant)
     if data.kind == "labels" or data.kind == "bag":
         return _labelled(config, data, variant, progress)[0]
+    from flashocc_ros.data.nuscenes_tables import CAMERAS
     from flashocc_ros.training.nuscenes_source import NuScenesSource
 
-    return NuScenesSource(data.root, data.version, data.split, variant, augment=data.augment)
+    return NuScenesSource(data.root, data.version, data.split, variant, data.augment, data.cameras or CAMERAS)
 
 
 def open_sources(

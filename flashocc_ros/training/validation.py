@@ -25,12 +25,12 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from flashocc_ros.data.partial_labels import NUM_TARGETS
 from flashocc_ros.labels import FREE, GROUND_LAYERS, NUM_CLASSES
 from flashocc_ros.model.build import build_model
 from flashocc_ros.training.batch import normalised
 from flashocc_ros.training.checkpoint import BEST, export_weights
 from flashocc_ros.training.config import TrainConfig
-from flashocc_ros.training.partial_classes import NUM_TARGETS
 from flashocc_ros.training.reporting import Report
 from flashocc_ros.training.sample import Sample, SampleSource
 from flashocc_ros.variants import Variant

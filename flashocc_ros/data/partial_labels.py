@@ -15,8 +15,7 @@
 """Voxels and pixels of which only a group of classes is known: a lidar tells that something stands there, not what.
 
 Targets are class ids, or one of two ids above them: ground of unknown class, something else of unknown class. Whatever
-class of its group a network says there is right: its loss is that of the group's whole probability, so it keeps what it
-knew before to tell them apart.
+class of its group a network says there is right.
 """
 
 from __future__ import annotations
@@ -25,16 +24,13 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from flashocc_ros.labels import FLAT_CLASSES, FREE, NUM_CLASSES
-from flashocc_ros.training.losses.cross_entropy import IGNORE
+from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE, NUM_CLASSES
 
+Bool = npt.NDArray[np.bool_]
+UNOBSERVED = 255
 UNKNOWN_GROUND, UNKNOWN_THING = NUM_CLASSES, NUM_CLASSES + 1
 NUM_TARGETS = NUM_CLASSES + 2
-Bool = npt.NDArray[np.bool_]
 
 
 def possible_classes(boxed: Iterable[int]) -> Bool:
@@ -46,46 +42,38 @@ def possible_classes(boxed: Iterable[int]) -> Bool:
     possible = np.zeros((NUM_TARGETS, NUM_CLASSES), bool)
     possible[:NUM_CLASSES] = np.eye(NUM_CLASSES, dtype=bool)
     possible[UNKNOWN_GROUND, list(FLAT_CLASSES)] = True
-    possible[UNKNOWN_THING] = True
-    possible[UNKNOWN_THING, [*FLAT_CLASSES, FREE, *boxed]] = False
+    things = set(range(NUM_CLASSES)) - {*FLAT_CLASSES, FREE}
+    possible[UNKNOWN_THING, sorted(things - set(boxed) or things)] = True
     return possible
 
 
 def targets_of(semantics: npt.NDArray[np.uint8], guessed: Bool, observed: Bool) -> npt.NDArray[np.uint8]:
     """Targets from labels: guessed classes become their group, what nobody observed 255."""
     group = np.where(np.isin(semantics, FLAT_CLASSES), UNKNOWN_GROUND, UNKNOWN_THING)
-    return np.where(observed, np.where(guessed, group, semantics), IGNORE).astype(np.uint8)
+    return np.where(observed, np.where(guessed, group, semantics), UNOBSERVED).astype(np.uint8)
 
 
 def shown_classes(targets: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Classes to draw: some road, some thing, nothing where nothing is known."""
+    """Classes to draw: some ground, some thing, nothing where nothing is known."""
     table = np.full(256, FREE, np.uint8)
     table[:NUM_CLASSES] = np.arange(NUM_CLASSES)
-    table[[UNKNOWN_GROUND, UNKNOWN_THING]] = FLAT_CLASSES[0], max(set(range(FREE)) - set(FLAT_CLASSES) - {FREE - 1})
+    table[[UNKNOWN_GROUND, UNKNOWN_THING]] = FLAT_CLASSES[0], CLASS_NAMES.index("manmade")
     return table[targets]
 
 
-def partial_cross_entropy(logits: Tensor, targets: Tensor, possible: Tensor) -> Tensor:
-    """(M,) -ln of the probability of all classes that are possible; logits (M, C), targets (M,), possible (T, C) bool.
-
-    Where the class is known this is the cross entropy; 0 where a target is 255.
-    """
-    loss = F.cross_entropy(
-        logits, torch.where(targets < logits.shape[1], targets, IGNORE), reduction="none", ignore_index=IGNORE
-    )
-    unsure = torch.nonzero((targets >= logits.shape[1]) & (targets != IGNORE))[:, 0]
-    if not len(unsure):
-        return loss
-    chosen = logits[unsure]
-    right = chosen.masked_fill(~possible[targets[unsure]], -torch.inf).logsumexp(-1)
-    return loss.index_copy(0, unsure, (chosen.logsumexp(-1) - right).to(loss.dtype))
+def judged_by(
+    predicted: npt.NDArray[np.uint8], targets: npt.NDArray[np.uint8], possible: Bool
+) -> npt.NDArray[np.uint8]:
+    """The classes that ``predicted`` should have: where only a group is known, itself if it is of that group."""
+    known = np.concatenate([possible, np.zeros((256 - len(possible), NUM_CLASSES), bool)])
+    return np.where((targets >= NUM_CLASSES) & known[targets, predicted], predicted, shown_classes(targets))
 
 
 def completed(
     scores: npt.NDArray[np.floating], targets: npt.NDArray[np.uint8], possible: Bool
 ) -> npt.NDArray[np.uint8]:
     """(M,) classes: each group's member with the highest of ``scores`` (M, C)."""
-    unsure = (targets >= NUM_CLASSES) & (targets != IGNORE)
+    unsure = (targets >= NUM_CLASSES) & (targets != UNOBSERVED)
     if not unsure.any():
         return targets
     result = targets.copy()
