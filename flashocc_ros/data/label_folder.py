@@ -218,6 +218,18 @@ def load_cameras(frame: Path) -> CameraSet:
         raise InputError(f"{frame}: its pictures or {FRAME} are damaged ({error!r}); label the drive again") from error
 
 
+def decode_pictures(frame: Path, cameras: CameraSet) -> list[npt.NDArray[np.uint8]]:
+    """The pictures of a key frame as RGB (H, W, 3) uint8.
+
+    Raises:
+        InputError: one is damaged.
+    """
+    try:
+        return cameras.pictures
+    except ImageError as error:
+        raise InputError(f"{frame}: {error}") from error
+
+
 def load_voxels(frame: Path) -> VoxelLabels:
     """Labels of a key frame.
 

@@ -31,6 +31,7 @@ Bool = npt.NDArray[np.bool_]
 UNOBSERVED = 255
 UNKNOWN_GROUND, UNKNOWN_THING = NUM_CLASSES, NUM_CLASSES + 1
 NUM_TARGETS = NUM_CLASSES + 2
+TARGET_NAMES = (*CLASS_NAMES, "ground of unknown class", "something of unknown class")
 
 
 def possible_classes(boxed: Iterable[int]) -> Bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,24 @@ def read_truth(bag: Path) -> dict[int, Truth]:
 def objects_of(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
     """Ids below the first of an object repeat the class, in messages as in results; here they are 0."""
     return np.where(ids >= FIRST_INSTANCE_ID, ids.astype(np.int32), 0)
+
+
+def cameras_at(
+    recording: Path,
+    stamps_ns: Container[int],
+    cameras: Sequence[str] | None = None,
+    frames: Frames = Frames(),  # noqa: B008
+) -> list[str] | None:
+    """The cameras in an order whose first has its pictures at ``stamps_ns``, as the key stamp of a set is its first's.
+
+    Args:
+        cameras: in the wanted order, which is kept but for the first; None for all.
+    """
+    for posed in read_sets(recording, cameras, decode=False, frames=frames):
+        there = [name for name, stamp in zip(posed.names, posed.stamps_ns, strict=True) if int(stamp) in stamps_ns]
+        if there:
+            return [there[0], *(name for name in posed.names if name != there[0])]
+    return None if cameras is None else list(cameras)
 
 
 def take_out(
@@ -104,6 +122,7 @@ def take_out(
     of_stamp = {} if drive is None else {stamp_of(frame): frame for frame in drive.frames}
     truths = {} if by_labels else read_truth(recording)
     wanted = of_stamp if by_labels else truths
+    cameras = cameras_at(recording, wanted, cameras, frames)
     for camera_set in read_sets(recording, cameras, frames=frames, keep_jpeg=True):
         token = str(camera_set.stamp_ns)
         if camera_set.stamp_ns not in wanted or writer.done(token):
@@ -121,7 +140,12 @@ def take_out(
     if not taken:
         raise InputError(
             f"{recording}: no camera set has the stamp of its {'labels' if by_labels else 'truth'}; record both "
-            "together, and name the cameras as they were then"
+            "together"
+        )
+    if drive is not None and not any(int(facts["stamp_ns"]) in of_stamp for facts in taken):
+        raise InputError(
+            f"{recording}: its truth and {drive.folder} have no stamp in common, so labels have no points for its key "
+            "frames; label it with the cameras in another order (--cameras), the first gives the stamp"
         )
     convention = drive.convention if by_labels and drive is not None else "truth"
     writer.finish(

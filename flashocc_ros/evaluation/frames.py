@@ -25,9 +25,16 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.bags import Frames, read_sets
-from flashocc_ros.data.label_folder import LabelDrive, boxed_classes, load_cameras, load_voxels, open_drives
+from flashocc_ros.data.label_folder import (
+    LabelDrive,
+    boxed_classes,
+    decode_pictures,
+    load_cameras,
+    load_voxels,
+    open_drives,
+)
 from flashocc_ros.data.partial_labels import judged_by, possible_classes, targets_of
-from flashocc_ros.data.recorded_frames import objects_of, read_truth
+from flashocc_ros.data.recorded_frames import cameras_at, objects_of, read_truth
 from flashocc_ros.errors import BagError
 from flashocc_ros.structures import CameraRig
 
@@ -130,12 +137,13 @@ class BagFrames:
 
     def frames(self, sequence: Path) -> Iterator[EvalFrame]:
         truths = read_truth(sequence)
-        used = [s for s in read_sets(sequence, self.cameras, decode=False, frames=self.names) if s.stamp_ns in truths]
+        cameras = cameras_at(sequence, truths, self.cameras, self.names)
+        used = [s for s in read_sets(sequence, cameras, decode=False, frames=self.names) if s.stamp_ns in truths]
         if not used:
             raise BagError(f"{sequence}: no camera set has ground truth at its key stamp; record both together")
         poses = np.stack([s.poses.odom_from_base[0] for s in used])
         place = {s.stamp_ns: index for index, s in enumerate(used)}
-        for camera_set in read_sets(sequence, self.cameras, frames=self.names):
+        for camera_set in read_sets(sequence, cameras, frames=self.names):
             truth = truths.get(camera_set.stamp_ns)
             if truth is None:
                 continue
@@ -168,7 +176,7 @@ class LabelFrames:
         for index, (frame, camera_set) in enumerate(zip(sequence.frames, sets, strict=True)):
             voxels = load_voxels(frame)
             yield EvalFrame(
-                camera_set.pictures,
+                decode_pictures(frame, camera_set),
                 camera_set.rig,
                 camera_set.odom_from_base,
                 camera_set.stamp_ns,

@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.data.partial_labels import NUM_TARGETS, completed
+from flashocc_ros.data.partial_labels import NUM_TARGETS, TARGET_NAMES, completed
 from flashocc_ros.geometry import camera_params, stereo_grid
 from flashocc_ros.labels import FREE, GROUND_LAYERS, NUM_CLASSES
 from flashocc_ros.model.build import build_model
@@ -107,6 +107,12 @@ class ColumnObjective(Objective):
     def class_weights(self, power: float, cap: float) -> Tensor:
         """(18,) or (20,) float32: (count of free / count of class) ** power, at most ``cap``."""
         return (self.counts[FREE] / self.counts).pow(power).clamp(1.0, cap).float()
+
+    def classes(self) -> dict[str, tuple[int, float]]:
+        """Counted voxels that cameras see, and weights in the cross entropy, of what was found at all."""
+        weights = self.class_weights(self.config.class_power, self.config.class_cap).tolist()
+        table = zip(TARGET_NAMES, (self.counts - 1).long().tolist(), weights, strict=False)
+        return {name: (count, weight) for name, count, weight in table if count}
 
     def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
         device = self.counts.device

@@ -17,13 +17,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.label_folder import Hits, LabelDrive, boxed_classes, load_cameras, load_hits, load_voxels
+from flashocc_ros.data.label_folder import (
+    Hits,
+    LabelDrive,
+    boxed_classes,
+    decode_pictures,
+    load_cameras,
+    load_hits,
+    load_voxels,
+)
 from flashocc_ros.data.partial_labels import UNOBSERVED, possible_classes, targets_of
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
@@ -76,11 +85,12 @@ class LabelSource:
         frame, number = self.frames[index]
         # At the start of a drive the key frame stands in for the missing past, as at a scene start.
         past = [self.frames[index - k][0] if k <= number else frame for k in range(1, self.variant.num_input_frames)]
-        sets = [load_cameras(path) for path in (frame, *past)]
+        paths = (frame, *past)
+        sets = [load_cameras(path) for path in paths]
         key, voxels = sets[0], load_voxels(frame)
         hits = load_hits(frame, key.rig.num_cameras)
         transforms = [image_transform(size, self.variant) for size in key.image_sizes]
-        images = [_network_pictures(camera_set, self.variant) for camera_set in sets]
+        images = [_network_pictures(path, each, self.variant) for path, each in zip(paths, sets, strict=True)]
         post_rot, post_tran = (np.stack([getattr(t, name) for t in transforms]) for name in ("post_rot", "post_tran"))
         flips = (False, False)
         if rng is not None:
@@ -123,9 +133,9 @@ class LabelSource:
         )
 
 
-def _network_pictures(camera_set: CameraSet, variant: Variant) -> npt.NDArray[np.uint8]:
+def _network_pictures(frame: Path, camera_set: CameraSet, variant: Variant) -> npt.NDArray[np.uint8]:
     """(N, H, W, 3) uint8 RGB as the network's preprocessing makes them, before it normalises."""
-    pictures = camera_set.pictures
+    pictures = decode_pictures(frame, camera_set)
     sizes = camera_set.image_sizes
     return np.stack(
         [

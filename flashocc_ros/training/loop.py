@@ -47,7 +47,7 @@ from flashocc_ros.training.muon import build_optimizer
 from flashocc_ros.training.objective import Objective, PublishedObjective
 from flashocc_ros.training.pictures import progress_picture
 from flashocc_ros.training.processes import Worker
-from flashocc_ros.training.reporting import Report, report_start
+from flashocc_ros.training.reporting import Report, report_classes, report_start
 from flashocc_ros.training.resume import check_same_run
 from flashocc_ros.training.sample import SampleSource, draw_indices, sample_rng
 from flashocc_ros.training.schedule import WeightAverage, lr_factor
@@ -118,6 +118,8 @@ def train(
     if config.init is not None and start is not None and worker.is_main:
         report_start(out, config.init, start)
     objective = build_objective(model, variant, config, source).to(worker.device)
+    if worker.is_main and not resume:
+        report_classes(out, objective.classes())
     if not variant.volumetric:
         objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
     objective.train()

@@ -38,6 +38,10 @@ class Objective(nn.Module):
         """Losses whose sum is minimised; ``iteration`` and ``seed`` decide stages and random choices."""
         raise NotImplementedError
 
+    def classes(self) -> dict[str, tuple[int, float]]:
+        """Voxels that were counted in the data and the weight that follows, by class; nothing where none were."""
+        return {}
+
     def finished(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Last touch on the averaged weights ``values`` of the network before they are exported."""
         return values

@@ -131,6 +131,17 @@ def report_start(out: Path, init: Path, start: Start) -> None:
     print(f"starting from {init}: {start.summary()}", file=sys.stderr, flush=True)
 
 
+def report_classes(out: Path, classes: dict[str, tuple[int, float]]) -> None:
+    """Say on stderr what the data show of each class, and keep it in ``out/classes.json``."""
+    if not classes:
+        return
+    rows = {name: {"voxels": count, "weight": round(weight, 4)} for name, (count, weight) in classes.items()}
+    write_whole(out / "classes.json", json.dumps(rows, indent=2) + "\n")
+    total = sum(count for count, _ in classes.values())
+    told = ", ".join(f"{name} {count / total:.2%} x {weight:.1f}" for name, (count, weight) in classes.items())
+    print(f"share of what cameras see, and weight, of each class: {told}", file=sys.stderr, flush=True)
+
+
 def _tensorboard(out: Path) -> Any:
     """A TensorBoard writer, None where tensorboard is not installed."""
     try:
