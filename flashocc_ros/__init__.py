@@ -40,6 +40,8 @@ _EXPORTS = {
     "LiveView": "flashocc_ros.view",
     "Predictor": "flashocc_ros.predictor",
     "VoxelGrid": "flashocc_ros.structures",
+    "rig_from_camera_info": "flashocc_ros.cameras.known_rig",
+    "rig_from_yaml": "flashocc_ros.cameras.known_rig",
     "show": "flashocc_ros.view",
 }
 

@@ -34,6 +34,7 @@ from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
 from flashocc_ros.npz_damage import NPZ_DAMAGE
 from flashocc_ros.point_files import voxel_points, write_pcd, write_ply
 from flashocc_ros.ranges import MAX_CAMERAS
+from flashocc_ros.regular_file import regular_size
 from flashocc_ros.whole_file import whole_file
 
 Float64 = npt.NDArray[np.float64]
@@ -173,6 +174,38 @@ class CameraRig:
             if why := why_not_rigid(pose, MAX_MOUNTING_M):
                 raise InputError(f"camera {name}: base_from_camera {why}")
 
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> CameraRig:
+        """The rig written in a ``calibration.yaml`` (docs/own_cameras.md), for pictures of the size written there.
+
+        Raises:
+            ConfigError: the file cannot be read, or holds something else.
+            InputError: a camera has distortion: its pictures have to be undistorted first.
+        """
+        return _from_above("rig_from_yaml")(path)
+
+    @classmethod
+    def from_camera_info(
+        cls,
+        messages: Sequence[Any],
+        base_from_camera: npt.ArrayLike,
+        names: Sequence[str] | None = None,
+        *,
+        rectified: bool = False,
+    ) -> CameraRig:
+        """The rig of N ``sensor_msgs/CameraInfo``, for images of the size that they describe.
+
+        Args:
+            messages: N messages, of rclpy or of a recording.
+            base_from_camera: (N, 4, 4), camera optical frame to base frame, metres.
+            names: N camera names; None takes the ``frame_id`` of each.
+            rectified: the images are those of ``image_rect``: P counts, distortion is gone.
+
+        Raises:
+            InputError: a calibration cannot be used, or has distortion and the images are not rectified.
+        """
+        return _from_above("rig_from_camera_info")(messages, base_from_camera, names, rectified)
+
     @property
     def num_cameras(self) -> int:
         return len(self.names)
@@ -184,6 +217,11 @@ class CameraRig:
             and np.allclose(self.intrinsics, other.intrinsics, rtol=0, atol=tolerance)
             and np.allclose(self.base_from_camera, other.base_from_camera, rtol=0, atol=tolerance)
         )
+
+
+def _from_above(name: str) -> Any:
+    """What the package exports for a method of convenience here: it stands above and is loaded when it is called."""
+    return getattr(sys.modules[__package__], name)
 
 
 def _camera_names(names: Any) -> tuple[str, ...]:
@@ -260,7 +298,7 @@ class Occupancy:
 
     def show(self, camera_set: Any = None) -> Any:
         """In a notebook: a page with the voxels, and the pictures of a ``CameraSet``; see ``flashocc_ros.show``."""
-        return sys.modules[__package__].show(self, camera_set)  # it stands above, and is loaded when it is asked for
+        return _from_above("show")(self, camera_set)
 
     def to_ply(self, path: str | Path) -> None:
         """Write the points as binary PLY (Open3D, MeshLab, CloudCompare, Blender).
@@ -314,6 +352,7 @@ class Occupancy:
             InputError: the file is none of `save`, damaged, or holds something else than a result.
         """
         try:
+            regular_size(Path(path))
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             semantics = np.asarray(arrays["semantics"], np.uint8)

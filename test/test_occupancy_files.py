@@ -69,7 +69,12 @@ def _gone(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("spoil", [_cut, _other_arrays, _unknown_class, _pickled, _gone])
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("spoil", [_cut, _other_arrays, _unknown_class, _pickled, _gone, _pipe])
 def test_a_file_of_something_else_is_one_sentence(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     path = tmp_path / "o.npz"
     make().save(path)

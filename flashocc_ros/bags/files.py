@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from flashocc_ros.bags import bounded_yaml
+from flashocc_ros import bounded_yaml
 from flashocc_ros.errors import BagError
 
 METADATA = "metadata.yaml"

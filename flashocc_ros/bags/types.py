@@ -26,7 +26,7 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from flashocc_ros.bags import bounded_yaml
+from flashocc_ros import bounded_yaml
 from flashocc_ros.errors import BagError
 from flashocc_ros.paths import PACKAGE, share_directory
 

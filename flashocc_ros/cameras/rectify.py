@@ -229,9 +229,9 @@ class Rectifier:
                     "use the images before rectification"
                 )
             return (to_image @ projection if usable else matrix), None
-        distortion, fisheye = _coefficients(info)
-        if not fisheye and not distortion.any():
+        if is_flat(info):
             return matrix, None
+        distortion, fisheye = _coefficients(info)
         shape = (size[1], size[0])
         given = to_image @ projection if usable else None
         self._check_growth(matrix, distortion, shape, fisheye)
@@ -316,6 +316,12 @@ def _described_size(info: Calibration) -> tuple[int, int]:
         (info.roi.height or info.height) // (info.binning_y or 1),
         (info.roi.width or info.width) // (info.binning_x or 1),
     )
+
+
+def is_flat(info: Calibration) -> bool:
+    """Whether straight lines are straight in the images as they come."""
+    distortion, fisheye = _coefficients(info)
+    return not fisheye and not distortion.any()
 
 
 def _coefficients(info: Calibration) -> tuple[Float64, bool]:

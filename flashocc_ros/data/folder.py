@@ -12,26 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Camera sets from a folder of pictures and one calibration file, for prediction without recordings.
+"""Camera sets from a folder of pictures and one calibration file (`cameras.calibration_file`), without recordings.
 
-``calibration.yaml``::
-
-    cameras:
-      front:                                  # names in the order the network is given them
-        K: [[1266.4, 0, 816.3], [0, 1266.4, 491.5], [0, 0, 1]]     # pixels
-        D: [0, 0, 0, 0, 0]                    # optional: distortion (k1, k2, p1, p2, k3, ...), of the
-        distortion_model: plumb_bob           # optional: model as in CameraInfo, e.g. equidistant for a fisheye
-        width: 1600                           # optional: size of the pictures K is for; smaller ones scale it
-        height: 900
-        bit_depth: 12                         # optional: bits in use, of pictures of 16 bits that use fewer
-        T_base_cam:                           # camera optical frame (z forward, x right) to base (x forward, z up)
-          translation_xyz: [1.72, 0.0, 1.49]  # metres
-          rotation_xyzw: [-0.5, 0.5, -0.5, 0.5]
-        image: front.jpg                      # one set only: its picture,
-        timestamp_us: 1533201470412460        # optional: when it was taken,
-        T_map_base_at_image: {translation_xyz: [0, 0, 0], rotation_xyzw: [0, 0, 0, 1]}   # optional: vehicle pose then
-
-Without ``image`` entries the pictures are a sequence: ``<camera>/<stamp in nanoseconds>.jpg`` (or .png) below the
+Without ``image`` entries there the pictures are a sequence: ``<camera>/<stamp in nanoseconds>.jpg`` (or .png) below the
 folder, any names with a list of stamps, or a video (`data.folder_files`), and ``poses.csv`` (optional; header
 ``stamp_ns,x,y,z,qx,qy,qz,qw``) holds the vehicle's poses in a fixed frame, which are interpolated at the pictures'
 stamps. Sets are formed as the node does (docs/synchronisation.md), as if each picture had arrived at its stamp.
@@ -43,25 +26,22 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from scipy.spatial.transform import Rotation
 
-from flashocc_ros.bags import bounded_yaml
+from flashocc_ros.cameras.calibration_file import CalibratedCamera, read_calibration
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.findings import CameraFindings, Say
-from flashocc_ros.cameras.images import ImageDecoder, check_bit_depth, rectified_image
+from flashocc_ros.cameras.images import ImageDecoder, rectified_image
 from flashocc_ros.cameras.playback import synchronised, why_no_set
-from flashocc_ros.cameras.rectify import Lens, Rectifier
+from flashocc_ros.cameras.rectify import Rectifier
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import UNIT_TOLERANCE, OutsideTime, StampedTransform, TransformTree
-from flashocc_ros.data.folder_files import MAX_STAMP_NS, PictureFile, stamped
+from flashocc_ros.data.folder_files import PictureFile, stamped
 from flashocc_ros.data.video_file import VideoFrame
 from flashocc_ros.errors import ConfigError, InputError
-from flashocc_ros.geometry.rigid import Quaternion, normalized
+from flashocc_ros.geometry.rigid import normalized
 from flashocc_ros.regular_file import regular_size
 from flashocc_ros.structures import CameraRig
 
@@ -70,64 +50,8 @@ logger = logging.getLogger(__name__)
 FIXED, BASE = "map", "base"
 """Frames of the vehicle's poses."""
 
-MAX_CALIBRATION_BYTES = 1 << 20
 MAX_PICTURE_BYTES = 1 << 29
 """The largest picture that is decoded has less in 16 bits."""
-
-
-def _unit(rotation_xyzw: Quaternion) -> Quaternion:
-    norm = math.hypot(*rotation_xyzw)
-    if not abs(norm - 1) < UNIT_TOLERANCE:
-        raise ValueError(f"a quaternion of length {norm:.3g}, which must be 1")
-    return rotation_xyzw
-
-
-class _Pose(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    translation_xyz: tuple[float, float, float]
-    rotation_xyzw: Annotated[Quaternion, AfterValidator(_unit)]
-
-    def matrix(self) -> npt.NDArray[np.float64]:
-        pose = np.eye(4)
-        pose[:3, :3] = Rotation.from_quat(self.rotation_xyzw).as_matrix()
-        pose[:3, 3] = self.translation_xyz
-        return pose
-
-
-_Row = tuple[float, float, float]
-
-
-def _only_none(remark: object) -> object:
-    """The example frames remark that their pictures have no distortion; this is no place for coefficients."""
-    if not isinstance(remark, str) or not remark.startswith("none"):
-        raise ValueError("may only say 'none ...'; write coefficients as D, with their distortion_model")
-    return remark
-
-
-class _Camera(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    K: tuple[_Row, _Row, _Row]
-    D: list[float] = Field(default_factory=list, max_length=14)
-    distortion_model: str = "plumb_bob"
-    distortion: Annotated[str, BeforeValidator(_only_none)] = "none"
-    width: int = Field(0, ge=0)
-    height: int = Field(0, ge=0)
-    bit_depth: Annotated[int, AfterValidator(check_bit_depth)] = 0
-    T_base_cam: _Pose
-    image: str | None = None
-    timestamp_us: Annotated[int, Field(ge=0, le=MAX_STAMP_NS // 1000)] | None = None
-    T_map_base_at_image: _Pose | None = None
-
-    def lens(self) -> Lens:
-        return Lens(self.K, self.D, self.distortion_model, self.width, self.height)
-
-
-class _Calibration(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    cameras: dict[str, _Camera] = Field(min_length=1)
 
 
 class ImageFolder:
@@ -147,7 +71,7 @@ class ImageFolder:
             if not isinstance(path, str | Path):
                 raise ConfigError(f"{name} is {path!r:.60}, needs a path")
         self.folder = Path(folder)
-        self._cameras = _read_calibration(Path(calibration) if calibration else self.folder / "calibration.yaml")
+        self._cameras = read_calibration(Path(calibration) if calibration else self.folder / "calibration.yaml")
         self.rig = CameraRig(
             tuple(self._cameras),
             np.array([c.K for c in self._cameras.values()]),
@@ -217,7 +141,7 @@ class ImageFolder:
 class _Reader:
     """Decodes and undistorts the pictures of one camera, as the node does its images."""
 
-    def __init__(self, name: str, camera: _Camera, say: Say) -> None:
+    def __init__(self, name: str, camera: CalibratedCamera, say: Say) -> None:
         self._decoder, self._rectifier = ImageDecoder(name, camera.bit_depth, say), Rectifier(name, say=say)
         self._rectifier.update(camera.lens())
 
@@ -236,34 +160,6 @@ class _Reader:
             return rectified_image(self._decoder, self._rectifier, data)
         except InputError as error:
             raise type(error)(f"{path}: {error}") from error
-
-
-def _read_calibration(path: Path) -> dict[str, _Camera]:
-    try:
-        size = regular_size(path)
-        if size > MAX_CALIBRATION_BYTES:
-            raise ConfigError(
-                f"calibration {path} is {size / 1e6:.1f} MB long, the limit is {MAX_CALIBRATION_BYTES / 1e6:g} MB; "
-                "it needs a few lines per camera"
-            )
-        loaded = bounded_yaml.load(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(
-            f"calibration {path} cannot be read: {error.strerror}; a folder of pictures holds their calibration, a "
-            "recording .mcap or .db3 files"
-        ) from error
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ConfigError(f"calibration {path} cannot be used: {error}; write plain YAML") from error
-    try:
-        return _Calibration.model_validate(loaded).cameras
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top level"
-        if first["input"] is None:
-            raise ConfigError(f"calibration {path}, {where}: it is still empty; fill it in") from error
-        raise ConfigError(f"calibration {path}, {where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _read_poses(path: Path) -> TransformTree | None:

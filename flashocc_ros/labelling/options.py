@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flashocc_ros.bags import bounded_yaml
+from flashocc_ros import bounded_yaml
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labelling.settings import CONVENTIONS, Settings
 from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE

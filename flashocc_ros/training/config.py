@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from flashocc_ros.bags import bounded_yaml
+from flashocc_ros import bounded_yaml
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.regular_file import regular_size
 from flashocc_ros.training.config_errors import explain

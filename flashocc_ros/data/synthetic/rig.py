@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from flashocc_ros.bags import bounded_yaml
+from flashocc_ros import bounded_yaml
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.regular_file import regular_size
 from flashocc_ros.structures import CameraRig

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import pytest
 
-from flashocc_ros.bags import bounded_yaml
+from flashocc_ros import bounded_yaml
 
 
 @pytest.mark.parametrize("text", ["a: 1\na: 2", "x: {b: 1, c: [1, 2], b: 2}", "- {k: {}, l: [k], k: 3}"])
