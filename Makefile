@@ -10,10 +10,10 @@ GPU_ARGS ?=
 # With a sourced ROS 2 the package is built with colcon into install/.
 SOURCE = $(if $(ROS_DISTRO),. install/setup.sh && ,)
 PYTHON_ENV = $(SOURCE).venv/bin/python
-# The shipped one-frame network needs no PyTorch; others are exported from it on first use, and so is what
+# The shipped networks need no PyTorch; others are exported from it on first use, and so is what
 # `flashocc demo` takes for a recording of somebody's own.
-DEMO_NETWORK = $(or $(VARIANT),$(if $(BAG),published,synthetic-tiny))
-DEMO_PROFILE = $(if $(filter-out synthetic-tiny,$(DEMO_NETWORK))$(CHECKPOINT),torch,runtime)
+DEMO_NETWORK = $(or $(VARIANT),$(if $(BAG),published,synthetic-tiny-4d))
+DEMO_PROFILE = $(if $(filter-out synthetic-tiny synthetic-tiny-4d,$(DEMO_NETWORK))$(CHECKPOINT),torch,runtime)
 
 .PHONY: help setup demo test test-slow soak gpu-check lint clean
 

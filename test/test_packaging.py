@@ -133,7 +133,7 @@ def test_every_extra_has_bounded_versions() -> None:
         ((), "runtime"),
         (("BAG=drive", "VARIANT=synthetic-tiny"), "runtime"),
         (("BAG=drive",), "torch"),
-        (("VARIANT=synthetic-tiny-4d",), "torch"),
+        (("VARIANT=synthetic-tiny-4d",), "runtime"),
         (("VARIANT=synthetic-tiny", "CHECKPOINT=mine.pth"), "torch"),
     ],
 )

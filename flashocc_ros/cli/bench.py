@@ -53,9 +53,6 @@ def bench(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Median CPU and wall time per stage, six JPEGs in and labels out."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from flashocc_ros.bags import Frames
     from flashocc_ros.checks.speed import ReferencePipeline
     from flashocc_ros.checks.speed import bench as measure
@@ -63,6 +60,7 @@ def bench(
     from flashocc_ros.engine.select import find_checkpoint
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.predictor import Predictor
+    from flashocc_ros.progress import Progress
     from flashocc_ros.variants import get_variant
 
     if baseline not in ("none", "reference"):
@@ -71,9 +69,9 @@ def bench(
     reference = ReferencePipeline(row, find_checkpoint(row, checkpoint)) if baseline == "reference" else None
     frame = None if frames is None else first_frame(frames, Frames.of(base_frame, tf_prefix))
     predictor = Predictor(row, checkpoint, engine, precision, cache_dir=cache_dir)
-    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
-        task = bar.add_task(f"measuring {row.name}", total=runs)
-        report = measure(predictor, frame, runs, reference, lambda done: bar.update(task, completed=done))
+    with Progress(quiet) as progress:
+        progress.begin(f"measuring {row.name}", runs)
+        report = measure(predictor, frame, runs, reference, progress)
     typer.echo(json.dumps(report, indent=1) if as_json else _text(report))
 
 

@@ -26,7 +26,7 @@ from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-GENERATED_VARIANT, RECORDED_VARIANT = "synthetic-tiny", "flashocc-r50-M0"
+GENERATED_VARIANT, RECORDED_VARIANT = "synthetic-tiny-4d", "flashocc-r50-M0"
 
 
 @app.command(

@@ -58,13 +58,12 @@ def evaluate(
     output: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
 ) -> None:
     """Measure a network against ground truth; prints the tables of the reference."""
-    from rich.progress import Progress
-
     from flashocc_ros.engine.select import resolved_precision
     from flashocc_ros.errors import ConfigError, InputError
     from flashocc_ros.evaluation.frames import BagFrames, EvalData, LabelFrames, SyntheticFrames
     from flashocc_ros.evaluation.run import PredictorSettings, format_tables
     from flashocc_ros.evaluation.run import evaluate as run
+    from flashocc_ros.progress import Progress
     from flashocc_ros.variants import get_variant
     from flashocc_ros.whole_file import check_writable, write_whole
 
@@ -96,14 +95,14 @@ def evaluate(
         data = SyntheticFrames(seed_range(seeds or "1000:1005"), frames, interval)
     precision = resolved_precision(checkpoint, precision)
     settings = PredictorSettings(get_variant(variant).name, str(checkpoint) if checkpoint else None, engine, precision)
-    with Progress(transient=True) as bar:
-        task = bar.add_task("evaluating", total=None)
+    with Progress() as progress:
+        progress.begin("evaluating")
         scores = run(
             data,
             settings,
             None if mask == "none" else mask,  # type: ignore[arg-type]
             processes,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            progress,
         )
     if not scores.frames:
         raise InputError("nothing was measured: no frame could be used; see the warnings above")

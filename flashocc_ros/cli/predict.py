@@ -73,13 +73,13 @@ def predict(
     """Predict occupancy for a folder of images or a bag, without ROS."""
     import numpy as np
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from flashocc_ros import Predictor, weights
     from flashocc_ros.bags import Frames
     from flashocc_ros.bags.files import is_recording
     from flashocc_ros.bags.results import is_drawn
     from flashocc_ros.errors import InputError
+    from flashocc_ros.progress import Progress
     from flashocc_ros.variants import get_variant
     from flashocc_ros.whole_file import make_folder
 
@@ -95,9 +95,8 @@ def predict(
     console.print(predictor.description, highlight=False)
     timings: dict[str, list[float]] = {}
     done = 0
-    columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=min(count, limit) if count and limit else (limit or count))
+    with Progress() as progress:
+        progress.begin("predicting", min(count, limit) if count and limit else (limit or count))
         for item in sets:
             result = predictor.predict(item)
             for kind in kinds:
@@ -107,7 +106,7 @@ def predict(
             for stage, value_ms in result.timings.items():
                 timings.setdefault(stage, []).append(value_ms)
             done += 1
-            progress.advance(task)
+            progress(done)
             if done == limit:
                 break
     if not done:

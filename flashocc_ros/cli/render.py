@@ -56,10 +56,9 @@ def render(
             if path is not None:
                 typer.echo(write_for_viewer(source, path, write, limit or 0))
         return
-    from rich.progress import Progress
-
     from flashocc_ros.bags.results import count_results
     from flashocc_ros.errors import ConfigError
+    from flashocc_ros.progress import Progress
     from flashocc_ros.viz.album import write_album
     from flashocc_ros.viz.arrays import draw_arrays
 
@@ -69,8 +68,8 @@ def render(
         typer.echo(draw_arrays(source, out, width))
         return
     total = count_results(source)
-    with Progress(transient=True) as bar:
-        task = bar.add_task("drawing", total=min(total, limit or total) or None)
+    with Progress() as progress:
+        progress.begin("drawing", min(total, limit or total) or None)
         album = write_album(
             source,
             out,
@@ -78,7 +77,7 @@ def render(
             rate_hz=rate,
             width=width,
             limit=limit,
-            progress=lambda done: bar.update(task, completed=done),
+            progress=progress,
         )
     typer.echo(
         f"{out}: {counted(len(album.pictures), 'picture')}" + (f" and {album.video.name}" if album.video else "")

@@ -57,24 +57,19 @@ def synth(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Write a synthetic drive: JPEG pictures, camera_info, tf, odometry and ground-truth occupancy."""
-    from rich.progress import Progress
-
     from flashocc_ros.data.synthetic import Drive, SyntheticDataset, load_rig, write_cache
     from flashocc_ros.data.synthetic.bag import write_bag
     from flashocc_ros.data.synthetic.lidar import LIDARS, make_lidar
     from flashocc_ros.errors import BagError, ConfigError
+    from flashocc_ros.progress import Progress
 
     if (out is None) == (cache is None):
         raise ConfigError("give either --out for a recording or --cache for frames to train on")
     if beams not in LIDARS:
         raise ConfigError(f"--beams is {beams!r}; choose {', '.join(LIDARS)}")
     cameras = load_rig(rig) if rig is not None else None
-    with Progress(disable=quiet, transient=True) as bar:
-        task = bar.add_task("drawing", total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with Progress(quiet) as progress:
+        progress.begin("drawing")
         if out is None:
             assert cache is not None
             if width is not None:

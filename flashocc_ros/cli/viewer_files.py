@@ -33,15 +33,13 @@ def write_for_viewer(
     Raises:
         FlashOccError: see ``open_source`` and ``write``.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from flashocc_ros.progress import Progress
     from flashocc_ros.view.sources import open_source
     from flashocc_ros.whole_file import check_writable
 
     check_writable(path)
     opened = open_source(source, pictures)
-    with Progress(transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task("writing", total=min(opened.total, limit or opened.total) or None)
-        count = write(opened, path, limit=limit, progress=lambda done: bar.update(task, completed=done), **options)
+    with Progress() as progress:
+        progress.begin("writing", min(opened.total, limit or opened.total) or None)
+        count = write(opened, path, limit=limit, progress=progress, **options)
     return f"{path}: {counted(count, 'frame')}, {path.stat().st_size / 1e6:.1f} MB"

@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from flashocc_ros.bags import Frames
 from flashocc_ros.bags.files import METADATA
@@ -36,6 +38,7 @@ from flashocc_ros.demo.settings import Network
 from flashocc_ros.demo.summary import SetCount, accuracy, count_sets, loss, summarise, table
 from flashocc_ros.errors import EngineError
 from flashocc_ros.output_folder import OutputFolder
+from flashocc_ros.progress import Progress
 from flashocc_ros.replay.interrupts import signals_interrupt
 from flashocc_ros.replay.run import use_large_shared_memory
 from flashocc_ros.viz.album import write_album
@@ -90,48 +93,77 @@ def _run(options: Options, names: Sequence[str], counted: SetCount | None) -> di
     begin = time.monotonic()
     use_large_shared_memory()
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # the demo is nobody else's business
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        bag = options.bag or _draw(options, bar)
+    with Progress(console=console) as progress:
+        bag = options.bag or _draw(options, progress)
         counted = counted or count_sets(bag, options.frames)
-        task = bar.add_task("starting the node", total=counted.complete)
+        progress.begin("starting the node")
         session = run_session(
             bag,
             options.out,
             options.network,
             options.rate,
             options.frames,
-            lambda what, done: bar.update(task, description=what, completed=done),
+            _phases(progress, counted.complete),
         )
         if not session.arrived_ns:
             reasons = {k: v for k, v in session.status.items() if k.startswith("sets_dropped_") and v != "0"}
             raise EngineError(
                 f"the node published nothing: {reasons or 'no set arrived'}; see {options.out / 'node.log'}"
             )
-        bar.update(task, description="measuring", completed=len(session.arrived_ns))
-        truth = accuracy(session.result)
+        progress.begin("measuring")
+        truth = accuracy(session.result, options.frames, progress)
         summary = summarise(session, bag, counted, options.network, options.rate, options.bag is None, truth)
         summary["warning"] = weights_note(session.result, session.status)
         if options.pictures:
-            _draw_pictures(options, session.result, len(session.arrived_ns), bar, task)
+            progress.begin("drawing pictures", len(session.arrived_ns))
+            video = options.out / ("demo.mp4" if can_write_mp4() else "demo.gif")
+            write_album(session.result, options.out / "pictures", video, progress=progress)
     files = [n for n in names if n != SUMMARY and (options.out / n).exists()]
     summary |= {"files": [*files, SUMMARY], "seconds": round(time.monotonic() - begin, 1)}
     (options.out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
     console.print(table(summary))
     console.print(f"written to {options.out}: {', '.join(summary['files'])}")
+    console.print(what_to_open(options.out, summary["files"]))
     if summary["lost"] and options.rate <= 0:
         raise EngineError(f"lost {loss(summary)}; see {options.out / 'node.log'} and replay.log")
     return summary
 
 
-def _draw(options: Options, bar: Progress) -> Path:
-    task = bar.add_task("drawing a drive", total=None)
-    path = options.drive.write(options.out / DRIVE, lambda done, total: bar.update(task, completed=done, total=total))
-    bar.remove_task(task)
-    return path
+def what_to_open(out: Path, files: Sequence[str]) -> Table:
+    """Everything there is to look at, and how."""
+    rows = Table(show_header=False, box=None, pad_edge=False, title="\nNow look at it", title_justify="left")
+    rows.add_row("in a browser", f"{_flashocc()} view {out}")
+    if "pictures" in files:
+        film = next((str(out / name) for name in files if name.startswith("demo.")), "")
+        rows.add_row("film, pictures", ", ".join(filter(None, (film, str(out / "pictures")))))
+    rows.add_row("recording", f"{out / 'result'}, for RViz (config/flashocc.rviz), Foxglove and ros2 bag play")
+    return rows
 
 
-def _draw_pictures(options: Options, result: Path, count: int, bar: Progress, task: TaskID) -> None:
-    video = options.out / ("demo.mp4" if can_write_mp4() else "demo.gif")
-    bar.update(task, description="drawing pictures", completed=0, total=count)
-    write_album(result, options.out / "pictures", video, progress=lambda done: bar.update(task, completed=done))
+def _flashocc() -> str:
+    """The command as it can be typed here."""
+    if shutil.which("flashocc"):
+        return "flashocc"
+    script = Path(sys.executable).parent / "flashocc"
+    if not script.exists():
+        return f"{sys.executable} -m flashocc_ros.cli"
+    return str(script.relative_to(Path.cwd())) if script.is_relative_to(Path.cwd()) else str(script)
+
+
+def _draw(options: Options, progress: Progress) -> Path:
+    progress.begin("drawing a drive")
+    return options.drive.write(options.out / DRIVE, progress)
+
+
+def _phases(progress: Progress, sets: int) -> Callable[[str, int], None]:
+    """Takes what a session does and the number of results so far."""
+    name = ""
+
+    def tell(what: str, done: int) -> None:
+        nonlocal name
+        if what != name:
+            name = what
+            progress.begin(what, sets)
+        progress(done)
+
+    return tell

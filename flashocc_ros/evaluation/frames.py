@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -90,6 +90,24 @@ def lidar_origins(
     return np.asarray((np.linalg.inv(odom_from_base[index]) @ odom_from_base @ mount)[:, :3])
 
 
+def recorded_origins(
+    bag: Path,
+    mounts_m: Mapping[int, npt.ArrayLike],
+    names: Frames = Frames(),  # noqa: B008 - frozen
+    cameras: Sequence[str] | None = None,
+) -> dict[int, npt.NDArray[np.float64]]:
+    """`lidar_origins` of the camera sets of a recording that have a lidar's position, (3,) metres, at their key stamp.
+
+    Raises:
+        BagError: none has.
+    """
+    used = [s for s in read_sets(bag, cameras, decode=False, frames=names) if s.stamp_ns in mounts_m]
+    if not used:
+        raise BagError(f"{bag}: no camera set has ground truth at its key stamp; record both together")
+    poses = np.stack([s.poses.odom_from_base[0] for s in used])
+    return {s.stamp_ns: lidar_origins(poses, index, mounts_m[s.stamp_ns]) for index, s in enumerate(used)}
+
+
 @dataclass(frozen=True)
 class SyntheticFrames:
     """Key frames of drives through the synthetic world, drawn as they are needed; 1000 and up were never trained on."""
@@ -138,11 +156,8 @@ class BagFrames:
     def frames(self, sequence: Path) -> Iterator[EvalFrame]:
         truths = read_truth(sequence)
         cameras = cameras_at(sequence, truths, self.cameras, self.names)
-        used = [s for s in read_sets(sequence, cameras, decode=False, frames=self.names) if s.stamp_ns in truths]
-        if not used:
-            raise BagError(f"{sequence}: no camera set has ground truth at its key stamp; record both together")
-        poses = np.stack([s.poses.odom_from_base[0] for s in used])
-        place = {s.stamp_ns: index for index, s in enumerate(used)}
+        mounts_m = {stamp_ns: truth.lidar_origin_m for stamp_ns, truth in truths.items()}
+        origins = recorded_origins(sequence, mounts_m, self.names, cameras)
         for camera_set in read_sets(sequence, cameras, frames=self.names):
             truth = truths.get(camera_set.stamp_ns)
             if truth is None:
@@ -156,7 +171,7 @@ class BagFrames:
                 truth.mask_camera > 0,
                 truth.mask_lidar > 0,
                 None if truth.instances is None else objects_of(truth.instances),
-                lidar_origins(poses, place[camera_set.stamp_ns], truth.lidar_origin_m),
+                origins[camera_set.stamp_ns],
             )
 
 

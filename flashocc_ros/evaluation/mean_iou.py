@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import InputError
-from flashocc_ros.labels import NUM_CLASSES
+from flashocc_ros.labels import FREE, GROUND_LAYERS, NUM_CLASSES
 
 Mask = Literal["camera", "lidar"]
 
@@ -76,6 +76,15 @@ class MeanIoU:
         union = self.confusion.sum(0) + self.confusion.sum(1) - hit
         iou = np.divide(hit, union, out=np.full(NUM_CLASSES, np.nan), where=union > 0)
         return {"mIoU": nan_mean(iou[: NUM_CLASSES - 1]), "per_class": iou}
+
+
+def above_ground(
+    pred: npt.NDArray[np.uint8], gt: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.int64]:
+    """(2,) voxels that are occupied in both and in either, above the layers of the ground and within ``mask``."""
+    counted = slice(None) if mask is None else np.asarray(mask).astype(bool)[..., GROUND_LAYERS:]
+    ours, theirs = ((labels != FREE)[..., GROUND_LAYERS:][counted] for labels in (pred, gt))
+    return np.array([(ours & theirs).sum(), (ours | theirs).sum()], np.int64)
 
 
 def nan_mean(values: npt.NDArray[np.float64]) -> float:

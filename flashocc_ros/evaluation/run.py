@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 
 from flashocc_ros.evaluation.frames import EvalData
-from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU, nan_mean
+from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU, above_ground, nan_mean
 from flashocc_ros.evaluation.ray_iou import THRESHOLDS_M, RayIoU
 from flashocc_ros.evaluation.ray_pq import RayPQ
 from flashocc_ros.evaluation.rays import select_origins
 from flashocc_ros.evaluation.stability import Stability
-from flashocc_ros.labels import CLASS_NAMES, FREE, GROUND_LAYERS, NUM_CLASSES, THING_CLASSES
+from flashocc_ros.labels import CLASS_NAMES, NUM_CLASSES, THING_CLASSES
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,7 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
         voxel_mask = {"camera": frame.mask_camera, "lidar": frame.mask_lidar, None: None}[mask]
         scores.voxels.update(occupancy.semantics, truth, voxel_mask)
         counted = np.ones(truth.shape, bool) if voxel_mask is None else voxel_mask
-        pred = ((occupancy.semantics != FREE) & counted)[..., GROUND_LAYERS:]
-        there = ((truth != FREE) & counted)[..., GROUND_LAYERS:]
-        scores.above_ground += (int((pred & there).sum()), int((pred | there).sum()))
+        scores.above_ground += above_ground(occupancy.semantics, truth, voxel_mask)
         origins = select_origins(frame.origins)
         scores.rays.update(occupancy.semantics, truth, origins)
         if occupancy.instances is not None and frame.instances is not None:

@@ -27,6 +27,8 @@ from flashocc_ros.ros.totals import SyncTotals
 
 WINDOW = 200
 """Times are summarised over so many latest values."""
+WARM_UP = 2
+"""The first values of a time, compilation and first memory, are left out as soon as there are others."""
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Statistics:
     sync: SyncTotals = field(default_factory=SyncTotals)
     last_drop: str = ""
     _times_ms: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=WINDOW)))
+    _warm: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, key: str, number: int = 1) -> None:
@@ -65,7 +68,12 @@ class Statistics:
     def time(self, key: str, value_ms: float) -> None:
         """Remember one time."""
         with self._lock:
-            self._times_ms[key].append(value_ms)
+            values = self._times_ms[key]
+            values.append(value_ms)
+            if key not in self._warm and len(values) > WARM_UP:
+                self._warm.add(key)
+                for _ in range(WARM_UP):
+                    values.popleft()
 
     def times(self, prefix: str, values_ms: Mapping[str, float]) -> None:
         """Remember one time per stage."""

@@ -72,10 +72,17 @@ def test_the_summary_counts_what_the_node_reported(tmp_path: Path) -> None:
         "stage_encoder_ms_max": "13.0",
         "memory_peak_mb": "512.5",
     }
-    replay = {"sent_ns": {"100": 1_000_000, "200": 5_000_000}, "unanswered": 1, "late": 4}
-    session = Session(tmp_path, {100: 4_000_000, 200: 6_000_000}, status, replay, 0, 1.5)
+    replay = {
+        "sent_ns": {"100": 1_000_000, "200": 5_000_000, "300": 6_000_000, "400": 7_000_000},
+        "unanswered": 1,
+        "late": 4,
+    }
+    session = Session(
+        tmp_path, {100: 4_000_000, 200: 6_000_000, 300: 7_000_000, 400: 10_000_000}, status, replay, 0, 1.5
+    )
     summary = summarise(session, tmp_path / "drive", SetCount(6, 0), Network("flashocc-r50-M0"), 0.0, False, None)
-    assert (summary["published"], summary["skipped"], summary["dropped"]) == (2, 2, 3)
+    assert (summary["published"], summary["skipped"], summary["dropped"]) == (4, 2, 3)
+    assert summary["warm_up_ms"] == [3.0, 1.0]
     assert summary["dropped_reasons"] == {"image": 1, "transform": 2}
     assert summary["latency_ms"] == {"p50": 2.0, "p95": 2.9, "max": 3.0}
     assert summary["stages_ms"] == {"encoder": {"p50": 10.0, "p95": 12.0, "max": 13.0}}

@@ -26,7 +26,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from flashocc_ros.ros.diagnostics import COUNTERS, TIMES, CameraHealth, Health, to_diagnostics
 from flashocc_ros.ros.faults import Fault
 from flashocc_ros.ros.stamps import make_header
-from flashocc_ros.ros.statistics import WINDOW, Statistics
+from flashocc_ros.ros.statistics import WARM_UP, WINDOW, Statistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -139,10 +139,18 @@ def test_the_network_is_told_by_key():
 
 def test_times_are_summarised_by_median_95th_percentile_and_maximum():
     statistics = Statistics()
-    for value in range(101):
+    for value in [*[1e9] * WARM_UP, *range(101)]:
         statistics.time("stage_head", float(value))
     _, times = statistics.summary()
     assert times == {"stage_head_ms_p50": 50.0, "stage_head_ms_p95": 95.0, "stage_head_ms_max": 100.0}
+
+
+def test_the_first_times_count_until_there_are_others():
+    statistics = Statistics()
+    for value in [9.0, 8.0, 1.0, 2.0]:
+        statistics.time("latency", value)
+        seen = statistics.summary()[1]["latency_ms_max"]
+        assert seen == (9.0 if value > 2 else value)
 
 
 def test_old_times_are_forgotten():
