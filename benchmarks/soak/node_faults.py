@@ -36,6 +36,7 @@ from std_srvs.srv import Trigger
 from benchmarks.soak import timing_faults as fault
 from benchmarks.soak.message_faults import Fault, camera_stalls_with_huge_info
 from benchmarks.soak.messages import NAMES
+from benchmarks.soak.processes import address_space_bytes
 from benchmarks.soak.stage import ACTIVE, START_S, Stage
 from flashocc_ros.msg import Occupancy3D
 from flashocc_ros.ros.stamps import NS_PER_S, stamp_from_ns
@@ -158,8 +159,11 @@ def memory_short_at_start(stage: Stage) -> None:
     """too little memory to load the network: refused in a sentence, the cache left alone"""
     cache = _cache(stage)
     before = sorted(path.relative_to(cache) for path in cache.rglob("*"))
-    for gigabytes in (1.2, 1.4):
-        _refused(stage, {"cache_dir": str(cache)}, memory_bytes=round(gigabytes * 2**30))
+    node = stage.run_node({"cache_dir": str(cache)}, go=False)
+    needed_bytes = address_space_bytes(node.pid)
+    stage.end_node()
+    for missing_mb in (100, 250):
+        _refused(stage, {"cache_dir": str(cache)}, memory_bytes=needed_bytes - (missing_mb << 20))
     if sorted(path.relative_to(cache) for path in cache.rglob("*")) != before:
         stage.problems.append("the cache was changed by a process without memory")
     stage.run_node({"cache_dir": str(cache)})

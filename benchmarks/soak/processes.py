@@ -197,11 +197,21 @@ class Monitor:
             time.sleep(SAMPLE_S)
 
 
+def address_space_bytes(pid: int) -> int:
+    """The most that a process has taken of what ``ulimit -v`` limits."""
+    return int(_status(pid)["VmPeak"].split()[0]) << 10
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
 def look_at(pid: int) -> Sample | None:
     """None when it is gone."""
     folder = Path(f"/proc/{pid}")
     try:
-        status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+        status = _status(pid)
         files = len(list((folder / "fd").iterdir()))
         own_kb = sum(int(status[kind].split()[0]) for kind in ("RssAnon", "RssShmem"))
         return Sample(time.time(), pid, own_kb / 1024, files, int(status["Threads"]))
