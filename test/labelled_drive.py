@@ -85,7 +85,7 @@ def hits() -> dict[str, Any]:
     return {
         "camera": np.zeros(3, np.uint8),
         "pixel": pixel,
-        "depth_m": np.array([CAR_M - 0.5, WALL_M - 0.5, 60.0], np.float32),
+        "depth_m": np.array([CAR_M - 0.4, WALL_M - 0.4, 60.0], np.float32),
     }
 
 

@@ -82,8 +82,8 @@ class PictureAugmentation:
         return np.stack(moved, dtype=values.dtype)
 
     def post_transform(self, post_rot: Float64, post_tran: Float64) -> tuple[Float64, Float64]:
-        """(N, 3, 3) and (N, 3): the source-to-network transform (3, 3), (3,) followed by this one."""
+        """(N, 3, 3) and (N, 3): the source-to-network transform, of all cameras or of each, followed by this one."""
         linear = np.tile(np.eye(3), (len(self.transforms), 1, 1))
         linear[:, :2, :2] = self.transforms[:, :, :2]
         shift = np.pad(self.transforms[:, :, 2], ((0, 0), (0, 1)))
-        return linear @ post_rot, linear @ post_tran + shift
+        return linear @ post_rot, (linear @ post_tran[..., None])[..., 0] + shift

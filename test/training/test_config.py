@@ -132,3 +132,37 @@ def test_an_override_nobody_means_is_one_short_sentence(override: str) -> None:
         load_config(CONFIGS[0], [override])
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+OWN = CONFIGS[0].parent / "own_rig.yaml"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["frozen=[backbone, neck, depth, bev_encoder, head]"], "frozen: nothing is left to learn"),
+        (["frozen=[backbone]", "init=null"], "frozen: without init these stages would keep random weights"),
+        (
+            ["frozen=[wheels]"],
+            r"frozen\.0 must be one of 'backbone', .*got 'wheels'",
+        ),
+        (["optimizer.stage_rates={wheels: 1}"], "wheels"),
+        (["optimizer.stage_rates={head: 0}"], r"stage_rates\.head must be above 0"),
+        (["frozen=[neck]", "optimizer.stage_rates={neck: 0.1}"], "neck is frozen and has no rate"),
+        (["data.folders=[]"], "folders must not be empty"),
+        (["validation.share=1"], r"validation\.share must be below 1"),
+    ],
+)
+def test_settings_of_own_drives_are_refused_in_a_sentence(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load_config(OWN, overrides)
+
+
+def test_labels_as_truth_of_recordings_need_a_folder() -> None:
+    with pytest.raises(ConfigError, match=r"data\.truth: labels needs data\.labels"):
+        load_config(CONFIGS[0], ["loss=null", "data={kind: bag, recordings: [drive], truth: labels}"])
+
+
+def test_only_labelled_drives_can_be_kept_apart() -> None:
+    with pytest.raises(ConfigError, match=r"validation: keeps labelled drives apart, data\.kind nuscenes has none"):
+        load_config(CONFIGS[0].with_name("train_nuscenes.yaml"), ["validation={share: 0.1}"])
