@@ -61,6 +61,13 @@ def objects_of(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
     return np.where(ids >= FIRST_INSTANCE_ID, ids.astype(np.int32), 0)
 
 
+def truth_stamps(recording: Path) -> set[int]:
+    """Stamps of the ground truth of a recording, nanoseconds; empty where it has none."""
+    with BagReader(recording) as reader:
+        topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE and topic.count]
+        return {header_stamp_ns(cdr) for _, _, cdr in reader.messages(topics[:1])} if topics else set()
+
+
 def cameras_at(
     recording: Path,
     stamps_ns: Container[int],

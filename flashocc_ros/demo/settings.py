@@ -26,6 +26,7 @@ from flashocc_ros.bags import BagReader, Frames, colour_cameras
 from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.cameras.decode import is_rectified_topic
 from flashocc_ros.cameras.transports import MESSAGE_TYPES
+from flashocc_ros.data.recorded_frames import cameras_at, truth_stamps
 from flashocc_ros.errors import BagError
 
 REPORT_PERIOD_S = 0.25
@@ -60,6 +61,9 @@ def node_parameters(
     cameras = colour_cameras(bag, frames.tf_prefix)
     if not cameras:
         raise BagError(f"{bag.path} holds no camera: an image topic and a camera_info in one namespace")
+    if stamps := truth_stamps(bag.path):  # results are to have the stamps of what they are compared with
+        order = cameras_at(bag.path, stamps, frames=frames) or list(cameras)
+        cameras = {name: cameras[name] for name in order}
     kinds = {bag.topics[pair.image].type for pair in cameras.values()}
     if len(kinds) > 1:
         raise BagError(f"{bag.path} holds cameras of {' and '.join(sorted(kinds))}; the node takes one kind at a time")
