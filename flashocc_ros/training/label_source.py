@@ -57,7 +57,7 @@ class LabelSource:
         flip: mirror the BEV grid at random; augment: enlarge and tint pictures at random.
 
     Raises:
-        InputError: there are no drives.
+        InputError: there are no drives, or no past for a network that needs one.
     """
 
     def __init__(
@@ -65,6 +65,11 @@ class LabelSource:
     ) -> None:
         if not drives:
             raise InputError("no labelled drive is left to train on; give more drives or fewer for validation")
+        if variant.temporal and max(len(drive.frames) for drive in drives) < 2:
+            raise InputError(
+                f"{variant.name} learns from the key frames before, and {drives[0].folder} has one key frame, as has "
+                "every drive; label longer drives or a higher --key-rate, or train a network of one frame"
+            )
         self.drives, self.variant, self.flip, self.augment = tuple(drives), variant, flip, augment
         self.frames = [(frame, number) for drive in drives for number, frame in enumerate(drive.frames)]
         self.possible = possible_classes(boxed_classes(drives))
