@@ -97,7 +97,7 @@ def test_the_past_is_the_frames_before_of_the_same_drive(tmp_path: Path) -> None
 def test_drives_of_one_frame_teach_no_network_that_needs_a_past(tmp_path: Path) -> None:
     write_drive(tmp_path, frames=1)
     assert len(sample(tmp_path).images) == 1
-    with pytest.raises(InputError, match="synthetic-tiny-4d learns from the key frames before, .*one key frame"):
+    with pytest.raises(InputError, match=r"synthetic-tiny-4d learns from the key frames before, .*one key frame"):
         sample(tmp_path, TINY_4D)
 
 
