@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.errors import InputError, OutputError
 from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
 from flashocc_ros.npz_damage import NPZ_DAMAGE
@@ -150,8 +151,9 @@ class CameraRig:
 
     Attributes:
         names: N distinct camera names, 1 to 12; the order is the order of the images given to a predictor.
-        intrinsics: (N, 3, 3) float64, pixels of the source image.
+        intrinsics: (N, 3, 3) float64, pixels of the source image; of an equidistant camera pixels per radian.
         base_from_camera: (N, 4, 4) float64, camera optical frame to base frame, metres.
+        models: N camera models; none given means pinholes.
 
     Raises:
         InputError: a shape does not fit, a number is not finite, K is none, a pose is not rigid.
@@ -160,6 +162,7 @@ class CameraRig:
     names: Sequence[str]
     intrinsics: Float64
     base_from_camera: Float64
+    models: Sequence[CameraModel] = ()
 
     def __post_init__(self) -> None:
         names = _camera_names(self.names)
@@ -168,6 +171,9 @@ class CameraRig:
             value = float64_array(getattr(self, attribute), (len(names), *shape), attribute)
             value.setflags(write=False)
             object.__setattr__(self, attribute, value)
+        object.__setattr__(self, "models", tuple(self.models) or (PINHOLE,) * len(names))
+        if len(self.models) != len(names) or not all(isinstance(model, CameraModel) for model in self.models):
+            raise InputError(f"models are {self.models!r:.80}, needs one CameraModel for each of {len(names)} cameras")
         for name, intrinsic, pose in zip(names, self.intrinsics, self.base_from_camera, strict=True):
             if why := why_no_intrinsic(intrinsic):
                 raise InputError(f"camera {name}: {why}")
@@ -214,6 +220,7 @@ class CameraRig:
         """True when names are equal and all numbers agree within ``tolerance`` (pixels, metres, unitless)."""
         return (
             self.names == other.names
+            and self.models == other.models
             and np.allclose(self.intrinsics, other.intrinsics, rtol=0, atol=tolerance)
             and np.allclose(self.base_from_camera, other.base_from_camera, rtol=0, atol=tolerance)
         )

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -181,7 +181,7 @@ def rig_at_key(cameras: CameraSet) -> CameraRig:
     """The rig with each camera where it was at its own shutter, in the base frame at the key stamp."""
     key_from_odom = np.linalg.inv(cameras.odom_from_base[0])
     moved = key_from_odom @ cameras.odom_from_base @ cameras.rig.base_from_camera
-    return CameraRig(cameras.rig.names, cameras.rig.intrinsics, moved)
+    return replace(cameras.rig, base_from_camera=moved)
 
 
 def to_volumes(message: Any) -> tuple[Volume, Volume | None, VoxelGrid]:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
 from flashocc_ros.cameras.findings import CameraFindings, Say
 from flashocc_ros.cameras.images import ImageDecoder, plain_jpeg
-from flashocc_ros.cameras.rectify import Rectifier
+from flashocc_ros.cameras.rectify import Fisheye, Rectifier
 from flashocc_ros.cameras.road import PosedSet
 from flashocc_ros.errors import FlashOccError, InputError
 from flashocc_ros.structures import CameraRig
@@ -53,6 +53,7 @@ class SetDecoder:
         bit_depth: bits that the sensors use of 16 bit images, 8 to 16; 0 means all of them.
         keep_jpeg: leave JPEG files as they are where there is nothing to rectify, for an engine that decodes them.
         say: called once per finding a user should know, whatever the number of cameras it holds for.
+        fisheye: what becomes of wide lenses, see `rectify.Rectifier`.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class SetDecoder:
         *,
         keep_jpeg: bool = False,
         say: Say | None = None,
+        fisheye: Fisheye = "rectify",
     ) -> None:
         self.names, self.keep_jpeg = tuple(names), keep_jpeg
         self._findings = CameraFindings(say)
         self._decoders = [ImageDecoder(name, bit_depth, self._findings.of(name)) for name in self.names]
         self._rectifiers = [
-            Rectifier(name, free, self._findings.of(name)) for name, free in zip(self.names, rectified, strict=True)
+            Rectifier(name, free, self._findings.of(name), fisheye)
+            for name, free in zip(self.names, rectified, strict=True)
         ]
 
     def __call__(self, posed: PosedSet) -> CameraSet:
@@ -86,7 +89,8 @@ class SetDecoder:
         finally:
             self._findings.tell()
         try:
-            rig = CameraRig(self.names, intrinsics, posed.poses.base_from_camera)
+            models = [rectifier.model for rectifier in self._rectifiers]
+            rig = CameraRig(self.names, intrinsics, posed.poses.base_from_camera, models)
             return CameraSet(
                 images,
                 rig,

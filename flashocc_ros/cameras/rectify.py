@@ -18,16 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial.polynomial import polyval
 
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.cameras.findings import Say, say_of
 from flashocc_ros.cameras.headers import check_size
-from flashocc_ros.errors import InputError
+from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.geometry.camera_models import max_angle_rad, share_outside
 from flashocc_ros.structures import why_no_intrinsic
 
 if TYPE_CHECKING:
@@ -35,7 +37,11 @@ if TYPE_CHECKING:
 
 Float64 = npt.NDArray[np.float64]
 
+Fisheye = Literal["rays", "rectify"]
+"""What becomes of wide lenses: each pixel is lifted along its own ray, or pictures are straightened to pinholes."""
 FISHEYE_MODELS = ("equidistant", "fisheye")
+WIDE_MODELS = (*FISHEYE_MODELS, "rational_polynomial")
+"""What `Fisheye` is about. A plumb_bob lens is straightened always: it loses next to nothing."""
 POLYNOMIAL_MODELS = ("plumb_bob", "rational_polynomial", "pinhole", "none", "")
 """OpenCV's k1, k2, p1, p2, k3, ... k6, thin prism s1 ... s4 and tilt: the number of coefficients tells which."""
 POLYNOMIAL_LENGTHS = (4, 5, 8, 12, 14)
@@ -78,6 +84,32 @@ class Lens:
 
 
 Calibration: TypeAlias = "CameraInfo | Lens"
+
+
+def check_fisheye(value: str) -> Fisheye:
+    """The value.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    for known in get_args(Fisheye):
+        if value == known:
+            return known
+    raise ConfigError(f"fisheye is {value!r:.40}, needs {' or '.join(get_args(Fisheye))}")
+
+
+def model_of(distortion_model: str, d: Sequence[float]) -> CameraModel:
+    """The camera model of a CameraInfo; a lens of the polynomials without coefficients is a pinhole.
+
+    Raises:
+        InputError: the model is not known, or has not as many coefficients.
+    """
+    numbers, name = tuple(float(value) for value in d), distortion_model.lower()
+    if name in FISHEYE_MODELS:
+        return CameraModel("equidistant", numbers[:4] if any(numbers) else (0.0,) * 4)
+    if name not in POLYNOMIAL_MODELS:
+        raise InputError(f"distortion model {distortion_model!r:.40} is not known; use {', '.join(WIDE_MODELS)}")
+    return CameraModel("rational", numbers) if any(numbers) else PINHOLE
 
 
 def sensor_to_image(info: Calibration, image_size: tuple[int, int], camera: str = "camera") -> Float64:
@@ -126,21 +158,32 @@ class Rectifier:
         rectified: the images are rectified already, whatever D says (``image_rect`` of image_proc): P is their matrix.
         say: called once per finding a user should know, such as an image that is not of the calibrated size, with a
             sentence that does not name the camera; default: a warning that does.
+        fisheye: "rays" leaves images of `WIDE_MODELS` as they are; `model` then tells how they were taken.
     """
 
-    def __init__(self, camera: str = "camera", rectified: bool = False, say: Say | None = None) -> None:
-        self.camera, self.rectified = camera, rectified
+    def __init__(
+        self, camera: str = "camera", rectified: bool = False, say: Say | None = None, fisheye: Fisheye = "rectify"
+    ) -> None:
+        self.camera, self.rectified, self._rays = camera, rectified, check_fisheye(fisheye) == "rays"
         self._say = say or say_of(camera)
         self._info: Calibration | None = None
         self._numbers: tuple[object, ...] = ()
         # by image size, of the calibration in force; a few sizes, the latest, as a stream has one
         self._cache: dict[tuple[int, int], tuple[Float64, tuple[npt.NDArray, npt.NDArray] | None]] = {}
-        self._said_size = False
+        self._said_size = self._said_circle = False
 
     @property
     def calibrated(self) -> bool:
         """True once a CameraInfo was taken."""
         return self._info is not None
+
+    @property
+    def model(self) -> CameraModel:
+        """Of the images that it gives."""
+        info = self._calibration()
+        if self.rectified or not self._rays or info.distortion_model.lower() not in WIDE_MODELS:
+            return PINHOLE
+        return model_of(info.distortion_model, info.d)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -173,11 +216,11 @@ class Rectifier:
         _intrinsics(info.k, self.camera)
         self._check_distortion(info)
         self._info, self._numbers, self._cache = info, numbers, {}
-        self._said_size = False
+        self._said_size = self._said_circle = False
         return True
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Float64]:
-        """The image without distortion, uint8 (H, W, 3), and its K (3, 3) float64.
+        """The image without distortion, or as it is where rays are followed, uint8 (H, W, 3), and its K (3, 3) float64.
 
         Raises:
             InputError: no CameraInfo yet, or the image does not fit to it.
@@ -235,6 +278,9 @@ class Rectifier:
         shape = (size[1], size[0])
         given = to_image @ projection if usable else None
         self._check_growth(matrix, distortion, shape, fisheye)
+        if self.model != PINHOLE:
+            self._tell_circle(matrix, size)
+            return matrix, None
         if fisheye:
             new_matrix = _fisheye_view(matrix, distortion, shape) if given is None else given
             maps = cv2.fisheye.initUndistortRectifyMap(matrix, distortion, np.eye(3), new_matrix, shape, cv2.CV_16SC2)
@@ -297,6 +343,15 @@ class Rectifier:
                 f"camera {self.camera}: distortion model {model!r} with {len(distortion)} coefficients is not known; "
                 "use plumb_bob, rational_polynomial or equidistant, or rectify the images before and say so "
                 "(cameras.rectified of the node)"
+            )
+
+    def _tell_circle(self, matrix: Float64, size: tuple[int, int]) -> None:
+        share = share_outside(self.model, matrix, size)
+        if share > 0 and not self._said_circle:
+            self._said_circle = True
+            self._say(
+                f"{share:.1%} of the picture lie outside the image circle, {np.rad2deg(max_angle_rad(self.model)):.0f} "
+                "degrees off the axis, up to which its calibration holds; these pixels are left out"
             )
 
     def _tell_scale(self, info: Calibration, size: tuple[int, int]) -> None:

@@ -152,9 +152,10 @@ def _open(
 
 
 def _draw(path: Path, result: Occupancy, item: Any, predictor: Any, note: str) -> None:
+    from dataclasses import replace
+
     import numpy as np
 
-    from flashocc_ros.structures import CameraRig
     from flashocc_ros.viz.render import Figure, render_figure
     from flashocc_ros.viz.video import write_png
 
@@ -164,7 +165,7 @@ def _draw(path: Path, result: Occupancy, item: Any, predictor: Any, note: str) -
         result.semantics,
         instances=result.instances,
         images=item.images,
-        rig=CameraRig(item.rig.names, item.rig.intrinsics, seen_from),
+        rig=replace(item.rig, base_from_camera=seen_from),
         title=predictor.variant.name,
         note=note,
         details=(f"{result.stamp_ns / 1e9:.3f} s",),

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.errors import InputError
 
 Float64 = npt.NDArray[np.float64]
@@ -43,6 +44,7 @@ class Geometry:
         bda: (3, 3) augmentation of the key ego frame, identity at inference.
         key2global: (4, 4) vehicle at the key stamp to the fixed frame: what is lifted is seen from there. None takes
             the vehicle of camera 0 in frame 0, as the reference does.
+        models: N camera models, of all frames; none given means pinholes.
 
     Raises:
         InputError: shapes disagree or a number is not finite.
@@ -55,6 +57,7 @@ class Geometry:
     post_tran: Float64
     bda: Float64
     key2global: Any = None
+    models: tuple[CameraModel, ...] = ()
 
     def __post_init__(self) -> None:
         if self.key2global is None and np.ndim(self.ego2global) == 4:
@@ -76,6 +79,14 @@ class Geometry:
             if not np.isfinite(value).all():
                 raise InputError(f"geometry: {name} holds a value that is not finite")
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "models", tuple(self.models) or (PINHOLE,) * cameras)
+        if len(self.models) != cameras:
+            raise InputError(f"geometry: {len(self.models)} camera models for {cameras} cameras")
+
+    @property
+    def pinhole(self) -> bool:
+        """Whether all cameras are."""
+        return all(model == PINHOLE for model in self.models)
 
     @property
     def num_frames(self) -> int:
@@ -115,14 +126,15 @@ class Geometry:
     def with_past(self, older: Geometry) -> Geometry:
         """These frames, then those of ``older`` (the same N cameras); key frame and augmentation stay."""
         names = ("sensor2ego", "ego2global", "intrinsics", "post_rot", "post_tran")
-        return replace(self, **{name: np.concatenate([getattr(self, name), getattr(older, name)]) for name in names})
+        joined: dict[str, Any] = {n: np.concatenate([getattr(self, n), getattr(older, n)]) for n in names}
+        return replace(self, **joined)
 
     def lifts_like(self, other: Geometry, tolerance: float) -> bool:
         """True when the key frames' points land in the same cells: numbers that differ by no more than ``tolerance``.
 
         Where the vehicle is does not matter, only how it moved from the key stamp to each camera's shutter.
         """
-        return all(
+        return self.models == other.models and all(
             a.shape == b.shape and np.allclose(a, b, rtol=0, atol=tolerance)
             for a, b in zip(self._lift_inputs(), other._lift_inputs(), strict=True)
         )

@@ -22,6 +22,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.camera_model import PINHOLE
+from flashocc_ros.geometry.camera_models import rays_of_pixels
 from flashocc_ros.geometry.frames import Geometry
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.variants import Variant
@@ -132,25 +134,45 @@ def lift_table(variant: Variant, geometry: Geometry, frame: int = 0) -> LiftTabl
     composed in float64; then, all in float32, undo the picture transform, scale by depth, ``R inv(K)``, translate,
     apply ``bda``. The index is truncated toward zero, so values in (-1, 0) land in cell 0: with one height slice of
     6.4 m, points down to z > -7.4 m are kept. A floor would give another network.
+
+    Points of a camera that is no pinhole lie at the bins' depths along the rays of its pixels: distance along the ray
+    for equidistant ones, z for rational ones (``CameraModel.along_ray``).
     """
     # Numba takes half a second to load, which a parameter check that only needs the grid should not wait for.
-    from flashocc_ros.geometry.lift_kernels import cells_of_points, sort_by_cell
+    from flashocc_ros.geometry.lift_kernels import cells_along_rays, cells_of_points, sort_by_cell
 
     numbers = lift_numbers(geometry, frame)
     bda = np.empty((0, 0), np.float32) if np.array_equal(numbers.bda, np.eye(3)) else numbers.bda
     size, shape = grid_size(variant), frustum_shape(variant, len(numbers.undo))
+    grid = bda, LOWER_M, cell_sizes_m(variant), size
+    columns, rows, depths = frustum_axes(variant)
     cells = np.empty(shape, np.int32)
-    cells_of_points(
-        *frustum_axes(variant),
-        numbers.undo,
-        numbers.offset,
-        numbers.key_from_pixel,
-        numbers.shift,
-        bda,
-        LOWER_M,
-        cell_sizes_m(variant),
-        size,
-        cells,
+    straight = np.array([model == PINHOLE for model in geometry.models])
+    # whole array where all are pinholes: a part of it is a copy
+    part = cells if straight.all() else np.empty((int(straight.sum()), *shape[1:]), np.int32)
+    undo, offset, key_from_pixel, shift = (
+        n[straight] for n in (numbers.undo, numbers.offset, numbers.key_from_pixel, numbers.shift)
     )
+    cells_of_points(columns, rows, depths, undo, offset, key_from_pixel, shift, *grid, part)
+    if part is not cells:
+        cells[straight] = part
+        bent = np.flatnonzero(~straight)
+        part = np.empty((len(bent), *shape[1:]), np.int32)
+        rays = np.stack([key_rays(variant, geometry, frame, camera) for camera in bent.tolist()])
+        cells_along_rays(rays, depths, numbers.shift[bent], *grid, part)
+        cells[bent] = part
     points, cell_index, cell_start = sort_by_cell(cells.reshape(-1), size[0] * size[1] * size[2])
     return LiftTable(points, cell_index, cell_start, size[::-1], shape)
+
+
+def key_rays(variant: Variant, geometry: Geometry, frame: int, camera: int) -> Float32:
+    """What one metre of depth is in the key ego frame for the cells of one camera, (fH, fW, 3) float32; NaN for none.
+
+    A network pixel is led back to the picture it was cut from, and from there along its own ray.
+    """
+    columns, rows, _ = frustum_axes(variant)
+    network = np.stack(np.meshgrid(columns, rows), -1).astype(np.float64)
+    undo = np.linalg.inv(geometry.post_rot[frame, camera][:2, :2])
+    source = (network - geometry.post_tran[frame, camera][:2]) @ undo.T
+    rays = rays_of_pixels(geometry.models[camera], geometry.intrinsics[frame, camera], source)
+    return (rays @ geometry.camera_to_key(frame)[camera][:3, :3].T).astype(np.float32)

@@ -23,6 +23,16 @@ import numba as nb
 import numpy as np
 
 
+@nb.njit(cache=True, nogil=True, inline="always")
+def _cell(x, y, z, lower, cell_m, size):  # type: ignore[no-untyped-def]
+    """Truncated toward zero, so that (-1, 0) is cell 0; -1 for what is outside or NaN."""
+    fx, fy, fz = (x - lower[0]) / cell_m[0], (y - lower[1]) / cell_m[1], (z - lower[2]) / cell_m[2]
+    cell = -1
+    if -1.0 < fx < size[0] and -1.0 < fy < size[1] and -1.0 < fz < size[2]:
+        cell = (np.int32(fz) * size[1] + np.int32(fy)) * size[0] + np.int32(fx)
+    return cell
+
+
 @nb.njit(cache=True, nogil=True)
 def cells_of_points(columns, rows, depths, undo, offset, key_from_pixel, shift, bda, lower, cell_m, size, cells):  # type: ignore[no-untyped-def]
     """Fill ``cells`` (N, D, fH, fW) int32 with the flat cell (z, y, x) of every point, -1 outside the volume.
@@ -55,12 +65,31 @@ def cells_of_points(columns, rows, depths, undo, offset, key_from_pixel, shift, 
                             bda[1, 0] * x + bda[1, 1] * y + bda[1, 2] * z,
                             bda[2, 0] * x + bda[2, 1] * y + bda[2, 2] * z,
                         )
-                    # Truncated toward zero, so that (-1, 0) is cell 0.
-                    fx, fy, fz = (x - lower[0]) / cell_m[0], (y - lower[1]) / cell_m[1], (z - lower[2]) / cell_m[2]
-                    cell = -1
-                    if -1.0 < fx < size[0] and -1.0 < fy < size[1] and -1.0 < fz < size[2]:
-                        cell = (np.int32(fz) * size[1] + np.int32(fy)) * size[0] + np.int32(fx)
-                    cells[camera, depth_index, row_index, column_index] = cell
+                    cells[camera, depth_index, row_index, column_index] = _cell(x, y, z, lower, cell_m, size)
+
+
+@nb.njit(cache=True, nogil=True)
+def cells_along_rays(rays, depths, shift, bda, lower, cell_m, size, cells):  # type: ignore[no-untyped-def]
+    """The same for cameras whose pixels have rays of their own.
+
+    Args:
+        rays: (N, fH, fW, 3) float32, what one metre of depth is in the key ego frame, metres; NaN for none.
+        depths, shift, bda, lower, cell_m, size, cells: as in ``cells_of_points``.
+    """
+    for camera, depth_index, row, column in np.ndindex(cells.shape):
+        depth, ray = depths[depth_index], rays[camera, row, column]
+        x, y, z = (
+            ray[0] * depth + shift[camera, 0],
+            ray[1] * depth + shift[camera, 1],
+            ray[2] * depth + shift[camera, 2],
+        )
+        if bda.size:
+            x, y, z = (
+                bda[0, 0] * x + bda[0, 1] * y + bda[0, 2] * z,
+                bda[1, 0] * x + bda[1, 1] * y + bda[1, 2] * z,
+                bda[2, 0] * x + bda[2, 1] * y + bda[2, 2] * z,
+            )
+        cells[camera, depth_index, row, column] = _cell(x, y, z, lower, cell_m, size)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.errors import InputError
 from flashocc_ros.geometry.frames import Geometry
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.variants import Variant
@@ -52,7 +53,17 @@ class StereoNumbers:
 
 def stereo_numbers(geometry: Geometry, frame: int = 0) -> StereoNumbers:
     """The motion is composed in float64 and used in float32, as in the reference; intrinsics and picture transform of
-    ``frame`` serve both."""
+    ``frame`` serve both.
+
+    Raises:
+        InputError: a camera is no pinhole.
+    """
+    if not geometry.pinhole:
+        kind = next(model.kind for model in geometry.models if model.kind != "pinhole")
+        raise InputError(
+            f"a stereo variant matches pictures of pinhole cameras, one of these is {kind}: rectify them "
+            "(fisheye: rectify), or take a variant without stereo"
+        )
     k, rot, tran = (a[frame].astype(np.float32) for a in (geometry.intrinsics, geometry.post_rot, geometry.post_tran))
     pose = geometry.previous_camera_from_camera(frame).astype(np.float32)
     return StereoNumbers(np.linalg.inv(rot), tran, pose[:, :3, :3] @ np.linalg.inv(k), pose[:, :3, 3], k, rot)

@@ -65,4 +65,5 @@ def rig_geometry(
         post_tran=np.stack([transform.post_tran for transform in transforms])[None],
         bda=np.eye(3),
         key2global=key_pose,
+        models=tuple(rig.models),
     )

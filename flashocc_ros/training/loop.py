@@ -233,7 +233,7 @@ def _keep_batch(out: Path, iteration: int, rank: int, batch: list[Prepared], los
     content = []
     for item in batch:
         fields = {k: torch.as_tensor(v) for k, v in vars(item.sample).items() if hasattr(v, "dtype")}
-        geometry = {k: torch.as_tensor(v) for k, v in vars(item.sample.geometry).items()}
+        geometry = {k: torch.as_tensor(v) for k, v in vars(item.sample.geometry).items() if hasattr(v, "dtype")}
         content.append({"step": item.step, "slot": item.slot, "sample": fields, "geometry": geometry})
     try:
         save_whole(path, {"iteration": iteration, "losses": values, "batch": content})

@@ -60,11 +60,12 @@ class SyntheticSource:
                 raise InputError(
                     f"{cache.path} holds seed {max(cache.meta['seeds'])}; seeds from {HELD_OUT_SEED} on are held out"
                 )
-            for key in ("intrinsics", "base_from_camera", "scale", "crop_top_px"):
-                if cache.meta[key] != meta[key]:
+            for key in ("intrinsics", "base_from_camera", "scale", "crop_top_px", "models"):
+                if cache.meta.get(key) != meta.get(key):
                     raise InputError(f"{cache.path} was drawn for another {key} than {folders[0]}")
         self.intrinsics = np.array(meta["intrinsics"])
         self.base_from_camera = np.array(meta["base_from_camera"])
+        self.models = self.caches[0].models
         self.post_rot = np.diag([meta["scale"], meta["scale"], 1.0])
         self.post_tran = np.array([0.0, -float(meta["crop_top_px"]), 0.0])
         self.principal_rows = self.intrinsics[:, 1, 2] * self.post_rot[1, 1] + self.post_tran[1]
@@ -121,6 +122,7 @@ class SyntheticSource:
             post_rot=np.broadcast_to(post_rot, (count, cameras, 3, 3)),
             post_tran=np.broadcast_to(post_tran, (count, cameras, 3)),
             bda=bda,
+            models=self.models,
         )
         return Sample(
             images=np.stack(images),

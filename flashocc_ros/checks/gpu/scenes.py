@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -95,7 +96,7 @@ def recalibrated(rig: CameraRig) -> CameraRig:
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     poses[:, :3, :3] = turn @ poses[:, :3, :3]
     poses[:, 2, 3] += 0.02
-    return CameraRig(rig.names, rig.intrinsics, poses)
+    return replace(rig, base_from_camera=poses)
 
 
 def _real(shared: Path | None) -> bool:

@@ -26,6 +26,7 @@ import numpy as np
 from filelock import FileLock
 
 from flashocc_ros import plain_json
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.data.synthetic.dataset import MAX_BOXES, NetworkFrame, SyntheticDataset
 from flashocc_ros.errors import InputError
 from flashocc_ros.labels import FREE
@@ -63,6 +64,12 @@ class FrameCache:
                 f"{self.path} is no cache of synthetic frames ({error or type(error).__name__}); draw one with "
                 "`flashocc synth --cache`"
             ) from error
+
+    @property
+    def models(self) -> tuple[CameraModel, ...]:
+        """Of its cameras."""
+        known = self.meta.get("models") or [("pinhole", ())] * len(self.meta["cameras"])
+        return tuple(CameraModel(kind, tuple(coefficients)) for kind, coefficients in known)
 
     def __len__(self) -> int:
         """Frames written so far."""
@@ -119,8 +126,9 @@ def _layout(meta: dict[str, Any]) -> dict[str, tuple[type, tuple[int, ...]]]:
 
 
 def _settings(dataset: SyntheticDataset, instances: bool) -> dict[str, Any]:
-    """Everything that decides what a cache holds, as JSON gives it back."""
+    """Everything that decides what a cache holds, as JSON gives it back. Lenses stand there where there are some."""
     rig, (h, w) = dataset.full_rig, dataset.size
+    lenses = any(model != PINHOLE for model in rig.cameras.models)
     return {
         "size": [h, w],
         "source_size": list(dataset.source_size),
@@ -136,6 +144,7 @@ def _settings(dataset: SyntheticDataset, instances: bool) -> dict[str, Any]:
         "delays_s": np.asarray(rig.delays_s).tolist(),
         "intrinsics": rig.cameras.intrinsics.tolist(),
         "base_from_camera": rig.cameras.base_from_camera.tolist(),
+        **({"models": [[m.kind, list(m.coefficients)] for m in rig.cameras.models]} if lenses else {}),
     }
 
 

@@ -19,18 +19,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.data.synthetic.materials import GLOW
-from flashocc_ros.data.synthetic.raster import SHADOW_CELL_M, SHADOW_CELLS, draw_shadows, draw_solids
+from flashocc_ros.data.synthetic.raster import (
+    SHADOW_CELL_M,
+    SHADOW_CELLS,
+    draw_shadows,
+    draw_solids,
+    draw_solids_by_rays,
+)
 from flashocc_ros.data.synthetic.rig import SyntheticRig, nuscenes_like_rig
 from flashocc_ros.data.synthetic.shade import shade_camera
 from flashocc_ros.data.synthetic.solids import Solids
 from flashocc_ros.data.synthetic.truth import camera_mask, lidar_mask, voxel_labels
 from flashocc_ros.data.synthetic.world import Boxes, World
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.geometry.camera_models import rays_of_pixels
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.structures import CameraRig
 
@@ -45,7 +54,7 @@ class Pictures:
 
     Attributes:
         images: N RGB pictures (H, W, 3) uint8.
-        depth: (N, H, W) float32 z-depth in metres, 0 in the sky.
+        depth: (N, H, W) float32 z-depth in metres, along the ray where the camera's model has it so; 0 in the sky.
         labels_2d: (N, H, W) uint8 occupancy classes, 17 in the sky.
         instances_2d: (N, H, W) int32 ids as in ``KeyFrame.instances``.
         odom_from_base: (N, 4, 4) float64, vehicle pose when each shutter opened.
@@ -201,13 +210,27 @@ class Drive:
             solids, _ = self.world.solids(times[i], pose[:3, 3])
             index = np.full((height, width), -1, np.int32)
             origin, rotation = world_from_camera[:3, 3].copy(), np.ascontiguousarray(world_from_camera[:3, :3])
-            draw_solids(solids, origin, rotation, rig.cameras.intrinsics[i], depth[i], index)
+            rays = self._rays(i)
+            if rays is None:
+                draw_solids(solids, origin, rotation, rig.cameras.intrinsics[i], depth[i], index)
+            else:
+                draw_solids_by_rays(solids, origin, rotation, rays, depth[i], index)
             head = np.concatenate([(pose @ [3.6, 0.0, 0.8, 1.0])[:3], pose[:3, :3] @ [0.985, 0.0, -0.17]])
             noise = (self.seed * 7919 + noise_seed * 131 + i * 17) & 0x7FFFFFFF
             surroundings = self.world.street.ground, self.world.light, _lamps(solids), head, *shadows
             camera = origin, rotation, rig.cameras.intrinsics[i]
             shade_camera(
-                solids, *surroundings, *camera, self.seed & 0xFFFF, noise, depth[i], index, rgb[i], labels[i], ids[i]
+                solids,
+                *surroundings,
+                *camera,
+                self.seed & 0xFFFF,
+                noise,
+                depth[i],
+                index,
+                rgb[i],
+                labels[i],
+                ids[i],
+                rays,
             )
 
         if self.threads > 1:
@@ -219,6 +242,14 @@ class Drive:
         stamps = tuple(self.stamp_ns(time) for time in times)
         return Pictures(list(rgb), depth, labels, ids, poses, stamps)
 
+    def _rays(self, camera: int) -> npt.NDArray[np.float32] | None:
+        """(H, W, 3) of a lens, zeros for pixels outside its image circle; None of a pinhole."""
+        cameras, (height, width) = self.rig.cameras, self.rig.image_size
+        model, intrinsic = cameras.models[camera], cameras.intrinsics[camera]
+        if model == PINHOLE:
+            return None
+        return _lens_rays(model, tuple(map(float, intrinsic.ravel())), height, width)
+
     def _shadows(self, t: float, pose: Float64) -> tuple[Float64, npt.NDArray[np.float32]]:
         tops = np.zeros((SHADOW_CELLS, SHADOW_CELLS), np.float32)
         solids, _ = self.world.solids(t, pose[:3, 3])
@@ -228,6 +259,13 @@ class Drive:
         corner = corner - sun[:2] / sun[2] * 3.0  # the map lies 3 m below the street
         draw_shadows(solids, sun, corner[0], corner[1], z_low, tops)
         return np.array([corner[0], corner[1], z_low]), tops
+
+
+@lru_cache(maxsize=8)
+def _lens_rays(model: CameraModel, intrinsic: tuple[float, ...], height: int, width: int) -> npt.NDArray[np.float32]:
+    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float64)
+    rays = rays_of_pixels(model, np.reshape(intrinsic, (3, 3)), pixels)
+    return np.nan_to_num(rays).astype(np.float32)
 
 
 def _lamps(solids: Solids) -> Float64:

@@ -15,7 +15,7 @@
 """What each pixel and each sun ray hits: a z-buffer of analytic solids, the ground, and a shadow map.
 
 A pixel's ray is ``camera + z * direction`` where ``direction`` has unit z in the optical frame, so the ray parameter is
-the z-depth that the labels use.
+the z-depth that the labels use. Lenses bring rays of their own, of unit length where depth is range.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from flashocc_ros.data.synthetic.street import base_height, street_at
 
 NEAR_M = 0.15
 FAR_M = 160.0
+TILE_PX = 16
 SHADOW_CELL_M = 0.2
 SHADOW_CELLS = 560
 
@@ -90,6 +91,46 @@ def _screen_box(center, rotation, half, origin, world_from_camera, k, height, wi
     return u0, u1, v0, v1, nearest
 
 
+@numba.njit(cache=True, inline="always")
+def _leaf_seed(h):  # type: ignore[no-untyped-def]
+    """Of the crown itself: its outline must not change from frame to frame."""
+    return int(h[0] * 977.0 + h[2] * 3181.0)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _hit(kind, kx, ky, material, h, leaf_seed, o, dx, dy, dz, limit):  # type: ignore[no-untyped-def]
+    """Parameter at which a ray (unit space) meets a solid of half extents ``h`` before ``limit``; -1 if it does not."""
+    near, far = enter_exit(kind, kx, ky, o[0], o[1], o[2], dx, dy, dz)
+    if near > far or near < NEAR_M or near >= limit:
+        return -1.0
+    if material == LEAVES and kind == ELLIPSOID:
+        # Ragged silhouettes: drop leaves where the ray only grazes the crown.
+        middle = 0.5 * (near + far)
+        qx, qy, qz = o[0] + middle * dx, o[1] + middle * dy, o[2] + middle * dz
+        graze = qx * qx + qy * qy + qz * qz
+        if graze > 0.55:
+            cx, cz = int(np.floor((qx + qy) * h[0] * 7)), int(np.floor((qz - 0.5 * qy) * h[2] * 7))
+            if hash_cell(cx, cz, leaf_seed) > (1.0 - graze) * 2.2:
+                return -1.0
+    elif material == MESH:
+        along = (o[0] + near * dx) * h[0] * 7.0
+        if along - np.floor(along) > 0.45 and abs(o[2] + near * dz) < 0.9:
+            return -1.0
+    return near
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _unit_space(r, h, c, origin, world_from_camera, o, a):  # type: ignore[no-untyped-def]
+    """Fill ``o`` (3,), the camera in the unit space of a solid, and ``a`` (3, 3), unit from camera."""
+    for m in range(3):
+        o[m] = 0.0
+        for n in range(3):
+            o[m] += r[n, m] * (origin[n] - c[n]) / h[m]
+            a[m, n] = 0.0
+            for q in range(3):
+                a[m, n] += r[q, m] * world_from_camera[q, n] / h[m]
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def draw_solids(solids, origin, world_from_camera, k, depth, index):  # type: ignore[no-untyped-def]
     """Z-buffer of all solids: fills ``depth`` (H, W) float32 and ``index`` (H, W) int32 (-1 stays where nothing is)."""
@@ -114,18 +155,9 @@ def draw_solids(solids, origin, world_from_camera, k, depth, index):  # type: ig
             break
         r, h, c = solids.rotation[i], solids.half[i], solids.center[i]
         kind, kx, ky, material = solids.kind[i], solids.taper[i, 0], solids.taper[i, 1], solids.material[i]
-        leaf_seed = int(
-            h[0] * 977.0 + h[2] * 3181.0
-        )  # of the crown itself: its outline must not change from frame to frame
-        o = np.empty(3)
-        a = np.empty((3, 3))  # unit from camera
-        for m in range(3):
-            o[m] = 0.0
-            for n in range(3):
-                o[m] += r[n, m] * (origin[n] - c[n]) / h[m]
-                a[m, n] = 0.0
-                for q in range(3):
-                    a[m, n] += r[q, m] * world_from_camera[q, n] / h[m]
+        leaf_seed = _leaf_seed(h)
+        o, a = np.empty(3), np.empty((3, 3))
+        _unit_space(r, h, c, origin, world_from_camera, o, a)
         for v in range(boxes[i, 2], boxes[i, 3]):
             y = (v - k[1, 2]) / k[1, 1]
             for u in range(boxes[i, 0], boxes[i, 1]):
@@ -135,24 +167,100 @@ def draw_solids(solids, origin, world_from_camera, k, depth, index):  # type: ig
                 dx = a[0, 0] * x + a[0, 1] * y + a[0, 2]
                 dy = a[1, 0] * x + a[1, 1] * y + a[1, 2]
                 dz = a[2, 0] * x + a[2, 1] * y + a[2, 2]
-                near, far = enter_exit(kind, kx, ky, o[0], o[1], o[2], dx, dy, dz)
-                if near > far or near < NEAR_M or near >= depth[v, u]:
+                near = _hit(kind, kx, ky, material, h, leaf_seed, o, dx, dy, dz, depth[v, u])
+                if near < 0:
                     continue
-                if material == LEAVES and kind == ELLIPSOID:
-                    # Ragged silhouettes: drop leaves where the ray only grazes the crown.
-                    middle = 0.5 * (near + far)
-                    qx, qy, qz = o[0] + middle * dx, o[1] + middle * dy, o[2] + middle * dz
-                    graze = qx * qx + qy * qy + qz * qz
-                    if graze > 0.55:
-                        cx, cz = int(np.floor((qx + qy) * h[0] * 7)), int(np.floor((qz - 0.5 * qy) * h[2] * 7))
-                        if hash_cell(cx, cz, leaf_seed) > (1.0 - graze) * 2.2:
-                            continue
-                elif material == MESH:
-                    along = (o[0] + near * dx) * h[0] * 7.0
-                    if along - np.floor(along) > 0.45 and abs(o[2] + near * dz) < 0.9:
-                        continue
                 depth[v, u] = near
                 index[v, u] = i
+
+
+@numba.njit(cache=True, nogil=True)
+def draw_solids_by_rays(solids, origin, world_from_camera, rays, depth, index):  # type: ignore[no-untyped-def]
+    """``draw_solids`` for any lens: ``rays`` (H, W, 3) float32 in the optical frame, zeros for pixels without one.
+
+    Depth is in units of the rays. Solids are tried tile by tile, where the cone around a solid meets the one around
+    the rays of the tile.
+    """
+    height, width = depth.shape
+    order = np.empty(solids.center.shape[0])
+    reaches = np.empty(solids.center.shape[0])
+    for i in range(solids.center.shape[0]):
+        h, c = solids.half[i], solids.center[i]
+        reaches[i] = np.sqrt(h[0] * h[0] + h[1] * h[1] + h[2] * h[2])
+        x, y, z = c[0] - origin[0], c[1] - origin[1], c[2] - origin[2]
+        order[i] = np.sqrt(x * x + y * y + z * z) - reaches[i]
+    front_to_back = np.argsort(order)
+    o, a, axis = np.empty(3), np.empty((3, 3)), np.empty(3)
+    rows, columns = (height + TILE_PX - 1) // TILE_PX, (width + TILE_PX - 1) // TILE_PX
+    cones = _tile_cones(rays, rows, columns)
+    for i in front_to_back:
+        r, h, c = solids.rotation[i], solids.half[i], solids.center[i]
+        distance = order[i] + reaches[i]
+        for m in range(3):
+            axis[m] = 0.0
+            for n in range(3):
+                axis[m] += world_from_camera[n, m] * (c[n] - origin[n]) / max(distance, 1e-6)
+        cone = np.pi if order[i] <= 0 else np.arcsin(reaches[i] / distance)
+        kind, kx, ky, material = solids.kind[i], solids.taper[i, 0], solids.taper[i, 1], solids.material[i]
+        leaf_seed = _leaf_seed(h)
+        _unit_space(r, h, c, origin, world_from_camera, o, a)
+        for row in range(rows):
+            for column in range(columns):
+                tile = cones[row, column]
+                cosine = tile[0] * axis[0] + tile[1] * axis[1] + tile[2] * axis[2]
+                if np.arccos(min(max(cosine, -1.0), 1.0)) > cone + tile[3]:
+                    continue
+                nearest = order[i] / tile[4]
+                for v in range(row * TILE_PX, min((row + 1) * TILE_PX, height)):
+                    for u in range(column * TILE_PX, min((column + 1) * TILE_PX, width)):
+                        if depth[v, u] <= nearest:
+                            continue
+                        x, y, z = rays[v, u, 0], rays[v, u, 1], rays[v, u, 2]
+                        if x == 0 and y == 0 and z == 0:
+                            continue
+                        dx = a[0, 0] * x + a[0, 1] * y + a[0, 2] * z
+                        dy = a[1, 0] * x + a[1, 1] * y + a[1, 2] * z
+                        dz = a[2, 0] * x + a[2, 1] * y + a[2, 2] * z
+                        near = _hit(kind, kx, ky, material, h, leaf_seed, o, dx, dy, dz, depth[v, u])
+                        if near < 0:
+                            continue
+                        depth[v, u] = near
+                        index[v, u] = i
+
+
+@numba.njit(cache=True, nogil=True)
+def _tile_cones(rays, rows, columns):  # type: ignore[no-untyped-def]
+    """(rows, columns, 5): mean direction of a tile's rays, the widest angle to it in rad (-9 where there are none) and
+    the longest ray."""
+    height, width = rays.shape[:2]
+    cones = np.zeros((rows, columns, 5))
+    for row in range(rows):
+        for column in range(columns):
+            mean = np.zeros(3)
+            longest = 0.0
+            below, right = min((row + 1) * TILE_PX, height), min((column + 1) * TILE_PX, width)
+            for v in range(row * TILE_PX, below):
+                for u in range(column * TILE_PX, right):
+                    d = rays[v, u]
+                    length = np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+                    if length > 0:
+                        longest = max(longest, length)
+                        for m in range(3):
+                            mean[m] += d[m] / length
+            size = np.sqrt((mean * mean).sum())
+            cones[row, column, 3], cones[row, column, 4] = -9.0, max(longest, 1e-6)
+            if size == 0:
+                continue
+            cones[row, column, :3] = mean / size
+            least = 1.0
+            for v in range(row * TILE_PX, below):
+                for u in range(column * TILE_PX, right):
+                    d = rays[v, u]
+                    length = np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+                    if length > 0:
+                        least = min(least, (d[0] * mean[0] + d[1] * mean[1] + d[2] * mean[2]) / (length * size))
+            cones[row, column, 3] = np.arccos(max(least, -1.0)) + 1e-3
+    return cones
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros import bounded_yaml
+from flashocc_ros.camera_model import CameraModel
+from flashocc_ros.cameras.rectify import model_of
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.regular_file import regular_size
 from flashocc_ros.structures import CameraRig
@@ -43,6 +45,16 @@ _NUSCENES_LIKE = (
     ("CAM_BACK", 180.0, 809.0, (0.03, 0.0, 1.58), 32.7),
     ("CAM_BACK_RIGHT", -110.0, 1260.0, (1.03, -0.48, 1.57), 22.6),
 )
+# A shuttle's: bumpers and mirrors, looking down a little. Name, yaw and pitch of the optical axis (degrees, left and
+# down positive), mounting (x, y, z) in metres.
+_SURROUND = (
+    ("CAM_FRONT", 0.0, 12.0, (3.70, 0.0, 1.00)),
+    ("CAM_LEFT", 90.0, 12.0, (1.90, 1.00, 1.15)),
+    ("CAM_BACK", 180.0, 12.0, (-0.90, 0.0, 1.10)),
+    ("CAM_RIGHT", -90.0, 12.0, (1.90, -1.00, 1.15)),
+)
+SURROUND_SIZE = (800, 1600)
+SURROUND_DEG = 190.0
 _BASE_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 
@@ -63,13 +75,13 @@ class SyntheticRig:
     def resized(self, image_size: tuple[int, int]) -> SyntheticRig:
         """The same rig with pictures of ``image_size`` (height, width) and intrinsics to match."""
         scale = np.diag([image_size[1] / self.image_size[1], image_size[0] / self.image_size[0], 1.0])
-        cameras = CameraRig(self.cameras.names, scale @ self.cameras.intrinsics, self.cameras.base_from_camera)
+        cameras = replace(self.cameras, intrinsics=scale @ self.cameras.intrinsics)
         return SyntheticRig(cameras, image_size, self.delays_s)
 
     def cropped(self, top_px: int) -> SyntheticRig:
         """The same rig whose pictures lack their upper ``top_px`` rows."""
         shift = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -top_px], [0.0, 0.0, 1.0]])
-        cameras = CameraRig(self.cameras.names, shift @ self.cameras.intrinsics, self.cameras.base_from_camera)
+        cameras = replace(self.cameras, intrinsics=shift @ self.cameras.intrinsics)
         return SyntheticRig(cameras, (self.image_size[0] - top_px, self.image_size[1]), self.delays_s)
 
 
@@ -87,11 +99,30 @@ def nuscenes_like_rig() -> SyntheticRig:
     return SyntheticRig(CameraRig(names, np.array(intrinsics), np.array(poses)), SOURCE_SIZE, np.array(delays))
 
 
+def surround_rig(field_of_view_deg: float = SURROUND_DEG) -> SyntheticRig:
+    """Four equidistant fisheyes around the vehicle, 1600x800, so wide horizontally, all fired at once."""
+    height, width = SURROUND_SIZE
+    focal_px = width / np.deg2rad(field_of_view_deg)
+    names, poses = [], []
+    for name, yaw_deg, pitch_deg, mounting in _SURROUND:
+        names.append(name)
+        pose = np.eye(4)
+        turn = Rotation.from_euler("ZY", (yaw_deg, pitch_deg), degrees=True)
+        pose[:3, :3] = turn.as_matrix() @ _BASE_FROM_OPTICAL
+        pose[:3, 3] = mounting
+        poses.append(pose)
+    intrinsic = np.array([[focal_px, 0.0, width / 2], [0.0, focal_px, height / 2], [0.0, 0.0, 1.0]])
+    models = (CameraModel("equidistant", (0.0, 0.0, 0.0, 0.0)),) * len(names)
+    cameras = CameraRig(names, np.tile(intrinsic, (len(names), 1, 1)), np.array(poses), models)
+    return SyntheticRig(cameras, SURROUND_SIZE, np.zeros(len(names)))
+
+
 def load_rig(path: Path) -> SyntheticRig:
     """Read a rig from YAML.
 
     The file holds ``image_size: [width, height]`` and ``cameras``, a list of ``name``, ``k`` (3x3, pixels),
-    ``translation_m`` [x, y, z], ``rotation_xyzw`` (optical frame to base_link) and optionally ``delay_s``.
+    ``translation_m`` [x, y, z], ``rotation_xyzw`` (optical frame to base_link) and optionally ``delay_s``, and for a
+    lens ``distortion_model`` and ``d`` as in a CameraInfo: pictures are drawn through it.
 
     Raises:
         ConfigError: the file cannot be read or lacks a key.
@@ -109,6 +140,7 @@ def load_rig(path: Path) -> SyntheticRig:
             pose[:3, :3] = Rotation.from_quat(camera["rotation_xyzw"]).as_matrix()
             pose[:3, 3] = camera["translation_m"]
         delays = np.array([float(camera.get("delay_s", 0.0)) for camera in cameras])
+        models = [model_of(str(c.get("distortion_model", "plumb_bob")), c.get("d", ())) for c in cameras]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"rig file {path} cannot be used ({type(error).__name__}: {error}); it needs image_size [width, height] "
@@ -118,4 +150,4 @@ def load_rig(path: Path) -> SyntheticRig:
         raise ConfigError(f"rig file {path}: image_size {width}x{height} must lie within 16 and 8192 pixels")
     if (delays < 0).any() or (delays > 0.1).any():
         raise ConfigError(f"rig file {path}: delay_s must lie within 0 and 0.1 s, got {delays.tolist()}")
-    return SyntheticRig(CameraRig(names, intrinsics, poses), (height, width), delays)
+    return SyntheticRig(CameraRig(names, intrinsics, poses, models), (height, width), delays)

@@ -68,12 +68,13 @@ def _sky(light, dx, dy, dz, seed):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, fastmath=True, nogil=True)
 def shade_camera(  # type: ignore[no-untyped-def]
     solids, ground, light, lamps, headlamps, shadow, tops, origin, world_from_camera, k, seed, noise_seed,
-    depth, index, rgb, label, instance,
+    depth, index, rgb, label, instance, rays=None,
 ):  # fmt: skip
     """Finish a picture whose solids are drawn: ground, sky and colours.
 
     In: ``depth`` and ``index`` of ``draw_solids``. Out: ``rgb`` (H, W, 3) uint8, ``label`` (H, W) uint8 (free = sky),
-    ``instance`` (H, W) int32, ``depth`` metres (0 = sky).
+    ``instance`` (H, W) int32, ``depth`` metres (0 = sky). ``rays`` as in ``draw_solids_by_rays``, None for a pinhole;
+    pixels without one are black.
     """
     height, width = depth.shape
     sun = light.sun
@@ -82,10 +83,20 @@ def shade_camera(  # type: ignore[no-untyped-def]
         last = -1.0
         y_n = (v - k[1, 2]) / k[1, 1]
         for u in range(width):
-            x_n = (u - k[0, 2]) / k[0, 0]
-            dx = world_from_camera[0, 0] * x_n + world_from_camera[0, 1] * y_n + world_from_camera[0, 2]
-            dy = world_from_camera[1, 0] * x_n + world_from_camera[1, 1] * y_n + world_from_camera[1, 2]
-            dz = world_from_camera[2, 0] * x_n + world_from_camera[2, 1] * y_n + world_from_camera[2, 2]
+            if rays is None:
+                x_n = (u - k[0, 2]) / k[0, 0]
+                dx = world_from_camera[0, 0] * x_n + world_from_camera[0, 1] * y_n + world_from_camera[0, 2]
+                dy = world_from_camera[1, 0] * x_n + world_from_camera[1, 1] * y_n + world_from_camera[1, 2]
+                dz = world_from_camera[2, 0] * x_n + world_from_camera[2, 1] * y_n + world_from_camera[2, 2]
+            else:
+                x_n, y_r, z_r = rays[v, u, 0], rays[v, u, 1], rays[v, u, 2]
+                if x_n == 0 and y_r == 0 and z_r == 0:
+                    label[v, u], instance[v, u], depth[v, u], last = FREE, 0, 0.0, -1.0
+                    rgb[v, u, :] = 0
+                    continue
+                dx = world_from_camera[0, 0] * x_n + world_from_camera[0, 1] * y_r + world_from_camera[0, 2] * z_r
+                dy = world_from_camera[1, 0] * x_n + world_from_camera[1, 1] * y_r + world_from_camera[1, 2] * z_r
+                dz = world_from_camera[2, 0] * x_n + world_from_camera[2, 1] * y_r + world_from_camera[2, 2] * z_r
             z = depth[v, u]
             i = index[v, u]
             t, edge, s, d, paved, side = -1.0, 0.0, 0.0, 0.0, False, -1

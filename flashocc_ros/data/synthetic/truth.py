@@ -22,8 +22,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.data.synthetic.solids import Solids, inside
 from flashocc_ros.data.synthetic.street import Ground, ground_class, street_at
+from flashocc_ros.geometry.camera_models import max_angle_rad
 from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE
 from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 
@@ -131,13 +133,51 @@ def camera_mask(
     mask = np.zeros(semantics.shape, np.uint8)
     origin = np.array(grid.origin_m)
     columns = _columns(semantics)
-    for intrinsics, base_from_camera, size in zip(rig.intrinsics, rig.base_from_camera, sizes, strict=True):
-        _see(semantics, columns, intrinsics, base_from_camera, size, origin, grid.resolution_m, mask)
+    cameras = zip(rig.intrinsics, rig.base_from_camera, map(_lens, rig.models), sizes, strict=True)
+    for intrinsics, base_from_camera, lens, size in cameras:
+        _see(semantics, columns, intrinsics, base_from_camera, lens, size, origin, grid.resolution_m, mask)
     return mask
 
 
+def _lens(model: CameraModel) -> Float64:
+    """For compiled code: nothing for a pinhole, else whether it is equidistant, its widest angle in rad and eight
+    coefficients. Thin prisms and tilts of a rational one are left out: they move a border by a few pixels."""
+    if model == PINHOLE:
+        return np.empty(0)
+    coefficients = (*model.coefficients, *(0.0,) * 8)[:8]
+    return np.array([model.kind == "equidistant", max_angle_rad(model), *coefficients], np.float64)
+
+
+@numba.njit(cache=True)
+def _in_lens_picture(lens, k, pose, size, x, y, z):  # type: ignore[no-untyped-def]
+    cx = pose[0, 0] * x + pose[1, 0] * y + pose[2, 0] * z
+    cy = pose[0, 1] * x + pose[1, 1] * y + pose[2, 1] * z
+    cz = pose[0, 2] * x + pose[1, 2] * y + pose[2, 2] * z
+    side = np.sqrt(cx * cx + cy * cy)
+    angle = np.arctan2(side, cz)
+    if angle > lens[1] or side * side + cz * cz < 0.01:
+        return False
+    d = lens[2:]
+    if lens[0] > 0:
+        q = angle * angle
+        scale = angle * (1 + q * (d[0] + q * (d[1] + q * (d[2] + q * d[3])))) / max(side, 1e-9)
+        cx, cy = cx * scale, cy * scale
+    else:
+        cx, cy = cx / cz, cy / cz
+        q = cx * cx + cy * cy
+        radial = (1 + q * (d[0] + q * (d[1] + q * d[4]))) / (1 + q * (d[5] + q * (d[6] + q * d[7])))
+        cx, cy = (
+            cx * radial + 2 * d[2] * cx * cy + d[3] * (q + 2 * cx * cx),
+            cy * radial + d[2] * (q + 2 * cy * cy) + 2 * d[3] * cx * cy,
+        )
+    u, v = k[0, 0] * cx + k[0, 2], k[1, 1] * cy + k[1, 2]
+    return -0.5 <= u < size[1] - 0.5 and -0.5 <= v < size[0] - 0.5
+
+
 @numba.njit(inline="always", cache=True)
-def _in_picture(k, pose, size, x, y, z):  # type: ignore[no-untyped-def]
+def _in_picture(k, pose, lens, size, x, y, z):  # type: ignore[no-untyped-def]
+    if lens.size:
+        return _in_lens_picture(lens, k, pose, size, x - pose[0, 3], y - pose[1, 3], z - pose[2, 3])
     x -= pose[0, 3]
     y -= pose[1, 3]
     z -= pose[2, 3]
@@ -233,7 +273,7 @@ def _clear(columns, fx, fy, start_x, start_y, heights, layers, gx, gy, gz, alive
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _see(semantics, columns, k, pose, size, origin, cell, mask):  # type: ignore[no-untyped-def]
+def _see(semantics, columns, k, pose, lens, size, origin, cell, mask):  # type: ignore[no-untyped-def]
     nx, ny, nz = semantics.shape
     gx, gy, gz = (pose[0, 3] - origin[0]) / cell, (pose[1, 3] - origin[1]) / cell, (pose[2, 3] - origin[2]) / cell
     heights = np.empty(nz)
@@ -241,7 +281,9 @@ def _see(semantics, columns, k, pose, size, origin, cell, mask):  # type: ignore
     for ix in range(nx):
         for iy in range(ny):
             fx, fy = ix + 0.5, iy + 0.5
-            if _column_outside(k, pose, size, origin[0] + fx * cell, origin[1] + fy * cell, origin[2], nz * cell):
+            if not lens.size and _column_outside(
+                k, pose, size, origin[0] + fx * cell, origin[1] + fy * cell, origin[2], nz * cell
+            ):
                 continue
             # Centres of free voxels, upper or lower faces of occupied ones.
             alive = 0
@@ -256,7 +298,7 @@ def _see(semantics, columns, k, pose, size, origin, cell, mask):  # type: ignore
                     heights[iz] += 0.501 * way
                     layers[iz] = 1
                 x, y, z = origin[0] + fx * cell, origin[1] + fy * cell, origin[2] + heights[iz] * cell
-                if _in_picture(k, pose, size, x, y, z):
+                if _in_picture(k, pose, lens, size, x, y, z):
                     alive |= 1 << iz
             alive = _clear(columns, fx, fy, ix, iy, heights, layers, gx, gy, gz, alive)
             for iz in range(nz):
@@ -280,7 +322,7 @@ def _see(semantics, columns, k, pose, size, origin, cell, mask):  # type: ignore
                     if mask[ix, iy, iz] or semantics[ix, iy, iz] == FREE or semantics[jx, jy, iz] != FREE:
                         continue
                     x, y, z = origin[0] + px * cell, origin[1] + py * cell, origin[2] + heights[iz] * cell
-                    if _in_picture(k, pose, size, x, y, z):
+                    if _in_picture(k, pose, lens, size, x, y, z):
                         alive |= 1 << iz
                 alive = _clear(columns, px, py, jx, jy, heights, layers, gx, gy, gz, alive)
                 for iz in range(nz):

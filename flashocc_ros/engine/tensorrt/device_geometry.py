@@ -29,11 +29,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from flashocc_ros.engine.tensorrt.device_table import DeviceTable
+from flashocc_ros.engine.tensorrt.device_table import DeviceTable, to_device
 from flashocc_ros.engine.tensorrt.stream import DeviceStream, pinned
 from flashocc_ros.geometry.ego_motion import previous_cell_from_cell
 from flashocc_ros.geometry.frustum import frustum_axes
-from flashocc_ros.geometry.lift import LOWER_M, SIZE_XY, cell_sizes_m, frustum_shape, grid_size, lift_numbers
+from flashocc_ros.geometry.lift import (
+    LOWER_M,
+    SIZE_XY,
+    cell_sizes_m,
+    frustum_shape,
+    grid_size,
+    lift_numbers,
+    lift_table,
+)
 from flashocc_ros.geometry.stereo import MIN_DEPTH_M, OUTSIDE, STEREO_STRIDE, pixel_scale, stereo_numbers
 
 if TYPE_CHECKING:
@@ -57,7 +65,9 @@ class DeviceGeometry:
         self._stereo_axes = [torch.tensor(axis, device=device) for axis in frustum_axes(variant, STEREO_STRIDE)]
 
     def lift_table(self, geometry: Geometry) -> DeviceTable:
-        """``geometry.lift.lift_table``; a new table each time."""
+        """``geometry.lift.lift_table``; a new table each time. Rays of lenses are followed on the host."""
+        if not geometry.pinhole:
+            return to_device(lift_table(self._variant, geometry), self._device)
         cameras = geometry.num_cameras
         if cameras not in self._lifts:
             self._lifts[cameras] = _Lift(self._variant, cameras, self._device, self._stream)
