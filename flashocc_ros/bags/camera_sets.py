@@ -33,6 +33,7 @@ from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
 from flashocc_ros.cameras.playback import due, why_no_set
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.cameras.road import CameraRoad, PosedSet, Refusal
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import TransformIntake, TransformTree
@@ -82,6 +83,7 @@ def read_sets(
     needs_odometry: bool = ...,
     bit_depth: int = ...,
     keep_jpeg: bool = ...,
+    fisheye: Fisheye = ...,
 ) -> Iterator[CameraSet]: ...
 
 
@@ -106,6 +108,7 @@ def read_sets(
     needs_odometry: bool = False,
     bit_depth: int = 0,
     keep_jpeg: bool = False,
+    fisheye: Fisheye = "rectify",
 ) -> Iterator[CameraSet] | Iterator[PosedSet]:
     """The camera sets that the node with its default parameters makes of a recording, in its order.
 
@@ -121,6 +124,7 @@ def read_sets(
         needs_odometry: refuse a recording without ego motion, for networks that look at more than one frame.
         bit_depth: bits that the sensors use of 16 bit images, 8 to 16; 0 means all of them.
         keep_jpeg: leave JPEG files as they are where there is nothing to rectify.
+        fisheye: what becomes of wide lenses, see `cameras.rectify`.
 
     Raises:
         BagError: the recording is unreadable, lacks a camera or its calibration, or gives no set.
@@ -131,7 +135,7 @@ def read_sets(
         names = tuple(topics)
         road = road_of(bag, names, frames, needs_odometry)
         rectified = [is_rectified_topic(pair.image) for pair in topics.values()]
-        decoder = SetDecoder(names, rectified, bit_depth, keep_jpeg=keep_jpeg) if decode else None
+        decoder = SetDecoder(names, rectified, bit_depth, keep_jpeg=keep_jpeg, fisheye=fisheye) if decode else None
         refused: Counter[str] = Counter()
         said: set[tuple[str, str | None]] = set()
         usable, last = 0, ""

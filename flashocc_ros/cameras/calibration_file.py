@@ -30,6 +30,7 @@
         image: front.jpg                      # one set only: its picture,
         timestamp_us: 1533201470412460        # optional: when it was taken,
         T_map_base_at_image: {translation_xyz: [0, 0, 0], rotation_xyzw: [0, 0, 0, 1]}   # optional: vehicle pose then
+    fisheye: rays                             # optional: lift wide lenses along their own rays; default rectify
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from scipy.spatial.transform import Rotation
 
 from flashocc_ros import bounded_yaml
 from flashocc_ros.cameras.images import check_bit_depth
-from flashocc_ros.cameras.rectify import Lens
+from flashocc_ros.cameras.rectify import Fisheye, Lens
 from flashocc_ros.cameras.transforms import UNIT_TOLERANCE
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry.rigid import Quaternion
@@ -109,14 +110,17 @@ class CalibratedCamera(BaseModel):
         return Lens(self.K, self.D, self.distortion_model, self.width, self.height)
 
 
-class _Calibration(BaseModel):
+class WrittenCalibration(BaseModel):
+    """The file: cameras by name, in its order, and what becomes of wide lenses."""
+
     model_config = ConfigDict(extra="ignore")
 
     cameras: dict[str, CalibratedCamera] = Field(min_length=1)
+    fisheye: Fisheye = "rectify"
 
 
-def read_calibration(path: Path) -> dict[str, CalibratedCamera]:
-    """The cameras by name, in the order of the file.
+def read_calibration(path: Path) -> WrittenCalibration:
+    """What it says.
 
     Raises:
         ConfigError: it cannot be read, or holds something else.
@@ -139,7 +143,7 @@ def read_calibration(path: Path) -> dict[str, CalibratedCamera]:
     except ValueError as error:
         raise ConfigError(f"calibration {path} cannot be used: {error}; write plain YAML") from error
     try:
-        return _Calibration.model_validate(loaded).cameras
+        return WrittenCalibration.model_validate(loaded)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"

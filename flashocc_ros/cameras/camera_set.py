@@ -122,6 +122,11 @@ class CameraSet:
         return decoded(self.images)
 
 
+def masked_picture(size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """What takes the place of a picture (H, W) that is missing: black."""
+    return np.zeros((*size, 3), np.uint8)
+
+
 def _image_size(image: Picture) -> tuple[int, int]:
     """Of a JPEG file from its header."""
     return jpeg_size(image) if isinstance(image, bytes) else (image.shape[0], image.shape[1])

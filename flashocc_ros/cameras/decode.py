@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.cameras.camera_set import CameraSet, Picture
+from flashocc_ros.cameras.camera_set import CameraSet, Picture, masked_picture
 from flashocc_ros.cameras.findings import CameraFindings, Say
 from flashocc_ros.cameras.images import ImageDecoder, plain_jpeg
 from flashocc_ros.cameras.rectify import Fisheye, Rectifier
@@ -113,7 +113,7 @@ class SetDecoder:
             rectifier.update(posed.infos[index])
             if message is None:
                 size = rectifier.image_size
-                return np.zeros((*size, 3), np.uint8), rectifier.prepare(size)[0]
+                return masked_picture(size), rectifier.prepare(size)[0]
             stage = "image"
             size = decoder.size(message)
             file = plain_jpeg(message) if self.keep_jpeg else None

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.camera_model import PINHOLE
 from flashocc_ros.cameras.calibration_file import read_calibration
 from flashocc_ros.cameras.rectify import Calibration, Rectifier, is_flat
 from flashocc_ros.errors import ConfigError, InputError
@@ -39,17 +40,24 @@ def rig_from_yaml(path: str | Path) -> CameraRig:
 
     Raises:
         ConfigError: it cannot be read, or holds something else.
-        InputError: a camera has distortion, which the pictures of a rig do not.
+        InputError: a camera has distortion and is not lifted along its rays (``fisheye: rays``).
     """
     if not isinstance(path, str | Path):
         raise ConfigError(f"calibration is {path!r:.60}, needs a path")
-    cameras = read_calibration(Path(path))
+    written = read_calibration(Path(path))
+    cameras, models = written.cameras, []
     for name, camera in cameras.items():
-        _check_flat(name, camera.lens(), "take sets from flashocc_ros.data.frames.read_frames, which undistorts them")
+        rectifier = Rectifier(name, fisheye=written.fisheye)
+        rectifier.update(camera.lens())
+        models.append(rectifier.model)
+        if rectifier.model == PINHOLE:
+            remedy = "take sets from flashocc_ros.data.frames.read_frames, which undistorts them"
+            _check_flat(name, camera.lens(), remedy)
     return CameraRig(
         tuple(cameras),
         np.array([camera.K for camera in cameras.values()]),
         np.stack([camera.T_base_cam.matrix() for camera in cameras.values()]),
+        models,
     )
 
 

@@ -48,14 +48,15 @@ class View:
     """Where one camera stands and looks.
 
     Attributes:
+        max_elevation_deg: further up or down is implausible.
         elevation_deg: of the optical axis above the horizon.
         yaw_deg: of the optical axis, 0 ahead, 90 left.
         roll_deg: by which the camera is turned clockwise against the horizon.
         expected_deg: the yaw that the name tells, None when it tells none.
     """
 
-    def __init__(self, name: str, pose: Float64) -> None:
-        self.name, self.pose = name, pose
+    def __init__(self, name: str, pose: Float64, max_elevation_deg: float = MAX_ELEVATION_DEG) -> None:
+        self.name, self.pose, self.max_elevation_deg = name, pose, max_elevation_deg
         axis, up = pose[:3, 2], pose[2, :3]
         self.elevation_deg = math.degrees(math.asin(float(np.clip(axis[2], -1, 1))))
         self.yaw_deg = math.degrees(math.atan2(axis[1], axis[0]))
@@ -66,7 +67,11 @@ class View:
 
     @property
     def steep(self) -> bool:
-        return abs(self.elevation_deg) > MAX_ELEVATION_DEG
+        return abs(self.elevation_deg) > self.max_elevation_deg
+
+    def at(self, pose: Float64) -> View:
+        """The same camera elsewhere."""
+        return View(self.name, pose, self.max_elevation_deg)
 
     def name_error_deg(self, other: View) -> float:
         """How far the axis of ``other`` is off the direction that this name tells; 0 when it tells none."""
@@ -84,7 +89,7 @@ class View:
         found = {}
         if self.steep:
             side = "up" if self.elevation_deg > 0 else "down"
-            found["axis"] = f"looks {abs(self.elevation_deg):.0f} degrees {side}, limit {MAX_ELEVATION_DEG:.0f}"
+            found["axis"] = f"looks {abs(self.elevation_deg):.0f} degrees {side}, limit {self.max_elevation_deg:.0f}"
         elif abs(self.roll_deg) > MAX_ROLL_DEG:
             side = "clockwise" if self.roll_deg > 0 else "counterclockwise"
             found["roll"] = f"is rolled by {abs(self.roll_deg):.0f} degrees {side}, limit {MAX_ROLL_DEG:.0f}"

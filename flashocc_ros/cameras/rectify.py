@@ -112,6 +112,13 @@ def model_of(distortion_model: str, d: Sequence[float]) -> CameraModel:
     return CameraModel("rational", numbers) if any(numbers) else PINHOLE
 
 
+def info_model(model: CameraModel) -> str:
+    """What a CameraInfo calls a camera model."""
+    if model.kind == "rational":
+        return "plumb_bob" if len(model.coefficients) <= 5 else "rational_polynomial"
+    return "equidistant" if model.kind == "equidistant" else "plumb_bob"
+
+
 def sensor_to_image(info: Calibration, image_size: tuple[int, int], camera: str = "camera") -> Float64:
     """(3, 3) affine map from pixels of the full sensor to pixels of the image: region of interest, binning, resizing.
 

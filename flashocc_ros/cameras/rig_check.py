@@ -31,9 +31,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.camera_model import PINHOLE
 from flashocc_ros.cameras.findings import named
-from flashocc_ros.cameras.mounting import MAX_HEIGHT_M, MAX_NAME_ERROR_DEG, MAX_REACH_M, View, compass
+from flashocc_ros.cameras.mounting import (
+    MAX_ELEVATION_DEG,
+    MAX_HEIGHT_M,
+    MAX_NAME_ERROR_DEG,
+    MAX_REACH_M,
+    View,
+    compass,
+)
 from flashocc_ros.errors import InputError
+from flashocc_ros.geometry.camera_models import max_angle_rad, rays_of_pixels
 from flashocc_ros.structures import CameraRig
 
 Float64 = npt.NDArray[np.float64]
@@ -44,7 +53,11 @@ TWIN_M, TWIN_DEG, TWIN_FOCAL = 0.02, 2.0, 0.2
 MAX_OFF_CENTRE = 0.2
 """Of the width: a principal point further from the middle is of a picture 1.4 times as large or small."""
 MIN_VIEW_DEG, MAX_VIEW_DEG = 5.0, 170.0
-"""Horizontal field of view of a rectified picture."""
+"""Horizontal field of view of a flat picture."""
+MAX_FISHEYE_DEG = 290.0
+"""Of a fisheye; the widest that are sold see 280."""
+HORIZON_DEG = 5.0
+"""By which the horizon has to lie inside the view of a lens: fisheyes at mirrors look down further than others."""
 MAX_TILT_DEG = 45.0
 """Of the vehicle; no road or ramp is as steep."""
 MAX_SET_TRAVEL_M = 10.0
@@ -98,7 +111,10 @@ def check_rig(rig: CameraRig, image_sizes: Sizes) -> tuple[RigFinding, ...]:
         rig: calibration of N cameras.
         image_sizes: N (height, width) in pixels.
     """
-    views = [View(name, pose) for name, pose in zip(rig.names, rig.base_from_camera, strict=True)]
+    wide_deg = [_view_deg(rig, index, size) for index, size in enumerate(image_sizes)]
+    limits = [max(MAX_ELEVATION_DEG, min(deg / 2, 90.0) - HORIZON_DEG) for deg in wide_deg]
+    limits = [MAX_ELEVATION_DEG if m == PINHOLE else limit for m, limit in zip(rig.models, limits, strict=True)]
+    views = [View(*camera) for camera in zip(rig.names, rig.base_from_camera, limits, strict=True)]
     for a, b in combinations(views, 2):
         if a.is_stereo_with(b):
             a.expected_deg = b.expected_deg = None
@@ -233,7 +249,7 @@ def _explains(mistake: _Mistake, view: View) -> bool:
     if mistake.sign and mistake.sign not in view.complaints():
         return False
     pose = mistake.undo(view.pose)
-    return pose is not view.pose and not View(view.name, pose).complaints()
+    return pose is not view.pose and not view.at(pose).complaints()
 
 
 def _explained(mistake: _Mistake, fitting: Sequence[View], views: Sequence[View]) -> RigFinding:
@@ -307,21 +323,37 @@ def _twins(rig: CameraRig, views: Sequence[View], image_sizes: Sizes) -> list[Ri
     return findings
 
 
+def _view_deg(rig: CameraRig, index: int, size: tuple[int, int]) -> float:
+    """How wide a camera sees; of a lens at most its image circle, of an equidistant one also beyond what there is."""
+    model, matrix, (_, width) = rig.models[index], rig.intrinsics[index], size
+    if model == PINHOLE:
+        return math.degrees(2 * math.atan(width / 2 / matrix[0, 0]))
+    if model.kind == "equidistant" and not any(model.coefficients):
+        return math.degrees(width / matrix[0, 0])
+    edges = np.array([[0.0, matrix[1, 2]], [width - 1.0, matrix[1, 2]]])
+    rays = rays_of_pixels(model, matrix, edges)
+    angles = np.arctan2(np.hypot(rays[:, 0], rays[:, 1]), rays[:, 2])
+    return math.degrees(float(np.nan_to_num(angles, nan=max_angle_rad(model)).sum()))
+
+
 def _lenses(rig: CameraRig, image_sizes: Sizes) -> list[RigFinding]:
     """One finding per cause; it tells the numbers of the first camera."""
     found: dict[str, dict[str, str]] = {"other_picture": {}, "field_of_view": {}}
-    for name, matrix, (height, width) in zip(rig.names, rig.intrinsics, image_sizes, strict=True):
+    cameras_of = zip(rig.names, rig.intrinsics, image_sizes, strict=True)
+    for index, (name, matrix, (height, width)) in enumerate(cameras_of):
         off = abs(matrix[0, 2] / width - 0.5)
-        view_deg = math.degrees(2 * math.atan(width / 2 / matrix[0, 0]))
+        view_deg, model = _view_deg(rig, index, (height, width)), rig.models[index]
+        widest = MAX_FISHEYE_DEG if model.kind == "equidistant" else MAX_VIEW_DEG
         if off > MAX_OFF_CENTRE:
             found["other_picture"][name] = (
                 f"the principal point is {off:.0%} of the width off the middle of its picture of {width}x{height}, "
                 f"limit {MAX_OFF_CENTRE:.0%}; K is most likely of another picture size"
             )
-        if not MIN_VIEW_DEG <= view_deg <= MAX_VIEW_DEG:
+        if not MIN_VIEW_DEG <= view_deg <= widest:
+            unit = "pixels per radian" if model.kind == "equidistant" else "pixels"
             found["field_of_view"][name] = (
-                f"it is {view_deg:.1f} degrees wide, limits {MIN_VIEW_DEG:g} and {MAX_VIEW_DEG:g}; the focal length "
-                "has to be in pixels of these pictures"
+                f"it is {view_deg:.1f} degrees wide, limits {MIN_VIEW_DEG:g} and {widest:g}; the focal length "
+                f"has to be in {unit} of these pictures"
             )
     findings = []
     for cause, cameras in found.items():

@@ -23,7 +23,7 @@ import typer
 
 from flashocc_ros.cli import doctor_environment, doctor_files
 from flashocc_ros.cli.doctor_findings import Finding
-from flashocc_ros.cli.options import BaseFrame, TfPrefix
+from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, fisheye_of
 from flashocc_ros.errors import ConfigError, InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -49,6 +49,7 @@ def doctor(
     ] = False,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
+    fisheye: FisheyeRays = None,
 ) -> None:
     """Check the installation, a checkpoint, a recording and its rig, or an export."""
     if gpu:
@@ -59,7 +60,7 @@ def doctor(
     elif not target.exists():
         raise InputError(f"there is nothing at {target}; give a checkpoint, a recording or the folder of an export")
     else:
-        findings = doctor_files.check(target, picture, base_frame, tf_prefix)
+        findings = doctor_files.check(target, picture, base_frame, tf_prefix, fisheye_of(fisheye))
     _show(findings)
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)

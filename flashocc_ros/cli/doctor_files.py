@@ -23,6 +23,7 @@ import numpy as np
 
 from flashocc_ros.bags.camera_sets import Frames
 from flashocc_ros.bags.files import is_recording
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.cli.doctor_findings import Finding
 from flashocc_ros.data.frames import CALIBRATION_FILE, first_frame
@@ -32,7 +33,13 @@ from flashocc_ros.structures import CameraRig
 _NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on")
 
 
-def check(path: Path, picture: Path | None = None, base_frame: str = "base_link", tf_prefix: str = "") -> list[Finding]:
+def check(
+    path: Path,
+    picture: Path | None = None,
+    base_frame: str = "base_link",
+    tf_prefix: str = "",
+    fisheye: Fisheye | None = None,
+) -> list[Finding]:
     """Findings about ``path``; a damaged file is an error of its kind (CheckpointError, BagError, EngineError).
 
     Args:
@@ -40,12 +47,13 @@ def check(path: Path, picture: Path | None = None, base_frame: str = "base_link"
         picture: where the rig of a recording or a folder is drawn; None is ``out/doctor/<name of path>.png``.
         base_frame: of a recording: the frame of the vehicle.
         tf_prefix: of a recording: the namespace of its transforms.
+        fisheye: what becomes of wide lenses of a recording or a folder, see ``data.frames.read_frames``.
     """
     if (path / CALIBRATION_FILE).is_file() or any(path.glob(f"*/{CALIBRATION_FILE}")):
-        return check_sets(path, picture)
+        return check_sets(path, picture, fisheye=fisheye)
     if is_recording(path):
         frames = Frames.of(base_frame, tf_prefix)
-        return [*check_recording(path, frames), *check_sets(path, picture, frames)]
+        return [*check_recording(path, frames), *check_sets(path, picture, frames, fisheye)]
     if picture is not None:
         raise InputError(f"--picture draws the rig of a recording or a folder of pictures, and {path} is neither")
     if path.is_dir():
@@ -110,10 +118,15 @@ def check_recording(path: Path, frames: Frames) -> list[Finding]:
         return findings
 
 
-def check_sets(path: Path, picture: Path | None, frames: Frames = Frames()) -> list[Finding]:  # noqa: B008 - frozen
+def check_sets(
+    path: Path,
+    picture: Path | None,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
+    fisheye: Fisheye | None = None,
+) -> list[Finding]:
     """The first complete camera set, what is implausible about its rig and poses, and the rig as a picture."""
     try:
-        first = first_frame(path, frames)
+        first = first_frame(path, frames, fisheye)
     except (BagError, ConfigError, InputError) as error:
         return [Finding("error", "camera sets", str(error))]
     sizes, rig = first.image_sizes, first.rig

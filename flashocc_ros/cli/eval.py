@@ -22,7 +22,7 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, seed_range
+from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, fisheye_of, seed_range
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -31,7 +31,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(
     epilog="Examples: flashocc eval --variant synthetic-tiny --seeds 1000:1010. "
     "flashocc eval --variant flashocc-r50-M0 --checkpoint M0.pth --nuscenes data/nuscenes --engine torch. "
-    "flashocc eval --bag drive_1000. flashocc eval --checkpoint runs/van/best.safetensors --labels labels/held_out"
+    "flashocc eval --bag drive_1000. flashocc eval --checkpoint runs/van/best.safetensors --labels labels/held_out. "
+    "flashocc eval --drop-cameras all --perturb 'extrinsics=1,0 0,10'"
 )
 def evaluate(
     variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "synthetic-tiny",
@@ -54,13 +55,37 @@ def evaluate(
         str, typer.Option(help="These cameras of --bag or --nuscenes in this order, separated by commas.")
     ] = "",
     mask: Annotated[str, typer.Option(help="Voxels that count for mIoU: camera, lidar or none.")] = "camera",
+    drop_cameras: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead: accuracy without each camera, and with ever fewer, lost in this order (names, or all: from "
+            "the rig's last to its first). A lost camera is masked as the node does it."
+        ),
+    ] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Instead: accuracy with a calibration that is off, 'extrinsics=DEG,CM', several pairs separated by "
+            "blanks; each camera about an axis and in a direction of its own, the same for a whole drive."
+        ),
+    ] = None,
+    fisheye: FisheyeRays = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the sequences.")] = 1,
     output: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
 ) -> None:
     """Measure a network against ground truth; prints the tables of the reference."""
+    from functools import partial
+
     from flashocc_ros.engine.select import resolved_precision
     from flashocc_ros.errors import ConfigError, InputError
     from flashocc_ros.evaluation.frames import BagFrames, EvalData, LabelFrames, SyntheticFrames
+    from flashocc_ros.evaluation.robustness import (
+        Question,
+        calibration_errors,
+        format_robustness,
+        lost_cameras,
+        score_robustness,
+    )
     from flashocc_ros.evaluation.run import PredictorSettings, format_tables
     from flashocc_ros.evaluation.run import evaluate as run
     from flashocc_ros.progress import Progress
@@ -90,9 +115,14 @@ def evaluate(
     elif bag:
         from flashocc_ros.bags import Frames
 
-        data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix), names or None)
+        rays = fisheye_of(fisheye) or "rectify"
+        data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix), names or None, rays)
     else:
         data = SyntheticFrames(seed_range(seeds or "1000:1005"), frames, interval)
+    question = None
+    if drop_cameras is not None or perturb:
+        errors = tuple(pair for text in perturb or () for pair in calibration_errors(text))
+        question = Question(None if drop_cameras is None else lost_cameras(drop_cameras), errors)
     precision = resolved_precision(checkpoint, precision)
     settings = PredictorSettings(get_variant(variant).name, str(checkpoint) if checkpoint else None, engine, precision)
     with Progress() as progress:
@@ -103,10 +133,11 @@ def evaluate(
             None if mask == "none" else mask,  # type: ignore[arg-type]
             processes,
             progress,
+            partial(score_robustness, question=question) if question is not None else None,
         )
     if not scores.frames:
         raise InputError("nothing was measured: no frame could be used; see the warnings above")
     result = {"variant": settings.variant, "engine": engine, "precision": precision, **scores.result()}
-    typer.echo(format_tables(result))
+    typer.echo(format_tables(result) if question is None else format_robustness(result))
     if output is not None:
         write_whole(output, json.dumps(result, indent=2) + "\n")

@@ -17,15 +17,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from flashocc_ros.cameras.rectify import Fisheye
 
 MAX_SEEDS = 1_000_000
 
 BaseFrame = Annotated[str, typer.Option(help="Of a recording: frame of the vehicle.")]
 TfPrefix = Annotated[
     str, typer.Option(help="Of a recording: namespace of its transforms, e.g. robot1 where they are on /robot1/tf.")
+]
+FisheyeRays = Annotated[
+    str | None,
+    typer.Option(
+        "--fisheye",
+        help="Wide lenses (equidistant, rational_polynomial): rays lifts each pixel along its own, rectify straightens "
+        "pictures to pinholes, as shipped networks know them. Default: a folder's calibration.yaml, else rectify.",
+    ),
 ]
 Untrained = Annotated[
     bool, typer.Option("--untrained", help="Run a network without weights, e.g. to try a rig; what it says is noise.")
@@ -61,6 +72,17 @@ def check_trained(variant: str, checkpoint: str | Path | None, untrained: bool) 
             f"{variant} has no weights, so its prediction means nothing; give --checkpoint "
             "(`flashocc variants` tells where the authors' are), or --untrained to run it all the same"
         )
+
+
+def fisheye_of(given: str | None) -> Fisheye | None:
+    """What ``--fisheye`` says, None where it was not given.
+
+    Raises:
+        ConfigError: it is neither rays nor rectify.
+    """
+    from flashocc_ros.cameras.rectify import check_fisheye
+
+    return None if given is None else check_fisheye(given)
 
 
 def counted(number: int, noun: str) -> str:

@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, Untrained, check_trained, counted
+from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, Untrained, check_trained, counted, fisheye_of
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
     from flashocc_ros.bags import Frames
+    from flashocc_ros.cameras.rectify import Fisheye
     from flashocc_ros.structures import Occupancy
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -66,6 +67,7 @@ def predict(
     bit_depth: Annotated[
         int, typer.Option(help="Of a bag: bits that the sensor uses of 16 bit images, 8 to 16; 0 is all.")
     ] = 0,
+    fisheye: FisheyeRays = None,
     untrained: Untrained = False,
     limit: Annotated[int, typer.Option(min=0, help="Stop after this many sets; 0 is all.")] = 0,
     cache_dir: Annotated[Path | None, typer.Option(help="Where built engines are kept.")] = None,
@@ -86,7 +88,8 @@ def predict(
     kinds = _kinds(formats)
     make_folder(out)
     frames = Frames.of(base_frame, tf_prefix)
-    sets, count = _open(source, calibration, cameras, frames, bit_depth, get_variant(variant).temporal)
+    temporal = get_variant(variant).temporal
+    sets, count = _open(source, calibration, cameras, frames, bit_depth, temporal, fisheye_of(fisheye))
     sets = _begun(sets)
     check_trained(variant, checkpoint, untrained)
     predictor = Predictor(variant, checkpoint, engine, precision, cache_dir=cache_dir)
@@ -131,7 +134,13 @@ def _kinds(formats: str) -> list[str]:
 
 
 def _open(
-    source: Path, calibration: Path | None, cameras: str, frames: Frames, bit_depth: int, needs_odometry: bool
+    source: Path,
+    calibration: Path | None,
+    cameras: str,
+    frames: Frames,
+    bit_depth: int,
+    needs_odometry: bool,
+    fisheye: Fisheye | None,
 ) -> tuple[Iterable[Any], int | None]:
     """Sets and their number, None when only reading tells."""
     from flashocc_ros.bags.files import is_recording
@@ -143,12 +152,13 @@ def _open(
     if source.is_dir() and ((source / CALIBRATION_FILE).is_file() or not is_recording(source)):
         from flashocc_ros.data.folder import ImageFolder
 
-        folder = ImageFolder(source, calibration)
+        folder = ImageFolder(source, calibration, fisheye)
         return folder, len(folder)
     from flashocc_ros.bags import read_sets
 
     names = [name.strip() for name in cameras.split(",") if name.strip()]
-    return read_sets(source, names or None, frames=frames, bit_depth=bit_depth, needs_odometry=needs_odometry), None
+    how: dict[str, Any] = {"bit_depth": bit_depth, "needs_odometry": needs_odometry, "fisheye": fisheye or "rectify"}
+    return read_sets(source, names or None, frames=frames, **how), None
 
 
 def _draw(path: Path, result: Occupancy, item: Any, predictor: Any, note: str) -> None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.findings import CameraFindings, Say
 from flashocc_ros.cameras.images import ImageDecoder, rectified_image
 from flashocc_ros.cameras.playback import synchronised, why_no_set
-from flashocc_ros.cameras.rectify import Rectifier
+from flashocc_ros.cameras.rectify import Fisheye, Rectifier
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import UNIT_TOLERANCE, OutsideTime, StampedTransform, TransformTree
 from flashocc_ros.data.folder_files import PictureFile, stamped
@@ -60,18 +61,22 @@ class ImageFolder:
     Args:
         folder: holds the pictures.
         calibration: the YAML file; ``calibration.yaml`` in the folder when None.
+        fisheye: what becomes of wide lenses, see `cameras.rectify`; None takes the calibration's own word.
 
     Raises:
         ConfigError: the calibration is missing or holds something else.
         InputError: a camera has no picture, or no complete set exists.
     """
 
-    def __init__(self, folder: str | Path, calibration: str | Path | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, calibration: str | Path | None = None, fisheye: Fisheye | None = None
+    ) -> None:
         for name, path in (("folder", folder), ("calibration", calibration or "")):
             if not isinstance(path, str | Path):
                 raise ConfigError(f"{name} is {path!r:.60}, needs a path")
         self.folder = Path(folder)
-        self._cameras = read_calibration(Path(calibration) if calibration else self.folder / "calibration.yaml")
+        read = read_calibration(Path(calibration) if calibration else self.folder / "calibration.yaml")
+        self._cameras, fisheye = read.cameras, fisheye or read.fisheye
         self.rig = CameraRig(
             tuple(self._cameras),
             np.array([c.K for c in self._cameras.values()]),
@@ -82,7 +87,9 @@ class ImageFolder:
             missing = sorted(set(self._cameras) - set(with_image))
             raise ConfigError(f"calibration: cameras {missing} have no image entry, others have; give all or none")
         self._findings = CameraFindings()
-        self._readers = [_Reader(name, camera, self._findings.of(name)) for name, camera in self._cameras.items()]
+        self._readers = [
+            _Reader(name, camera, self._findings.of(name), fisheye) for name, camera in self._cameras.items()
+        ]
         self._sets = self._one_set() if with_image else self._sequence()
 
     def __len__(self) -> int:
@@ -92,7 +99,8 @@ class ImageFolder:
         for paths, poses, stamps_ns in self._sets:
             read = [reader(path) for reader, path in zip(self._readers, paths, strict=True)]
             self._findings.tell()
-            rig = CameraRig(self.rig.names, np.stack([matrix for _, matrix in read]), self.rig.base_from_camera)
+            models = [reader.model for reader in self._readers]
+            rig = replace(self.rig, intrinsics=np.stack([matrix for _, matrix in read]), models=models)
             yield CameraSet([image for image, _ in read], rig, poses, int(stamps_ns[0]), stamps_ns)
 
     def _one_set(self) -> list[tuple[list[PictureFile], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
@@ -141,9 +149,11 @@ class ImageFolder:
 class _Reader:
     """Decodes and undistorts the pictures of one camera, as the node does its images."""
 
-    def __init__(self, name: str, camera: CalibratedCamera, say: Say) -> None:
-        self._decoder, self._rectifier = ImageDecoder(name, camera.bit_depth, say), Rectifier(name, say=say)
+    def __init__(self, name: str, camera: CalibratedCamera, say: Say, fisheye: Fisheye) -> None:
+        self._decoder = ImageDecoder(name, camera.bit_depth, say)
+        self._rectifier = Rectifier(name, say=say, fisheye=fisheye)
         self._rectifier.update(camera.lens())
+        self.model = self._rectifier.model
 
     def __call__(self, path: PictureFile) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
         if isinstance(path, VideoFrame):

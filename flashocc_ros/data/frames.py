@@ -22,14 +22,23 @@ from pathlib import Path
 from flashocc_ros.bags.camera_sets import Frames, read_sets
 from flashocc_ros.bags.files import is_recording
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.data.folder import ImageFolder
 from flashocc_ros.errors import ConfigError
 
 CALIBRATION_FILE = "calibration.yaml"
 
 
-def read_frames(path: Path, frames: Frames = Frames()) -> Iterator[CameraSet]:  # noqa: B008 - frozen
+def read_frames(
+    path: Path,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
+    fisheye: Fisheye | None = None,
+) -> Iterator[CameraSet]:
     """Camera sets of a rosbag2, of a folder as ``data.folder`` describes it, or of several such folders in one.
+
+    Args:
+        fisheye: what becomes of wide lenses, see `cameras.rectify`; None: what a folder's calibration says, else
+            rectify.
 
     Raises:
         ConfigError: the path holds neither.
@@ -41,9 +50,9 @@ def read_frames(path: Path, frames: Frames = Frames()) -> Iterator[CameraSet]:  
     folders = [path] if single else sorted(file.parent for file in path.glob(f"*/{CALIBRATION_FILE}"))
     if folders:
         for folder in folders:
-            yield from ImageFolder(folder)
+            yield from ImageFolder(folder, fisheye=fisheye)
     elif not path.is_dir() or is_recording(path):
-        yield from read_sets(path, frames=frames)
+        yield from read_sets(path, frames=frames, fisheye=fisheye or "rectify")
     else:
         raise ConfigError(
             f"{path} is no rosbag2 (no .mcap or .db3 file) and holds no {CALIBRATION_FILE}; pictures need their "
@@ -51,13 +60,17 @@ def read_frames(path: Path, frames: Frames = Frames()) -> Iterator[CameraSet]:  
         )
 
 
-def first_frame(path: Path, frames: Frames = Frames()) -> CameraSet:  # noqa: B008 - frozen
+def first_frame(
+    path: Path,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
+    fisheye: Fisheye | None = None,
+) -> CameraSet:
     """The first frame of ``read_frames``.
 
     Raises:
         ConfigError: there is none.
     """
-    for frame in read_frames(path, frames):
+    for frame in read_frames(path, frames, fisheye):
         return frame
     raise ConfigError(f"{path} holds no complete frame; record at least one picture of every camera")
 

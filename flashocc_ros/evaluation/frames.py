@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.bags import Frames, read_sets
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.data.label_folder import (
     LabelDrive,
     boxed_classes,
@@ -149,6 +150,7 @@ class BagFrames:
     bags: tuple[Path, ...]
     names: Frames = field(default_factory=Frames)
     cameras: tuple[str, ...] | None = None
+    fisheye: Fisheye = "rectify"
 
     def sequences(self) -> list[Path]:
         return list(self.bags)
@@ -158,7 +160,7 @@ class BagFrames:
         cameras = cameras_at(sequence, truths, self.cameras, self.names)
         mounts_m = {stamp_ns: truth.lidar_origin_m for stamp_ns, truth in truths.items()}
         origins = recorded_origins(sequence, mounts_m, self.names, cameras)
-        for camera_set in read_sets(sequence, cameras, frames=self.names):
+        for camera_set in read_sets(sequence, cameras, frames=self.names, fisheye=self.fisheye):
             truth = truths.get(camera_set.stamp_ns)
             if truth is None:
                 continue

@@ -24,8 +24,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from flashocc_ros.evaluation.frames import EvalData
+from flashocc_ros.evaluation.frames import EvalData, EvalFrame
 from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU, above_ground, nan_mean
 from flashocc_ros.evaluation.ray_iou import THRESHOLDS_M, RayIoU
 from flashocc_ros.evaluation.ray_pq import RayPQ
@@ -100,40 +101,53 @@ class Scores:
         return out
 
 
+Measure = Callable[[EvalData, Any, Any, Mask | None], Any]
+"""Of a data set, one of its sequences, a predictor and a mask."""
+
+
 def evaluate(
     data: EvalData,
     settings: PredictorSettings,
     mask: Mask | None = "camera",
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Scores:
+    measure: Measure | None = None,
+) -> Any:
     """Scores over all sequences of ``data``; the temporal memory is cleared between sequences.
 
     Args:
         processes: workers that share the sequences; the result does not depend on their number.
         progress: called with sequences done and their number.
+        measure: makes the scores of one sequence, which `merge`; None is `score_sequence`. It must survive pickling.
     """
-    sequences = data.sequences()
-    total = Scores(MeanIoU(mask))
+    sequences, measure = data.sequences(), measure or score_sequence
+    total: Any = None
     if processes <= 1 or len(sequences) <= 1:
         predictor = _open(settings)
         for done, sequence in enumerate(sequences, 1):
-            total.merge(score_sequence(data, sequence, predictor, mask))
+            total = _merged(total, measure(data, sequence, predictor, mask))
             if progress is not None:
                 progress(done, len(sequences))
-        return total
+        return total or Scores(MeanIoU(mask))
     context = multiprocessing.get_context("spawn")
-    parts: dict[int, Scores] = {}
+    parts: dict[int, Any] = {}
     workers = min(processes, len(sequences))
     with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(settings, data)) as pool:
-        futures = {pool.submit(_score, sequence, mask): i for i, sequence in enumerate(sequences)}
+        futures = {pool.submit(_score, measure, sequence, mask): i for i, sequence in enumerate(sequences)}
         for done, future in enumerate(as_completed(futures), 1):
             parts[futures[future]] = future.result()
             if progress is not None:
                 progress(done, len(sequences))
     # In the order of one process, so that sums of floating-point numbers agree to the last bit.
     for index in sorted(parts):
-        total.merge(parts[index])
+        total = _merged(total, parts[index])
+    return total
+
+
+def _merged(total: Any, part: Any) -> Any:
+    if total is None:
+        return part
+    total.merge(part)
     return total
 
 
@@ -147,7 +161,7 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
         scores.predict_s += time.perf_counter() - started
         scores.frames += 1
         truth = frame.judge_of(occupancy.semantics)
-        voxel_mask = {"camera": frame.mask_camera, "lidar": frame.mask_lidar, None: None}[mask]
+        voxel_mask = masked_by(frame, mask)
         scores.voxels.update(occupancy.semantics, truth, voxel_mask)
         counted = np.ones(truth.shape, bool) if voxel_mask is None else voxel_mask
         scores.above_ground += above_ground(occupancy.semantics, truth, voxel_mask)
@@ -168,6 +182,11 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
     return scores
 
 
+def masked_by(frame: EvalFrame, mask: Mask | None) -> npt.NDArray[np.bool_] | None:
+    """The voxels that count, None for all."""
+    return {"camera": frame.mask_camera, "lidar": frame.mask_lidar, None: None}[mask]
+
+
 _PREDICTOR: Any = None
 _DATA: Any = None
 
@@ -184,8 +203,8 @@ def _start(settings: PredictorSettings, data: EvalData) -> None:
     _PREDICTOR, _DATA = _open(settings), data
 
 
-def _score(sequence: Any, mask: Mask | None) -> Scores:
-    return score_sequence(_DATA, sequence, _PREDICTOR, mask)
+def _score(measure: Measure, sequence: Any, mask: Mask | None) -> Any:
+    return measure(_DATA, sequence, _PREDICTOR, mask)
 
 
 def _plain(value: Any) -> float | None:

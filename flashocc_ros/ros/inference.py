@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
+from flashocc_ros.cameras.rectify import check_fisheye
 from flashocc_ros.cameras.road import PosedSet
 from flashocc_ros.errors import ImageError, InputError
 from flashocc_ros.predictor import Predictor
@@ -70,6 +71,7 @@ class Inference:
             parameters.cameras.bit_depth,
             keep_jpeg=self.predictor.backend.decodes_jpeg,
             say=say,
+            fisheye=check_fisheye(parameters.cameras.fisheye),
         )
 
     def facts(self) -> dict[str, str]:

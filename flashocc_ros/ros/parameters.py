@@ -22,8 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, get_args
 
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.ranges import (
@@ -111,6 +112,12 @@ class CameraParameters:
     )
     info_topic: str = option("{name}/camera_info", "CameraInfo topic of each camera, with `{name}`.")
     rectified: bool = option(False, "The images are rectified already, whatever D in CameraInfo says.")
+    fisheye: str = option(
+        "rectify",
+        "Wide lenses (equidistant, rational_polynomial): rays lifts each pixel along its own, rectify straightens "
+        "images to pinholes, as shipped networks know them.",
+        choices=get_args(Fisheye),
+    )
     bit_depth: int = option(
         0, "Bits that the sensor uses of 16 bit images, 8 to 16, e.g. 12; 0: all of them.", minimum=0, maximum=16
     )

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from flashocc_ros.bags.results import rig_at_key
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
+from flashocc_ros.cameras.straighten import straightened_set
 from flashocc_ros.structures import OCC3D_GRID, Float64, Instance, Occupancy, VoxelGrid
 
 Volume = npt.NDArray[Any]
@@ -49,7 +50,7 @@ class Shot:
     """A picture and where its camera was at its shutter.
 
     Attributes:
-        picture: (H, W, 3) uint8 RGB or the bytes of a JPEG file.
+        picture: (H, W, 3) uint8 RGB or the bytes of a JPEG file, of a pinhole.
         intrinsic: (3, 3), pixels of the picture.
         base_from_camera: (4, 4), camera optical frame to the base frame at the key stamp, metres.
     """
@@ -107,6 +108,7 @@ def frame_of(occupancy: Occupancy, camera_set: CameraSet | None = None, report: 
 
 
 def shots_of(camera_set: CameraSet) -> tuple[Shot, ...]:
-    """Its pictures, each seen from where its camera was at its own shutter."""
+    """Its pictures, straightened, each seen from where its camera was at its own shutter."""
+    camera_set = straightened_set(camera_set)
     rig = rig_at_key(camera_set)
     return tuple(map(Shot, rig.names, camera_set.images, rig.intrinsics, rig.base_from_camera))

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.cameras.straighten import straightened
 from flashocc_ros.errors import InputError
 from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 from flashocc_ros.viz import canvas
@@ -48,7 +49,8 @@ class Figure:
         truth: (X, Y, Z) uint8 true classes or None.
         truth_instances: (X, Y, Z) integer ids or None.
         images: one uint8 (H, W, 3) RGB picture per camera of ``rig``.
-        rig: intrinsics of ``images``; ``base_from_camera`` leads to the base frame at the key stamp.
+        rig: calibration of ``images``, which are drawn straightened; ``base_from_camera`` leads to the base frame at
+            the key stamp.
         title, note: texts of the head line; the note is set apart (for example that weights are untrained).
         details: short texts at the right of the head line.
     """
@@ -105,10 +107,10 @@ def _cameras(page: canvas.Page, figure: Figure, paint: npt.NDArray[np.uint16], d
     high = round(wide * shape[0] / shape[1])
     for first in range(0, len(figure.images), columns):
         row = range(first, min(first + columns, len(figure.images)))
+        flat = {k: straightened(figure.images[k], figure.rig.intrinsics[k], figure.rig.models[k]) for k in row}
         pictures = [
             overlay(
-                figure.images[k],
-                figure.rig.intrinsics[k],
+                *flat[k],
                 figure.rig.base_from_camera[k],
                 paint,
                 figure.grid,

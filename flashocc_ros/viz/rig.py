@@ -25,7 +25,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from flashocc_ros.camera_model import PINHOLE
 from flashocc_ros.cameras.rig_check import RigFinding
+from flashocc_ros.geometry.camera_models import rays_of_pixels
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.viz.canvas import INK, PALE_INK, PAPER, font
 
@@ -38,6 +40,7 @@ GOOD, WRONG = (37, 99, 235), (208, 30, 40)
 GRID, GROUND = (226, 231, 237), (148, 130, 100)
 FORWARD, LEFT_OR_UP = (200, 60, 40), (30, 140, 70)
 PANEL_PX, MARGIN_PX, HEAD_PX, LINE_PX = 760, 40, 110, 28
+MAX_CORNER_DEG = 75.0
 FINE = 2
 """Drawn so many times larger and reduced, for smooth lines."""
 
@@ -104,10 +107,20 @@ def _reach_m(rig: CameraRig) -> float:
 
 
 def _pyramid(rig: CameraRig, index: int, size: tuple[int, int], reach_m: float) -> Float64:
-    """(5, 3) metres, base frame: the camera and the corners of its picture, upper left, upper right, then below."""
+    """(5, 3) metres, base frame: the camera and the corners of its picture, upper left, upper right, then below.
+
+    A corner of a lens is drawn at most `MAX_CORNER_DEG` off the axis, as a pyramid cannot be wider.
+    """
     height, width = size
-    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], np.float64)
-    rays = corners @ np.linalg.inv(rig.intrinsics[index]).T
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    model, intrinsic = rig.models[index], rig.intrinsics[index]
+    rays = rays_of_pixels(PINHOLE, intrinsic, corners)
+    if model != PINHOLE:
+        around = np.arctan2(rays[:, 1], rays[:, 0])
+        seen = rays_of_pixels(model, intrinsic, corners)
+        angle = np.nan_to_num(np.arctan2(np.hypot(seen[:, 0], seen[:, 1]), seen[:, 2]), nan=np.pi)
+        angle = np.minimum(angle, np.deg2rad(MAX_CORNER_DEG))
+        rays = np.stack([np.sin(angle) * np.cos(around), np.sin(angle) * np.sin(around), np.cos(angle)], -1)
     rays *= reach_m / np.linalg.norm(rays, axis=1, keepdims=True)
     pose = rig.base_from_camera[index]
     return np.vstack([np.zeros(3), rays]) @ pose[:3, :3].T + pose[:3, 3]

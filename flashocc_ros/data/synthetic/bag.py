@@ -27,12 +27,14 @@ from scipy.spatial.transform import Rotation
 
 from flashocc_ros.bags import LATCHED, RELIABLE, SENSOR_DATA, BagWriter
 from flashocc_ros.bags.results import DRAWN_TRUTH_TOPIC
+from flashocc_ros.camera_model import PINHOLE
+from flashocc_ros.cameras.rectify import info_model
 from flashocc_ros.data.synthetic.drive import Drive, Pictures, Truth
 from flashocc_ros.data.synthetic.lidar import Lidar, Sweep, base_from_lidar, scan
 from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
 from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.labels import CLASS_NAMES, CLASS_TABLE_NAME, CLASS_TABLE_VERSION, FIRST_INSTANCE_ID
-from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.structures import OCC3D_GRID, CameraRig
 from flashocc_ros.whole_file import whole_folder
 
 TRUTH_TOPIC = DRAWN_TRUTH_TOPIC
@@ -63,8 +65,9 @@ def write_bag(
 ) -> int:
     """Write a drive to a new rosbag2 folder (mcap) and return the number of camera sets.
 
-    Topics: ``/<CAMERA>/image_rect_compressed`` and ``/<CAMERA>/camera_info`` at ``rate_hz``, ``/tf_static``, ``/tf``
-    and ``/odom`` at 50 Hz, ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames; with a
+    Topics: ``/<CAMERA>/image_rect_compressed`` (of lenses ``/<CAMERA>/image_raw/compressed``) and
+    ``/<CAMERA>/camera_info`` at ``rate_hz``, ``/tf_static``, ``/tf`` and ``/odom`` at 50 Hz,
+    ``/ground_truth/occupancy`` (``flashocc_ros/msg/OccupancyTruth``) at key frames; with a
     lidar ``/lidar/points`` and, at each sweep's start, ``/ground_truth/boxes`` (``vision_msgs/msg/Detection3DArray``).
     The same drive gives the same bytes. An error or Ctrl-C on the way leaves no folder;
     what a killed process leaves, under another name, the next one replaces.
@@ -96,7 +99,7 @@ def write_bag(
         bag.add_topic("/odom", "nav_msgs/msg/Odometry", RELIABLE)
         bag.add_topic(TRUTH_TOPIC, "flashocc_ros/msg/OccupancyTruth", RELIABLE)
         for name in cameras.names:
-            bag.add_topic(f"/{name}/image_rect_compressed", "sensor_msgs/msg/CompressedImage", SENSOR_DATA)
+            bag.add_topic(_image_topic(cameras, name), "sensor_msgs/msg/CompressedImage", SENSOR_DATA)
             bag.add_topic(f"/{name}/camera_info", "sensor_msgs/msg/CameraInfo", SENSOR_DATA)
         if lidar is not None:
             bag.add_topic(LIDAR_TOPIC, "sensor_msgs/msg/PointCloud2", SENSOR_DATA)
@@ -123,6 +126,12 @@ def write_bag(
             if progress is not None:
                 progress(number + 1, sets)
     return sets
+
+
+def _image_topic(cameras: CameraRig, name: str) -> str:
+    """By convention ``image_rect*`` is free of distortion."""
+    flat = cameras.models[cameras.names.index(name)] == PINHOLE
+    return f"/{name}/image_rect_compressed" if flat else f"/{name}/image_raw/compressed"
 
 
 class _Messages:
@@ -192,15 +201,16 @@ class _Messages:
 
     def _camera_info(self, camera: int) -> dict[str, Any]:
         height, width = self.drive.rig.image_size
-        k = self.drive.rig.cameras.intrinsics[camera]
+        k, model = self.drive.rig.cameras.intrinsics[camera], self.drive.rig.cameras.models[camera]
+        flat = np.concatenate([k, np.zeros((3, 1))], 1)  # of a lens P would be that of a flat picture: not known
         return {
             "height": height,
             "width": width,
-            "distortion_model": "plumb_bob",
-            "d": np.zeros(5),
+            "distortion_model": info_model(model),
+            "d": np.zeros(5) if model == PINHOLE else np.array(model.coefficients),
             "k": k.ravel(),
             "r": np.eye(3).ravel(),
-            "p": np.concatenate([k, np.zeros((3, 1))], 1).ravel(),
+            "p": (flat if model == PINHOLE else np.zeros((3, 4))).ravel(),
             "binning_x": 0,
             "binning_y": 0,
             "roi": self.bag.message(
@@ -220,7 +230,7 @@ class _Messages:
                 format="rgb8; jpeg compressed bgr8",
                 data=np.frombuffer(jpeg, np.uint8),
             )
-            self.bag.write(f"/{name}/image_rect_compressed", stamp_ns, image)
+            self.bag.write(_image_topic(self.drive.rig.cameras, name), stamp_ns, image)
             info = m("sensor_msgs/msg/CameraInfo", header=header, **self.infos[camera])
             self.bag.write(f"/{name}/camera_info", stamp_ns, info)
 
