@@ -16,11 +16,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.errors import FlashOccError, InputError
 from flashocc_ros.structures import OCC3D_GRID, CameraRig
 
@@ -124,3 +126,13 @@ def test_a_rig_has_at_most_twelve_cameras() -> None:
     assert many(12).num_cameras == 12
     with pytest.raises(InputError, match="13 cameras are too many, a rig has 1 to 12"):
         many(13)
+
+
+def test_a_rig_has_one_model_for_each_camera() -> None:
+    rig = CameraRig(["a", "b"], np.tile(np.diag([500.0, 500, 1]), (2, 1, 1)), np.tile(np.eye(4), (2, 1, 1)))
+    assert rig.models == (PINHOLE, PINHOLE)
+    fisheye = CameraModel("equidistant", (0, 0, 0, 0))
+    assert not rig.same_as(replace(rig, models=(PINHOLE, fisheye)))
+    for models in ((fisheye,), ("equidistant", "equidistant")):
+        with pytest.raises(InputError, match="needs one CameraModel for each of 2 cameras"):
+            replace(rig, models=models)

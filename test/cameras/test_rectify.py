@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.cameras.rectify import CACHED_SIZES, Lens, Rectifier
-from flashocc_ros.errors import InputError
+from flashocc_ros.errors import ConfigError, InputError
 
 pytestmark = pytest.mark.ros
 
@@ -394,3 +395,72 @@ def test_a_calibration_of_a_size_that_no_camera_has_is_refused() -> None:
     rectifier.update(info(width=40000, height=30000))
     with pytest.raises(InputError, match="its CameraInfo claims 40000x30000 pixels"):
         rectifier.prepare((HEIGHT, WIDTH))
+
+
+FISHEYE_D = (0.01, -0.002, 0.0, 0.0)
+RATIONAL_D = (-0.3, 0.1, 0.001, -0.002, 0.01, 0.02, 0.01, 0.0)
+
+
+def taken(d: tuple[float, ...], model: str, **more: bool) -> tuple[Rectifier, bool, np.ndarray]:
+    """A rectifier that follows rays, whether it left an image as it was, and its K."""
+    rectifier = Rectifier("front", fisheye="rays", **more)
+    rectifier.update(info(d, model))
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    made, matrix = rectifier(image)
+    return rectifier, np.array_equal(made, image), matrix
+
+
+@pytest.mark.parametrize(
+    ("d", "model", "kind"),
+    [
+        (FISHEYE_D, "equidistant", "equidistant"),
+        (FISHEYE_D, "fisheye", "equidistant"),
+        (RATIONAL_D, "rational_polynomial", "rational"),
+    ],
+)
+def test_wide_lenses_are_left_as_they_are_where_rays_are_followed(d: tuple, model: str, kind: str) -> None:
+    rectifier, untouched, matrix = taken(d, model)
+    assert untouched
+    np.testing.assert_array_equal(matrix, K)
+    assert rectifier.model == CameraModel(kind, d)  # type: ignore[arg-type]
+
+
+def test_an_ordinary_lens_is_straightened_also_where_rays_are_followed() -> None:
+    rectifier, untouched, _ = taken((-0.3, 0.1, 0.001, -0.002, 0.0), "plumb_bob")
+    assert not untouched
+    assert rectifier.model == PINHOLE
+
+
+def test_rectified_images_are_pinholes_whatever_d_says() -> None:
+    rectifier, untouched, _ = taken(FISHEYE_D, "equidistant", rectified=True)
+    assert untouched
+    assert rectifier.model == PINHOLE
+
+
+def test_the_k_of_a_lens_follows_the_size_of_its_images() -> None:
+    rectifier = Rectifier("front", fisheye="rays")
+    rectifier.update(info(FISHEYE_D, "equidistant"))
+    np.testing.assert_allclose(rectifier.prepare((HEIGHT // 2, WIDTH // 2))[0][:2], K[:2] / 2)
+
+
+def test_pixels_outside_the_image_circle_are_told_once() -> None:
+    told: list[str] = []
+    rectifier = Rectifier("front", say=told.append, fisheye="rays")
+    rectifier.update(info((-0.25, 0.0, 0.0, 0.0), "equidistant"))  # the radius grows up to 66 degrees
+    for size in ((HEIGHT, WIDTH), (HEIGHT // 2, WIDTH // 2)):
+        rectifier.prepare(size)
+    (sentence,) = [text for text in told if "circle" in text]
+    assert "66 degrees off the axis" in sentence
+    assert "left out" in sentence
+
+
+def test_a_lens_that_bends_beyond_use_is_refused_for_rays_too() -> None:
+    rectifier = Rectifier("front", fisheye="rays")
+    rectifier.update(info((-9.0, 0.0, 0.0, 0.0), "equidistant"))
+    with pytest.raises(InputError, match="bends the image beyond use"):
+        rectifier.prepare((HEIGHT, WIDTH))
+
+
+def test_what_becomes_of_fisheyes_is_one_of_two() -> None:
+    with pytest.raises(ConfigError, match="fisheye is 'flat', needs rays or rectify"):
+        Rectifier("front", fisheye="flat")  # type: ignore[arg-type]

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from scipy.spatial.transform import Rotation
 from flashocc_ros.cameras.nominal_rig import nominal_rig
 from flashocc_ros.cameras.rig_check import OPTICAL_FROM_BODY, RigFinding, check_poses, check_rig
 from flashocc_ros.data.frames import first_frame
-from flashocc_ros.data.synthetic.rig import nuscenes_like_rig
+from flashocc_ros.data.synthetic.rig import nuscenes_like_rig, surround_rig
 from flashocc_ros.structures import CameraRig
 
 Poses = npt.NDArray[np.float64]
@@ -287,3 +288,33 @@ def test_a_vehicle_that_jumps_within_a_set() -> None:
     (finding,) = check_poses(("a", "b"), poses)
     assert finding.cause == "scattered_poses"
     assert "moves 30.0 m" in finding.text
+
+
+SURROUND = surround_rig().cameras
+
+
+def of_fisheyes(rig: CameraRig) -> list[RigFinding]:
+    return list(check_rig(rig, [(800, 1600)] * rig.num_cameras))
+
+
+def test_a_good_rig_of_fisheyes_raises_no_alarm() -> None:
+    assert not of_fisheyes(SURROUND)
+
+
+def test_a_fisheye_whose_focal_length_is_of_half_the_picture_is_too_wide() -> None:
+    half = SURROUND.intrinsics.copy()
+    half[:, 0, 0] /= 2
+    (finding,) = of_fisheyes(replace(SURROUND, intrinsics=half))
+    assert finding.cause == "field_of_view"
+    assert "380.0 degrees wide, limits 5 and 290" in finding.text
+    assert "pixels per radian" in finding.text
+
+
+def test_a_fisheye_may_look_down_as_long_as_it_sees_the_horizon() -> None:
+    poses = SURROUND.base_from_camera.copy()
+    down = np.eye(4)
+    down[:3, :3] = Rotation.from_euler("x", -60, degrees=True).as_matrix()
+    poses[1] = poses[1] @ down  # 72 degrees
+    assert not of_fisheyes(replace(SURROUND, base_from_camera=poses))
+    (finding,) = of_fisheyes(replace(SURROUND, base_from_camera=poses, models=()))
+    assert finding.cause == "axis"

@@ -24,6 +24,7 @@ import pytest
 import simplejpeg
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
+from flashocc_ros.camera_model import CameraModel
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
 from flashocc_ros.cameras.poses import Poses
@@ -113,3 +114,12 @@ def test_the_bit_depth_is_a_parameter() -> None:
 )
 def test_a_topic_of_rectified_images_is_known_by_its_name(topic: str, rectified: bool) -> None:
     assert is_rectified_topic(topic) == rectified
+
+
+def test_a_fisheyes_jpeg_stays_one_where_its_rays_are_followed() -> None:
+    poses = Poses(np.eye(4)[None], np.eye(4)[None], np.eye(4))
+    calibration = info(distortion_model="equidistant", d=[0.01, 0.0, 0.0, 0.0])
+    posed = PosedSet(("front",), (compressed(),), (calibration,), poses, 10**18, np.array([10**18]), 0, 0)
+    found = SetDecoder(("front",), (False,), keep_jpeg=True, fisheye="rays")(posed)
+    assert isinstance(found.images[0], bytes)
+    assert found.rig.models == (CameraModel("equidistant", (0.01, 0, 0, 0)),)

@@ -199,3 +199,17 @@ def test_a_file_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
     os.truncate(tmp_path / "front.png", 10**12)  # takes no room on disk
     with pytest.raises(InputError, match="it is 1000000 MB long, the limit is 537 MB"):
         list(sound)
+
+
+def test_a_calibration_may_ask_for_the_rays_of_its_fisheyes(tmp_path: Path) -> None:
+    folder(tmp_path, D=[0.01, 0.0, 0.0, 0.0], distortion_model="equidistant")
+    path = tmp_path / "calibration.yaml"
+    path.write_text(path.read_text() + "fisheye: rays\n")
+    (only,) = ImageFolder(tmp_path)
+    np.testing.assert_array_equal(only.images[0], picture())
+    assert only.rig.models[0].kind == "equidistant"
+    (straight,) = ImageFolder(tmp_path, fisheye="rectify")
+    assert straight.rig.models[0].kind == "pinhole"
+    path.write_text(path.read_text().replace("rays", "flat"))
+    with pytest.raises(ConfigError, match=r"fisheye: .*'rays' or 'rectify'"):
+        ImageFolder(tmp_path)

@@ -25,6 +25,7 @@ from engine_helpers import random_features
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros.cameras.nominal_rig import SOURCE_HW, nominal_rig
+from flashocc_ros.data.synthetic.rig import surround_rig
 from flashocc_ros.engine.poolers import numba_pooler
 from flashocc_ros.engine.tensorrt import device_table
 from flashocc_ros.engine.tensorrt.device_geometry import DeviceGeometry
@@ -119,3 +120,11 @@ def test_a_stereo_grid_is_the_host_s_to_the_bit(name: str) -> None:
     geometry = moving(name, 0).with_past(moving(name, 1))
     made = on_device(name).stereo_grid(geometry)
     np.testing.assert_array_equal(made.numpy(), stereo_grid(get_variant(name), geometry))
+
+
+def test_lenses_are_lifted_with_the_hosts_table() -> None:
+    variant, rig = get_variant("synthetic-tiny"), surround_rig().cameras
+    geometry = rig_geometry(rig, [(800, 1600)] * 4, variant)
+    found, expected = on_device(variant.name).lift_table(geometry), lift_table(variant, geometry)
+    assert found.frustum_shape == expected.frustum_shape
+    np.testing.assert_array_equal(found.point_index.numpy(), expected.point_index)
