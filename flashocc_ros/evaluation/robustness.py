@@ -244,11 +244,12 @@ def format_robustness(result: dict[str, Any]) -> str:
 
 
 def _title(row: dict[str, Any]) -> str:
-    errors = [f"{row[key]:g} {unit}" for key, unit in (("turn_deg", "degrees"), ("shift_cm", "cm")) if row[key]]
+    turn = "degree" if row["turn_deg"] == 1 else "degrees"
+    errors = [f"{row[key]:g} {unit}" for key, unit in (("turn_deg", turn), ("shift_cm", "cm")) if row[key]]
     if errors:
         return f"every camera off by {' and '.join(errors)}"
     cameras = "1 camera" if row["cameras"] == 1 else f"{row['cameras']} cameras"
     if not row["missing"]:
         return cameras
-    missing = row["missing"]
-    return f"{cameras}, without {missing[0] if len(missing) == 1 else f'also {missing[-1]}'}"
+    missing = row["missing"]  # of several only the last ones: the row above tells the others
+    return f"{cameras}, without {' + '.join(missing if len(missing) <= 2 else ['...', missing[-1]])}"

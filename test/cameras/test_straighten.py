@@ -22,6 +22,7 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.straighten import WIDEST_DEG, straightened, straightened_set
 from flashocc_ros.data.synthetic import Drive
 from flashocc_ros.data.synthetic.rig import surround_rig
+from flashocc_ros.view.frame import shots_of
 
 SIZE = (176, 352)
 
@@ -53,3 +54,11 @@ def test_pinholes_stay_as_they_are() -> None:
     images = [np.zeros((800, 1600, 3), np.uint8)] * 4
     camera_set = CameraSet(images, rig, np.tile(np.eye(4), (4, 1, 1)), 1)
     assert straightened_set(camera_set) is camera_set
+
+
+def test_viewers_are_shown_pinholes() -> None:
+    rig = surround_rig().resized(SIZE).cameras
+    images = [np.full((*SIZE, 3), 255, np.uint8)] * 4
+    shots = shots_of(CameraSet(images, rig, np.tile(np.eye(4), (4, 1, 1)), 1))
+    assert shots[0].intrinsic[0, 0] == pytest.approx(SIZE[1] / 2 / np.tan(np.deg2rad(WIDEST_DEG / 2)))
+    np.testing.assert_array_equal(shots[3].base_from_camera, rig.base_from_camera[3])

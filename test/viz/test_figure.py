@@ -21,7 +21,10 @@ import time
 import numpy as np
 import pytest
 
+from flashocc_ros.camera_model import CameraModel
+from flashocc_ros.cameras.straighten import straightened
 from flashocc_ros.errors import InputError
+from flashocc_ros.geometry.camera_models import pixels_of_points
 from flashocc_ros.labels import CLASS_NAMES, FREE
 from flashocc_ros.structures import OCC3D_GRID, CameraRig
 from flashocc_ros.viz.overlay import overlay
@@ -154,3 +157,18 @@ def test_what_does_not_belong_together_is_refused() -> None:
         render_figure(Figure(np.zeros((3, 3, 3), np.uint8)))
     with pytest.raises(InputError, match="0 images need"):
         render_figure(Figure(free(), rig=CameraRig(["a"], INTRINSIC[None], FORWARD[None])))
+
+
+def test_a_voxel_lies_on_the_straightened_picture_of_a_fisheye_where_it_is_seen() -> None:
+    lens = CameraModel("equidistant", (0.0, 0.0, 0.0, 0.0))
+    semantics, voxel = free(), (125, 90, 6)
+    semantics[voxel] = PEDESTRIAN
+    center = np.linalg.inv(FORWARD) @ np.append(OCC3D_GRID.centers_m(np.array([voxel]))[0], 1)
+    u, v = np.rint(pixels_of_points(lens, INTRINSIC, center[:3])).astype(int)
+    picture = np.full((90, 160, 3), 128, np.uint8)
+    picture[v - 1 : v + 2, u - 1 : u + 2] = (255, 0, 0)  # what the lens saw there
+    flat, matrix = straightened(picture, INTRINSIC, lens)
+    drawn = overlay(flat, matrix, FORWARD, paint_volume(semantics), OCC3D_GRID, (160, 90)).astype(int)
+    seen = np.argwhere((flat[..., 0] > 200) & (flat[..., 1] < 80)).mean(0)
+    painted = np.argwhere(np.abs(drawn - flat).max(-1) > 12).mean(0)
+    assert painted == pytest.approx(seen, abs=2)
