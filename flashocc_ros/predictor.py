@@ -175,8 +175,9 @@ class Predictor:
         """Predict one synchronised set.
 
         Args:
-            images: N pictures (H, W, 3) uint8, RGB, rectified, in the order of ``rig.names``; sizes may differ. A JPEG
-                file as bytes is decoded by the engine, on the GPU where it can.
+            images: N pictures (H, W, 3) uint8, RGB, as the models of ``rig`` take them (pinholes: rectified), in the
+                order of ``rig.names``; sizes may differ. A JPEG file as bytes is decoded by the engine, on the GPU
+                where it can.
             rig: calibration of the N cameras for pictures of these sizes.
             odom_from_base: (N, 4, 4) float64, vehicle pose in a fixed frame at each picture's own stamp. None is a
                 vehicle that stands still, for networks without a past only.

@@ -42,8 +42,8 @@ class CameraSet:
     """Images of one trigger, checked.
 
     Attributes:
-        images: N pictures (H, W, 3) uint8, RGB, free of lens distortion, in the order of ``rig.names``; sizes may
-            differ. A JPEG file as bytes is decoded by the engine, on the GPU where it can.
+        images: N pictures (H, W, 3) uint8, RGB, as the models of ``rig`` take them, in the order of ``rig.names``;
+            sizes may differ. A JPEG file as bytes is decoded by the engine, on the GPU where it can.
         rig: calibration of the N cameras for pictures of these sizes.
         odom_from_base: (N, 4, 4) float64, vehicle pose in a fixed frame at each picture's own stamp; identities
             without odometry.

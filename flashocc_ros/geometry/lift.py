@@ -17,15 +17,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.camera_model import PINHOLE
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.geometry.camera_models import rays_of_pixels
 from flashocc_ros.geometry.frames import Geometry
 from flashocc_ros.geometry.frustum import frustum_axes
+from flashocc_ros.ranges import MAX_CAMERAS
 from flashocc_ros.variants import Variant
 
 Float32 = npt.NDArray[np.float32]
@@ -166,13 +167,25 @@ def lift_table(variant: Variant, geometry: Geometry, frame: int = 0) -> LiftTabl
 
 
 def key_rays(variant: Variant, geometry: Geometry, frame: int, camera: int) -> Float32:
-    """What one metre of depth is in the key ego frame for the cells of one camera, (fH, fW, 3) float32; NaN for none.
+    """What one metre of depth is in the key ego frame, for the cells of a camera: (fH, fW, 3) float32, NaN for none."""
+    place = (a[frame, camera] for a in (geometry.intrinsics, geometry.post_rot, geometry.post_tran))
+    rays = _cell_rays(variant, geometry.models[camera], *(tuple(a.ravel().tolist()) for a in place))
+    return (rays @ geometry.camera_to_key(frame)[camera][:3, :3].T).astype(np.float32)
+
+
+@lru_cache(maxsize=2 * MAX_CAMERAS)
+def _cell_rays(
+    variant: Variant,
+    model: CameraModel,
+    intrinsic: tuple[float, ...],
+    post_rot: tuple[float, ...],
+    post_tran: tuple[float, ...],
+) -> Float64:
+    """(fH, fW, 3) in the optical frame; kept, as a vehicle that moves asks for every set, and lenses do not move.
 
     A network pixel is led back to the picture it was cut from, and from there along its own ray.
     """
     columns, rows, _ = frustum_axes(variant)
     network = np.stack(np.meshgrid(columns, rows), -1).astype(np.float64)
-    undo = np.linalg.inv(geometry.post_rot[frame, camera][:2, :2])
-    source = (network - geometry.post_tran[frame, camera][:2]) @ undo.T
-    rays = rays_of_pixels(geometry.models[camera], geometry.intrinsics[frame, camera], source)
-    return (rays @ geometry.camera_to_key(frame)[camera][:3, :3].T).astype(np.float32)
+    undo = np.linalg.inv(np.reshape(post_rot, (3, 3))[:2, :2])
+    return rays_of_pixels(model, np.reshape(intrinsic, (3, 3)), (network - post_tran[:2]) @ undo.T)

@@ -17,15 +17,18 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 from hostile import takes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashocc_ros.cameras.rectify import Lens, Rectifier, Region
+from flashocc_ros.cameras.rectify import Fisheye, Lens, Rectifier, Region
 from flashocc_ros.errors import InputError
+from flashocc_ros.geometry.camera_models import pixels_of_points, rays_of_pixels
 
+PIXELS = np.stack(np.meshgrid(np.arange(0, 32, 5.0), np.arange(0, 24, 5.0)), -1)
 IMAGE = np.full((24, 32, 3), 100, np.uint8)
 SOUND_K = (20.0, 0.0, 16.0, 0.0, 20.0, 12.0, 0.0, 0.0, 1.0)
 NUMBER = st.one_of(
@@ -60,10 +63,10 @@ def lenses(draw: st.DrawFn) -> Lens:
     return Lens(**fields)
 
 
-@given(lenses(), st.booleans())
+@given(lenses(), st.booleans(), st.sampled_from(get_args(Fisheye)))
 @settings(max_examples=400)
-def test_any_calibration_is_taken_or_refused(lens: Lens, rectified: bool) -> None:
-    rectifier = Rectifier("front", rectified, say=lambda _: None)
+def test_any_calibration_is_taken_or_refused(lens: Lens, rectified: bool, fisheye: Fisheye) -> None:
+    rectifier = Rectifier("front", rectified, say=lambda _: None, fisheye=fisheye)
 
     def use() -> None:
         rectifier.update(lens)
@@ -72,6 +75,10 @@ def test_any_calibration_is_taken_or_refused(lens: Lens, rectified: bool) -> Non
         assert np.isfinite(matrix).all()
         assert matrix[0, 0] > 0
         assert matrix[1, 1] > 0
+        rays = rays_of_pixels(rectifier.model, matrix, PIXELS)
+        known = ~np.isnan(rays).any(-1)
+        back = pixels_of_points(rectifier.model, matrix, rays[known])
+        assert np.abs(back - PIXELS[known]).max(initial=0) < 0.2
 
     takes(use, InputError)
     takes(lambda: rectifier.image_size, InputError)
