@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix
+from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, fisheye_of
 
 if TYPE_CHECKING:
     from flashocc_ros.labelling.run import Summary
@@ -70,6 +70,7 @@ def label(
     unknown: Annotated[str, typer.Option(help="Class of what is above ground and nothing tells.")] = "manmade",
     unknown_ground: Annotated[str, typer.Option(help="Class of such ground.")] = "driveable_surface",
     cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas, or none.")] = "",
+    fisheye: FisheyeRays = None,
     pictures: Annotated[bool, typer.Option(help="Keep the pictures beside the labels.")] = True,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
@@ -102,6 +103,7 @@ def label(
                 _camera_names(cameras),
                 Frames.of(base_frame, tf_prefix),
                 class_numbers(class_map),
+                fisheye_of(fisheye) or "rectify",
             )
             summaries = _label_recordings(drives or [], sources, out, settings, pictures, progress)
     if as_json:

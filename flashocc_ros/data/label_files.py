@@ -26,6 +26,7 @@ import hashlib
 import io
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
+from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION
@@ -159,6 +161,22 @@ def picture_name(camera: str) -> str:
     return f"{camera.replace('/', '_')}.jpg"
 
 
+def _lens_facts(model: CameraModel) -> dict[str, Any]:
+    if model == PINHOLE:
+        return {}
+    return {"model": {"kind": model.kind, "coefficients": list(model.coefficients)}}
+
+
+def camera_model(facts: Mapping[str, Any]) -> CameraModel:
+    """Of one of the cameras of ``frame.json``.
+
+    Raises:
+        InputError, KeyError, TypeError: it is damaged.
+    """
+    model = facts.get("model")
+    return PINHOLE if model is None else CameraModel(model["kind"], tuple(model["coefficients"]))
+
+
 def camera_facts(cameras: CameraSet) -> dict[str, Any]:
     """Calibration and poses for ``frame.json``."""
     return {
@@ -173,6 +191,7 @@ def camera_facts(cameras: CameraSet) -> dict[str, Any]:
                 "intrinsics": cameras.rig.intrinsics[i].tolist(),
                 "base_from_camera": cameras.rig.base_from_camera[i].tolist(),
                 "odom_from_base": cameras.odom_from_base[i].tolist(),
+                **_lens_facts(cameras.rig.models[i]),
             }
             for i, name in enumerate(cameras.names)
         ],

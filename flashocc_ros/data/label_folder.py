@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.label_files import CLASS_TABLE, DEPTH, FRAME, LABELS, MANIFEST, read_facts
+from flashocc_ros.data.label_files import CLASS_TABLE, DEPTH, FRAME, LABELS, MANIFEST, camera_model, read_facts
 from flashocc_ros.data.occ3d import MAX_INSTANCE, voxel_array
 from flashocc_ros.errors import ImageError, InputError
 from flashocc_ros.labels import FREE, NUM_CLASSES
@@ -203,6 +203,7 @@ def load_cameras(frame: Path) -> CameraSet:
             [str(camera["name"]) for camera in cameras],
             np.array([camera["intrinsics"] for camera in cameras], np.float64),
             np.array([camera["base_from_camera"] for camera in cameras], np.float64),
+            [camera_model(camera) for camera in cameras],
         )
         return CameraSet(
             [(frame / str(camera["picture"])).read_bytes() for camera in cameras],

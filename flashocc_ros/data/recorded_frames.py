@@ -29,7 +29,19 @@ import numpy.typing as npt
 from flashocc_ros.bags import BagReader, Frames, read_sets
 from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.results import TRUTH_TYPE, Truth, to_truth
-from flashocc_ros.data.label_files import DEPTH, LABELS, FrameFiles, SceneWriter, camera_facts, picture_files
+from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.rectify import Fisheye
+from flashocc_ros.data.label_files import (
+    DEPTH,
+    FRAME,
+    LABELS,
+    FrameFiles,
+    SceneWriter,
+    camera_facts,
+    camera_model,
+    picture_files,
+    read_facts,
+)
 from flashocc_ros.data.label_folder import LabelDrive, open_drives, stamp_of
 from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.labels import FIRST_INSTANCE_ID
@@ -93,6 +105,7 @@ def take_out(
     truth: str | None = None,
     cameras: Sequence[str] | None = None,
     frames: Frames = Frames(),  # noqa: B008 - frozen
+    fisheye: Fisheye = "rectify",
 ) -> Path:
     """Write the key frames of a recording as a labelled drive, unless it is there.
 
@@ -100,6 +113,7 @@ def take_out(
         out: folder of all drives; labels: of a drive of the recording's name, for its voxels or lidar points.
         truth: ``topic`` for the voxels of the recording's truth, ``labels`` for those of ``labels``; None takes labels
             where they are given.
+        fisheye: what becomes of wide lenses, see `cameras.rectify`; of labels it has to be the same.
 
     Returns:
         The folder of the drive.
@@ -120,6 +134,7 @@ def take_out(
         "truth": "labels" if by_labels else "topic",
         "cameras": cameras,
         "frames": asdict(frames),
+        **({"fisheye": fisheye} if fisheye != "rectify" else {}),
     }
     writer = SceneWriter(
         out, name, hashlib.sha256(json.dumps(sources, sort_keys=True, default=str).encode()).hexdigest()
@@ -130,10 +145,11 @@ def take_out(
     truths = {} if by_labels else read_truth(recording)
     wanted = of_stamp if by_labels else truths
     cameras = cameras_at(recording, wanted, cameras, frames)
-    for camera_set in read_sets(recording, cameras, frames=frames, keep_jpeg=True):
+    for camera_set in read_sets(recording, cameras, frames=frames, keep_jpeg=True, fisheye=fisheye):
         token = str(camera_set.stamp_ns)
         if camera_set.stamp_ns not in wanted or writer.done(token):
             continue
+        _check_lenses(of_stamp.get(camera_set.stamp_ns), camera_set)
         kept = _arrays(of_stamp.get(camera_set.stamp_ns))
         voxels = kept[LABELS] if by_labels else _voxels(truths[camera_set.stamp_ns])
         facts = {
@@ -172,6 +188,20 @@ def _labelled(labels: Path, name: str) -> LabelDrive:
     if not drives:
         raise InputError(f"{labels} holds no labels of the recording {name}; label it, or name the folder like it")
     return drives[0]
+
+
+def _check_lenses(frame: Path | None, camera_set: CameraSet) -> None:
+    """Pixels of lidar points in labels are those of the pictures that were labelled."""
+    facts = None if frame is None else read_facts(frame / FRAME)
+    if facts is None:
+        return
+    labelled = {str(camera.get("name")): camera_model(camera).kind for camera in facts.get("cameras", ())}
+    for name, model in zip(camera_set.names, camera_set.rig.models, strict=True):
+        if labelled.get(name, model.kind) != model.kind:
+            raise InputError(
+                f"{frame}: camera {name} was labelled as {labelled[name]}, here its pictures are {model.kind}; give "
+                "`flashocc label --fisheye` and data.fisheye the same value"
+            )
 
 
 def _arrays(frame: Path | None) -> dict[str, dict[str, npt.NDArray[Any]]]:

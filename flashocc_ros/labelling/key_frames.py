@@ -47,7 +47,9 @@ class KeyFrames:
             self.lags = [recorded_ns - header_stamp_ns(cdr) for _, recorded_ns, cdr in islice(images, COMPARED)]
         names = tuple(topics) if sources.cameras is None else sources.cameras
         rectified = [is_rectified_topic(topics[name].image) for name in names if name in topics]
-        self._decoder = SetDecoder(names, rectified, keep_jpeg=True) if len(rectified) == len(names) else None
+        self._decoder = None
+        if len(rectified) == len(names):
+            self._decoder = SetDecoder(names, rectified, keep_jpeg=True, fisheye=sources.fisheye)
         self._sets: Iterator[PosedSet] = read_sets(path, sources.cameras, decode=False, frames=sources.frames)
         self._interval_ns, self._say = round(0.9e9 / key_rate_hz), say
         self._next = next(self._sets, None)

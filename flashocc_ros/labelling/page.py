@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from flashocc_ros.data.label_files import camera_model
 from flashocc_ros.labels import FREE
 from flashocc_ros.structures import CameraRig, VoxelGrid
 from flashocc_ros.viz.render import Figure, render_figure
@@ -86,6 +87,7 @@ def _figure(folder: Path, facts: dict[str, Any], grid: VoxelGrid) -> Figure:
         images = [np.asarray(Image.open(folder / c["picture"]).convert("RGB")) for c in cameras]
         base_from_odom = np.linalg.inv(np.array(facts["odom_from_base"]))
         poses = [base_from_odom @ np.array(c["odom_from_base"]) @ np.array(c["base_from_camera"]) for c in cameras]
-        rig = CameraRig([c["name"] for c in cameras], np.array([c["intrinsics"] for c in cameras]), np.array(poses))
+        intrinsics, models = np.array([c["intrinsics"] for c in cameras]), [camera_model(c) for c in cameras]
+        rig = CameraRig([c["name"] for c in cameras], intrinsics, np.array(poses), models)
     details = [f"{name} {value:.1%}" for name, value in facts["quality"].items() if value is not None]
     return Figure(semantics, images=images, rig=rig, title=f"labels {facts['token']}", details=details, grid=grid)

@@ -113,6 +113,7 @@ class Recording:
             "cameras": None if sources.cameras is None else list(sources.cameras),
             "base_frame": sources.frames.base,
             "fixed_frame": self.fixed,
+            **({"fisheye": sources.fisheye} if sources.fisheye != "rectify" else {}),
         }
 
     def say(self, sentence: str) -> None:

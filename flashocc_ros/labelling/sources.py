@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from flashocc_ros.bags.camera_sets import Frames
+from flashocc_ros.cameras.rectify import Fisheye
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Sources:
         cameras: names in the wanted order; None for all that there are, empty for none of them.
         frames: how the recording names its frames.
         class_map: class ids by names of boxes and numbers of points; 255 leaves out.
+        fisheye: what becomes of wide lenses, see `cameras.rectify`.
     """
 
     lidars: tuple[str, ...] = ()
@@ -40,3 +42,4 @@ class Sources:
     cameras: tuple[str, ...] | None = None
     frames: Frames = field(default_factory=Frames)
     class_map: dict[str, int] = field(default_factory=dict)
+    fisheye: Fisheye = "rectify"

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.geometry.camera_models import pixels_of_points
 from flashocc_ros.labelling.boxes import Placed
 from flashocc_ros.labelling.frame import Labels
 from flashocc_ros.labelling.settings import Settings
@@ -74,7 +75,10 @@ def label_arrays(
 
 
 def depth_targets(cameras: CameraSet, sweeps: Sequence[Sweep]) -> dict[str, npt.NDArray[Any]]:
-    """Hits of the sweep nearest to each shutter: ``camera`` (P,) uint8, ``pixel`` (P, 2), ``depth_m`` (P,) float32."""
+    """Hits of the sweep nearest to each shutter: ``camera`` (P,) uint8, ``pixel`` (P, 2), ``depth_m`` (P,) float32.
+
+    Depth is z, or distance along the ray, as the camera's model has it.
+    """
     camera, pixel, depth = [], [], []
     for index, (height, width) in enumerate(cameras.image_sizes):
         stamp_ns = int(cameras.stamps_ns[index])
@@ -82,10 +86,12 @@ def depth_targets(cameras: CameraSet, sweeps: Sequence[Sweep]) -> dict[str, npt.
         camera_from_fixed = np.linalg.inv(cameras.odom_from_base[index] @ cameras.rig.base_from_camera[index])
         shift = camera_from_fixed[:3, :3] @ nearest.anchor + camera_from_fixed[:3, 3]
         points = nearest.ends[nearest.kind == RETURN] @ camera_from_fixed[:3, :3].T + shift
-        points = points[points[:, 2] > _NEAREST_M]
-        uv = (points / points[:, 2:]) @ cameras.rig.intrinsics[index].T
+        model = cameras.rig.models[index]
+        depths_m = np.linalg.norm(points, axis=1) if model.along_ray else points[:, 2]
+        points, depths_m = points[depths_m > _NEAREST_M], depths_m[depths_m > _NEAREST_M]
+        uv = pixels_of_points(model, cameras.rig.intrinsics[index], points)
         inside = (uv[:, 0] >= -0.5) & (uv[:, 0] < width - 0.5) & (uv[:, 1] >= -0.5) & (uv[:, 1] < height - 0.5)
         camera.append(np.full(int(inside.sum()), index, np.uint8))
-        pixel.append(uv[inside, :2].astype(np.float32))
-        depth.append(points[inside, 2].astype(np.float32))
+        pixel.append(uv[inside].astype(np.float32))
+        depth.append(depths_m[inside].astype(np.float32))
     return {"camera": np.concatenate(camera), "pixel": np.concatenate(pixel), "depth_m": np.concatenate(depth)}

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from flashocc_ros import bounded_yaml
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.regular_file import regular_size
 from flashocc_ros.training.config_errors import explain
@@ -131,6 +132,8 @@ class BagData(_Section):
         cache: folder into which key frames are taken out of the recordings, once.
         cameras: these in this order; empty for all that are found.
         base_frame, tf_prefix: how the recordings name the vehicle and its transforms.
+        fisheye: ``rays`` follows those of wide lenses, ``rectify`` straightens their pictures; labels beside must be of
+            the same.
         flip, augment: as in ``LabelData``.
     """
 
@@ -142,6 +145,7 @@ class BagData(_Section):
     cameras: list[str] = []
     base_frame: str = "base_link"
     tf_prefix: str = ""
+    fisheye: Fisheye = "rectify"
     flip: bool = True
     augment: bool = False
 

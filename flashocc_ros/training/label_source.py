@@ -36,6 +36,7 @@ from flashocc_ros.data.label_folder import (
 from flashocc_ros.data.partial_labels import UNOBSERVED, possible_classes, targets_of
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
+from flashocc_ros.geometry.camera_models import rays_of_pixels
 from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES, FREE
 from flashocc_ros.pipeline.preprocess import ImageTransform, image_transform
 from flashocc_ros.structures import OCC3D_GRID
@@ -123,6 +124,7 @@ class LabelSource:
             post_tran=np.broadcast_to(post_tran, (*shape, 3)),
             bda=bda,
             key2global=key.key_pose,
+            models=tuple(key.rig.models),
         )
         return Sample(
             images=np.stack(images),
@@ -177,9 +179,10 @@ def pixel_truth(
         (N, H, W) float32 metres, 0 none; (N, H, W) uint8, 255 none.
     """
     count, camera = key.rig.num_cameras, hits.camera.astype(np.int64)
-    pixel = np.concatenate([hits.pixel, np.ones((len(camera), 1))], 1)
+    pixel, rays = np.concatenate([hits.pixel, np.ones((len(camera), 1))], 1), np.empty((len(camera), 3))
     at = np.rint(np.einsum("pij,pj->pi", post_rot[camera], pixel) + post_tran[camera])[:, :2].astype(np.int64)
-    rays = np.einsum("pij,pj->pi", np.linalg.inv(key.rig.intrinsics)[camera], pixel)
+    for index, (model, intrinsic) in enumerate(zip(key.rig.models, key.rig.intrinsics, strict=True)):
+        rays[camera == index] = rays_of_pixels(model, intrinsic, hits.pixel[camera == index].astype(np.float64))
     key_from_camera = np.linalg.inv(key.key_pose) @ key.odom_from_base @ key.rig.base_from_camera
     target = np.full(len(camera), UNOBSERVED, np.uint8)
     for deeper_m in (0.0, _DEEPER_M):

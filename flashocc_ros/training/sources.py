@@ -97,7 +97,9 @@ def _taken_out(data: BagData, progress: Callable[[int, int], None] | None) -> li
     folders = []
     for done, recording in enumerate(data.recordings):
         frames = Frames.of(data.base_frame, data.tf_prefix)
-        folders.append(take_out(recording, data.cache, data.labels, data.truth, data.cameras or None, frames))
+        folders.append(
+            take_out(recording, data.cache, data.labels, data.truth, data.cameras or None, frames, data.fisheye)
+        )
         if progress is not None:
             progress(done + 1, len(data.recordings))
     return folders
