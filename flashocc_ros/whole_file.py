@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flashocc_ros.errors import OutputError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Where writing fails whoever writes: libraries raise them too."""
 
 
 @contextmanager

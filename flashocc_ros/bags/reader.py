@@ -267,3 +267,8 @@ def _types_from_idl(text: str, _: str) -> Any:
 def _warn_once(sentence: str) -> None:
     """A recording is opened several times for one result; what is wrong with it is said once."""
     _LOG.warning("%s", sentence)
+
+
+def forget_warnings() -> None:
+    """Say again what is wrong with recordings that were opened before."""
+    _warn_once.cache_clear()

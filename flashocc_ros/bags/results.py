@@ -160,8 +160,11 @@ def is_drawn(path: str | Path) -> bool:
 
 
 def weights_note(path: str | Path, facts: Mapping[str, str]) -> str:
-    """The warning that belongs to the results in a recording, see `weights.note`; ``facts`` are its `network_facts`."""
-    return weights.note_of(facts, is_drawn(path))
+    """The warning that belongs to the results in a recording, see `weights.note`; ``facts`` are its `network_facts`.
+
+    Results that stand apart from their pictures say with ``drawn`` whether those are of the synthetic world.
+    """
+    return weights.note_of(facts, facts.get("drawn") == "true" or is_drawn(path))
 
 
 def network_facts(path: str | Path) -> dict[str, str]:

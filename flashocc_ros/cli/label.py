@@ -100,7 +100,7 @@ def label(
                 tuple(lidar or ()),
                 boxes,
                 point_class,
-                _camera_names(cameras),
+                camera_names(cameras),
                 Frames.of(base_frame, tf_prefix),
                 class_numbers(class_map),
                 fisheye_of(fisheye) or "rectify",
@@ -158,7 +158,8 @@ def _label_nuscenes(
     ]
 
 
-def _camera_names(text: str) -> tuple[str, ...] | None:
+def camera_names(text: str) -> tuple[str, ...] | None:
+    """Of ``--cameras``: None for all that there are, empty for none of them."""
     return None if not text else () if text == "none" else tuple(name.strip() for name in text.split(","))
 
 

@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import difflib
-import errno
 import importlib
 import logging
 import sys
@@ -30,6 +29,7 @@ from typer.core import TyperGroup
 
 from flashocc_ros.errors import FlashOccError
 from flashocc_ros.version import __version__
+from flashocc_ros.whole_file import DISK_ERRORS
 
 # command -> one line for the overview; each lives in a module of the same name that defines `app`.
 COMMANDS = {
@@ -39,6 +39,7 @@ COMMANDS = {
     "init-rig": "Write calibration.yaml and the node's camera parameters for a rig.",
     "predict": "Predict occupancy for a folder of images or a bag, without ROS.",
     "label": "Label recordings with lidar: occupancy, masks, quality.",
+    "fleet": "Predict, label and evaluate many recordings on processes or a Ray cluster.",
     "synth": "Write a synthetic drive with exact ground truth as a rosbag2.",
     "export": "Export a variant to ONNX.",
     "build": "Fill the engine cache ahead of time.",
@@ -50,10 +51,6 @@ COMMANDS = {
     "view": "Look at results in a browser, recorded or live.",
     "doctor": "Check the installation, a checkpoint, a recording and its rig, or an export.",
 }
-
-
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""Where writing fails whoever writes: libraries raise them too."""
 
 
 class LazyGroup(TyperGroup):

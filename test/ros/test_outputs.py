@@ -30,11 +30,11 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from flashocc_ros.bags.ids import ID_COUNT, message_ids
 from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FIRST_INSTANCE_ID, FREE
 from flashocc_ros.point_files import POINT_DTYPE
 from flashocc_ros.ros.outputs.class_table import to_class_table
 from flashocc_ros.ros.outputs.grid import CollapseRule, to_grid
-from flashocc_ros.ros.outputs.ids import ID_COUNT, message_ids
 from flashocc_ros.ros.outputs.instances import to_instances
 from flashocc_ros.ros.outputs.markers import (
     NAME_CONTRAST,

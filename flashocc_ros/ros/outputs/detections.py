@@ -20,8 +20,8 @@ from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vecto
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox3D, Detection3D, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose
 
+from flashocc_ros.bags.ids import message_ids
 from flashocc_ros.labels import CLASS_NAMES
-from flashocc_ros.ros.outputs.ids import message_ids
 from flashocc_ros.structures import Instance, Occupancy
 
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import Header
 
+from flashocc_ros.bags.ids import message_ids
 from flashocc_ros.msg import PanopticInstance, PanopticInstanceArray
-from flashocc_ros.ros.outputs.ids import message_ids
 from flashocc_ros.structures import Instance, Occupancy
 
 

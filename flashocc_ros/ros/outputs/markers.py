@@ -31,8 +31,8 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from flashocc_ros.bags.ids import message_ids
 from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FREE
-from flashocc_ros.ros.outputs.ids import message_ids
 from flashocc_ros.structures import Instance, Occupancy
 
 _ENCAPSULATION_BYTES = 4

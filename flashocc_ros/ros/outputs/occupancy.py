@@ -23,9 +23,9 @@ import numpy.typing as npt
 from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
+from flashocc_ros.bags.ids import message_ids
 from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION
 from flashocc_ros.msg import Occupancy3D
-from flashocc_ros.ros.outputs.ids import message_ids
 from flashocc_ros.structures import Occupancy
 
 

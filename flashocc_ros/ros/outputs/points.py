@@ -20,9 +20,9 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from flashocc_ros.bags.ids import message_ids
 from flashocc_ros.point_files import POINT_DTYPE
 from flashocc_ros.ros.fallback import point_cloud2
-from flashocc_ros.ros.outputs.ids import message_ids
 from flashocc_ros.structures import Occupancy
 
 _KINDS = {"f4": PointField.FLOAT32, "u1": PointField.UINT8, "u4": PointField.UINT32}

@@ -1,0 +1,139 @@
+# Copyright 2026 flashocc_ros developers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Results as a recording, written without ROS; the node's own messages, so that every tool of ours reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from flashocc_ros.bags.ids import message_ids
+from flashocc_ros.bags.results import DIAGNOSTICS_TYPE, OBJECTS_TYPE, OCCUPANCY_TYPE
+from flashocc_ros.bags.types import LATCHED
+from flashocc_ros.bags.writer import BagWriter
+from flashocc_ros.labels import CLASS_NAMES, CLASS_TABLE_NAME, CLASS_TABLE_VERSION, COLORS_RGB
+from flashocc_ros.structures import Instance, Occupancy
+
+OCCUPANCY, INSTANCES, CLASS_TABLE, DIAGNOSTICS = "/occupancy", "/instances", "/class_table", "/diagnostics"
+
+
+class ResultWriter:
+    """A new recording of results. Use as a context manager; leaving it with an error leaves no index.
+
+    Holds nothing but what follows from the results: no time of day, no time taken. The same results give the same
+    bytes.
+
+    Args:
+        path: folder to create.
+        facts: what is known of the network, see `results.network_facts`.
+        frame: of the vehicle, in which the results are.
+
+    Raises:
+        BagError: the folder exists.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, str], frame: str) -> None:
+        self._bag = BagWriter(path, compress=True)
+        self._facts, self._frame = facts, frame
+        self._begun = False
+
+    def write(self, result: Occupancy) -> None:
+        """Append a result, at its key stamp."""
+        stamp_ns = result.stamp_ns
+        header = self._header(stamp_ns)
+        if not self._begun:
+            self._begin(stamp_ns, result.instances is not None, header)
+        self._bag.write(OCCUPANCY, stamp_ns, self._occupancy(result, header))
+        if result.instances is not None:
+            objects = [self._object(instance) for instance in result.centers]
+            self._bag.write(INSTANCES, stamp_ns, self._bag.message(OBJECTS_TYPE, header=header, instances=objects))
+
+    def _begin(self, stamp_ns: int, has_instances: bool, header: Any) -> None:
+        bag, self._begun = self._bag, True
+        bag.add_topic(OCCUPANCY, OCCUPANCY_TYPE)
+        if has_instances:
+            bag.add_topic(INSTANCES, OBJECTS_TYPE)
+        bag.add_topic(CLASS_TABLE, "flashocc_ros/msg/ClassTable", LATCHED)
+        bag.add_topic(DIAGNOSTICS, DIAGNOSTICS_TYPE)
+        table = bag.message(
+            "flashocc_ros/msg/ClassTable",
+            name=CLASS_TABLE_NAME,
+            version=CLASS_TABLE_VERSION,
+            ids=np.arange(len(CLASS_NAMES), dtype=np.uint8),
+            names=list(CLASS_NAMES),
+            colors_rgb=COLORS_RGB.ravel(),
+        )
+        bag.write(CLASS_TABLE, stamp_ns, table)
+        values = [
+            bag.message("diagnostic_msgs/msg/KeyValue", key=key, value=value) for key, value in self._facts.items()
+        ]
+        status = bag.message(
+            "diagnostic_msgs/msg/DiagnosticStatus",
+            level=0,
+            name="flashocc_ros: pipeline",
+            message="",
+            hardware_id="",
+            values=values,
+        )
+        bag.write(DIAGNOSTICS, stamp_ns, bag.message(DIAGNOSTICS_TYPE, header=header, status=[status]))
+
+    def _header(self, stamp_ns: int) -> Any:
+        seconds, rest = divmod(stamp_ns, 1_000_000_000)
+        stamp = self._bag.message("builtin_interfaces/msg/Time", sec=seconds, nanosec=rest)
+        return self._bag.message("std_msgs/msg/Header", stamp=stamp, frame_id=self._frame)
+
+    def _occupancy(self, result: Occupancy, header: Any) -> Any:
+        grid = result.grid
+        ids = np.array([], np.uint16) if result.instances is None else message_ids(result.instances).ravel()
+        return self._bag.message(
+            OCCUPANCY_TYPE,
+            header=header,
+            resolution=grid.resolution_m,
+            origin=self._triple("Point", grid.origin_m),
+            size_x=grid.size[0],
+            size_y=grid.size[1],
+            size_z=grid.size[2],
+            labels=np.ascontiguousarray(result.semantics, np.uint8).ravel(),
+            instances=ids,
+            class_table=CLASS_TABLE_NAME,
+            class_table_version=CLASS_TABLE_VERSION,
+            masked_cameras=list(result.masked_cameras),
+        )
+
+    def _object(self, instance: Instance) -> Any:
+        return self._bag.message(
+            "flashocc_ros/msg/PanopticInstance",
+            id=message_ids(int(instance.id)),
+            class_id=int(instance.class_id),
+            score=float(instance.score),
+            center=self._triple("Point", instance.center_m),
+            extent=self._triple("Vector3", instance.extent_m),
+            voxel_count=int(instance.voxel_count),
+        )
+
+    def _triple(self, kind: str, values: tuple[float, float, float]) -> Any:
+        return self._bag.message(f"geometry_msgs/msg/{kind}", **dict(zip("xyz", map(float, values), strict=True)))
+
+    def __enter__(self) -> ResultWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bag.__exit__(kind, error, trace)

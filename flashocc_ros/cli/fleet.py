@@ -1,0 +1,274 @@
+# Copyright 2026 flashocc_ros developers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``flashocc fleet``: many recordings on the processes of one machine or a Ray cluster."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flashocc_ros.cli.options import BaseFrame, TfPrefix, Untrained, check_trained, counted
+from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
+
+if TYPE_CHECKING:
+    from flashocc_ros.fleet.run import Summary
+    from flashocc_ros.fleet.work import Work
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+QUARANTINED_CODE = 3
+"""Exit code where all went well but for recordings that cannot be used."""
+
+Recordings = Annotated[list[str], typer.Argument(help="Recordings, or patterns of them in quotes: 'drives/**/*.mcap'.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results; on a cluster one that all machines share.")]
+Executor = Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster.")]
+Address = Annotated[
+    str | None, typer.Option(help="Of the Ray cluster: auto or HOST:PORT; default: a Ray of this machine alone.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=10_000, help="Default: one per core, or what Ray has room for.")
+]
+Threads = Annotated[int, typer.Option(min=1, max=256, help="Of each worker on CPU.")]
+Gpus = Annotated[float, typer.Option("--gpus-per-worker", min=0.0, max=8.0, help="Share of a GPU that each takes.")]
+MemoryGb = Annotated[float, typer.Option(min=0.0, help="Most that a worker may hold; 0 is no limit.")]
+Retries = Annotated[int, typer.Option(min=0, max=100, help="Of a recording that failed or whose worker died.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Do what is missing, changed or failed, and nothing else.")]
+Shard = Annotated[str, typer.Option(help="Only part I of N, as I/N; for Slurm and the like.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+@app.callback()
+def fleet() -> None:
+    """Predict, label and evaluate many recordings; nothing is lost when workers or this command are killed."""
+
+
+@app.command(
+    epilog="Example: flashocc fleet predict 'drives/**/*.mcap' --variant flashocc-r50-M0 --checkpoint M0.pth "
+    "--out results. Exit codes: 0 all done, 3 some recordings are quarantined, 1 anything else."
+)
+def predict(
+    recordings: Recordings,
+    variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "flashocc-r50-M0",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights (.pth or .safetensors), or the folder of an export.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
+    out: Out = Path("out/fleet"),
+    executor: Executor = "local",
+    address: Address = None,
+    workers: Workers = None,
+    threads: Threads = 1,
+    gpus_per_worker: Gpus = 0.0,
+    memory_gb: MemoryGb = 8.0,
+    retries: Retries = 2,
+    resume: Resume = False,
+    shard: Shard = "1/1",
+    cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas.")] = "",
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
+    bit_depth: Annotated[int, typer.Option(help="Bits that the sensor uses of 16 bit images, 8 to 16; 0 is all.")] = 0,
+    untrained: Untrained = False,
+    cache_dir: Annotated[Path | None, typer.Option(help="Where built engines are kept.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Predict recordings into result recordings."""
+    from flashocc_ros.bags import Frames
+    from flashocc_ros.fleet.predict import PredictWork
+
+    check_trained(variant, checkpoint, untrained)
+    names = tuple(name.strip() for name in cameras.split(",") if name.strip())
+    work = PredictWork(
+        variant,
+        str(checkpoint) if checkpoint else None,
+        engine,
+        precision,
+        str(cache_dir) if cache_dir else None,
+        names or None,
+        Frames.of(base_frame, tf_prefix),
+        bit_depth,
+        threads,
+    )
+    summary = _run(
+        recordings, work, out, executor, address, workers, threads, gpus_per_worker, memory_gb, retries, resume, shard,
+        quiet,
+    )  # fmt: skip
+    _conclude(summary, out, as_json)
+
+
+@app.command(
+    epilog="Example: flashocc fleet label 'drives/**/*.mcap' --out labels --lidar /lidar/points --boxes /detections. "
+    "What the options of a labelling mean: `flashocc label --help`."
+)
+def label(
+    recordings: Recordings,
+    out: Out = Path("labels"),
+    lidar: Annotated[list[str] | None, typer.Option(help="Topic of points; may be repeated.")] = None,
+    boxes: Annotated[str, typer.Option(help="Topic of boxes with ids.")] = "",
+    point_class: Annotated[str, typer.Option(help="Field of the points with their class; default: none.")] = "",
+    class_map: Annotated[Path | None, typer.Option(help="YAML file: your classes to names of the class table.")] = None,
+    convention: Annotated[str, typer.Option(help="touch or solid.")] = "touch",
+    key_rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Labels per second.")] = 2.0,
+    window: Annotated[float, typer.Option(min=0.1, max=30.0, help="Seconds of sweeps before and after.")] = 5.0,
+    grid: Annotated[str, typer.Option(help="Corners and voxel in metres.")] = "",
+    own_box: Annotated[str, typer.Option(help="The vehicle itself, two corners in metres.")] = "",
+    unknown: Annotated[str, typer.Option(help="Class of what is above ground and nothing tells.")] = "manmade",
+    unknown_ground: Annotated[str, typer.Option(help="Class of such ground.")] = "driveable_surface",
+    cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas, or none.")] = "",
+    pictures: Annotated[bool, typer.Option(help="Keep the pictures beside the labels.")] = True,
+    base_frame: BaseFrame = "base_link",
+    tf_prefix: TfPrefix = "",
+    executor: Executor = "local",
+    address: Address = None,
+    workers: Workers = None,
+    threads: Threads = 1,
+    memory_gb: MemoryGb = 8.0,
+    retries: Retries = 2,
+    resume: Resume = False,
+    shard: Shard = "1/1",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Label recordings with lidar; a folder of key frames each."""
+    from flashocc_ros.bags import Frames
+    from flashocc_ros.cli.label import camera_names
+    from flashocc_ros.fleet.label import LabelWork
+    from flashocc_ros.labelling.options import class_numbers, make_settings
+    from flashocc_ros.labelling.sources import Sources
+
+    sources = Sources(
+        tuple(lidar or ()), boxes, point_class, camera_names(cameras), Frames.of(base_frame, tf_prefix),
+        class_numbers(class_map),
+    )  # fmt: skip
+    settings = make_settings(convention, key_rate, window, grid, own_box, unknown, unknown_ground)
+    summary = _run(
+        recordings, LabelWork(sources, settings, pictures), out, executor, address, workers, threads, 0.0, memory_gb,
+        retries, resume, shard, quiet,
+    )  # fmt: skip
+    _conclude(summary, out, as_json)
+
+
+@app.command(epilog="Example: flashocc fleet status results")
+def status(
+    out: Annotated[Path, typer.Argument(help="The folder of the results.")],
+    as_json: AsJson = False,
+) -> None:
+    """Where a fleet is: what is done, running, failed and why."""
+    from flashocc_ros.fleet.status import read_status
+
+    found = read_status(out)
+    typer.echo(json.dumps(asdict(found)) if as_json else "\n".join(found.lines()))
+
+
+def _run(
+    patterns: list[str], work: Work, out: Path, executor: str, address: str | None, workers: int | None, threads: int,
+    gpus: float, memory_gb: float, retries: int, resume: bool, shard: str, quiet: bool,
+) -> Summary:  # fmt: skip
+    """Refuse what cannot be done before anything is written or started, then do the rest."""
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.fleet import manifest
+    from flashocc_ros.fleet import run as driver
+    from flashocc_ros.fleet.ledger import Ledger
+    from flashocc_ros.fleet.progress import FleetProgress
+    from flashocc_ros.fleet.recordings import find_recordings
+    from flashocc_ros.fleet.recordings import shard as part
+    from flashocc_ros.fleet.worker import Task
+    from flashocc_ros.replay.interrupts import signals_interrupt
+
+    if executor not in ("local", "ray"):
+        raise ConfigError(f"--executor is {executor!r}; choose local or ray")
+    if address is not None and executor == "local":
+        raise ConfigError("--address is of a Ray cluster; add --executor ray")
+    manifest.check_installed()
+    found = part(find_recordings(patterns), shard)
+    ledger, settings = Ledger(out), work.settings
+    driver.check_settings(ledger, settings)
+    todo, before = driver.choose(found, ledger, out, resume)
+    if not todo:
+        return driver.Summary(before=before)
+    limit_bytes = int(memory_gb * 1e9)
+    task = Task(work, out.absolute(), limit_bytes)
+    with _workers_log(quiet), signals_interrupt(), _seats(task, executor, address, workers, threads, gpus) as seats:
+        sizes = {recording.name: recording.bytes for recording in todo}
+        with FleetProgress(sizes, quiet) as progress:
+            summary = driver.run(
+                todo, seats, ledger, out, settings, retries=retries, progress=progress, memory_limit_bytes=limit_bytes
+            )
+    summary.before += before
+    return summary
+
+
+@contextmanager
+def _seats(
+    task: Any, executor: str, address: str | None, workers: int | None, threads: int, gpus: float
+) -> Iterator[Any]:
+    if executor == "ray":
+        from flashocc_ros.fleet.ray_seats import ray_cluster, ray_seats
+
+        with ray_cluster(address, workers, threads, gpus) as fitting:
+            yield ray_seats(task, fitting, threads, gpus)
+    else:
+        from flashocc_ros.fleet.seats import local_seats
+
+        cores = len(os.sched_getaffinity(0))
+        yield local_seats(task, workers or max(1, cores // threads), threads, gpus)
+
+
+@contextmanager
+def _workers_log(quiet: bool) -> Iterator[None]:
+    """What workers run, on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("flashocc_ros.fleet.run")
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _conclude(summary: Summary, out: Path, as_json: bool) -> None:
+    from flashocc_ros.errors import OutputError
+    from flashocc_ros.fleet.manifest import NAME
+
+    if as_json:
+        typer.echo(json.dumps(asdict(summary)))
+    else:
+        parts = [f"{summary.done} done", f"{summary.quarantined} quarantined", f"{summary.failed} failed"]
+        parts += [f"{summary.before} there before"] if summary.before else []
+        parts += [f"{summary.left} left"] if summary.left else []
+        deaths = f"; {counted(summary.deaths, 'worker')} died on the way" if summary.deaths else ""
+        typer.echo(f"{', '.join(parts)}; {counted(summary.frames, 'result')} -> {out}; see {out / NAME}{deaths}")
+        for name, reason in sorted(summary.reasons.items()):
+            typer.echo(f"  {name}: {reason}")
+    if summary.problem:
+        raise OutputError(f"{summary.problem}; then go on with --resume")
+    if summary.failed or summary.left:
+        raise typer.Exit(1)
+    if summary.quarantined:
+        raise typer.Exit(QUARANTINED_CODE)

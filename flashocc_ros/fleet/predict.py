@@ -1,0 +1,151 @@
+# Copyright 2026 flashocc_ros developers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Predict a recording into a result recording."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flashocc_ros.bags import BagReader, Frames, read_sets
+from flashocc_ros.bags.cameras import find_cameras
+from flashocc_ros.bags.result_writer import ResultWriter
+from flashocc_ros.bags.results import is_drawn
+from flashocc_ros.engine.select import find_checkpoint, find_export, resolved_precision
+from flashocc_ros.engine.store.cache import file_sha256
+from flashocc_ros.engine.store.meta import META_FILE
+from flashocc_ros.fleet.rig_digest import rig_digest
+from flashocc_ros.fleet.work import Made, Tell
+from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
+from flashocc_ros.predictor import Predictor
+from flashocc_ros.structures import Occupancy
+from flashocc_ros.variants import get_variant
+
+
+@dataclass
+class PredictWork:
+    """A network over all camera sets of each recording; its past and its ids begin anew with each.
+
+    Attributes:
+        variant, checkpoint, engine, precision, cache_dir: see ``Predictor``.
+        cameras, frames, bit_depth: see ``read_sets``.
+        threads: that the engine has, which can move its sums by rounding.
+    """
+
+    variant: str
+    checkpoint: str | None = None
+    engine: str = "auto"
+    precision: str = "auto"
+    cache_dir: str | None = None
+    cameras: tuple[str, ...] | None = None
+    frames: Frames = field(default_factory=Frames)
+    bit_depth: int = 0
+    threads: int = 1
+    goes_on: bool = field(default=False, init=False)
+    _predictor: Predictor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """See `Work`.
+
+        Raises:
+            ConfigError, CheckpointError, EngineError: variant, weights, export or precision cannot be used.
+        """
+        export = find_export(self.checkpoint)
+        weights = find_checkpoint(self.variant, self.checkpoint) if export is None else export / META_FILE
+        return {
+            "work": "predict",
+            "variant": get_variant(self.variant).name,
+            "checkpoint": "untrained" if weights is None else f"sha256 {file_sha256(weights)[:16]}",
+            "engine": self.engine,
+            "precision": resolved_precision(self.checkpoint, self.precision),
+            "cameras": "all" if self.cameras is None else ",".join(self.cameras),
+            "base_frame": self.frames.base,
+            "tf_prefix": self.frames.tf_prefix,
+            "bit_depth": self.bit_depth,
+            "threads": self.threads,
+        }
+
+    def open(self) -> str:
+        """Load the network."""
+        self._predictor = Predictor(
+            self.variant, self.checkpoint, self.engine, self.precision, cache_dir=self.cache_dir
+        )
+        return self._predictor.description
+
+    def make(self, name: str, location: str, folder: Path, tell: Tell) -> Made:
+        """A recording of results, as ``flashocc predict`` gives them."""
+        if self._predictor is None:
+            self.open()
+        predictor = self._predictor
+        assert predictor is not None
+        with BagReader(location) as bag:
+            topics = find_cameras(bag, self.cameras, self.frames.tf_prefix)
+            expected = bag.topics[next(iter(topics.values())).image].count
+            duration_s = (bag.end_ns - bag.start_ns) / 1e9
+        predictor.reset()
+        sets = read_sets(
+            location,
+            self.cameras,
+            frames=self.frames,
+            bit_depth=self.bit_depth,
+            needs_odometry=predictor.variant.temporal,
+        )
+        rig, counts = "", _Counts()
+        with ResultWriter(folder / name, self._facts(predictor, location), self.frames.base) as writer:
+            for item in sets:
+                rig = rig or rig_digest(item.rig.names, item.rig.intrinsics, item.rig.base_from_camera)
+                result = predictor.predict(item)
+                writer.write(result)
+                counts.add(result)
+                tell(counts.sets, expected)
+        return Made(counts.sets, duration_s, rig, counts.means())
+
+    @staticmethod
+    def _facts(predictor: Predictor, location: str) -> dict[str, str]:
+        """What of `ros.diagnostics.NETWORK` decides the results and the warnings that belong to them."""
+        return {
+            "variant": predictor.variant.name,
+            "runs_on": predictor.backend.describe(),
+            "trained": str(predictor.trained).lower(),
+            "trained_on": predictor.trained_on or "",
+            "drawn": str(is_drawn(location)).lower(),
+        }
+
+
+class _Counts:
+    """What results hold, to find recordings by."""
+
+    def __init__(self) -> None:
+        self.sets = 0
+        self._voxels = np.zeros(NUM_CLASSES, np.int64)
+        self._total: Counter[str] = Counter()
+
+    def add(self, result: Occupancy) -> None:
+        self.sets += 1
+        self._voxels += np.bincount(result.semantics.ravel(), minlength=NUM_CLASSES)[:NUM_CLASSES]
+        self._total["objects"] += len(result.centers)
+        self._total["masked_cameras"] += len(result.masked_cameras)
+
+    def means(self) -> dict[str, float | None]:
+        """Per set: objects, masked cameras, occupied voxels, and voxels of each class that occurs."""
+        sets = max(1, self.sets)
+        means: dict[str, float | None] = {name: round(count / sets, 3) for name, count in self._total.items()}
+        means["occupied"] = round(float(self._voxels[:FREE].sum()) / sets, 3)
+        return means | {CLASS_NAMES[i]: round(float(self._voxels[i]) / sets, 3) for i in range(FREE) if self._voxels[i]}
