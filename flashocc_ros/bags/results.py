@@ -102,9 +102,9 @@ def read_results(path: str | Path, pictures: bool = True, *, keep_jpeg: bool = F
             )
         has_cameras = pictures and bool(camera_topics(bag.topics))
         recorded = read_sets(path, frames=_frames(bag, topics[0]), keep_jpeg=keep_jpeg) if has_cameras else iter(())
-        sets = _Follower(recorded, lambda s: s.stamp_ns)
-        truth = _Follower(_truths(bag, truths), lambda pair: pair[0])
-        found = _Follower(_objects(bag, objects), lambda pair: pair[0])
+        sets = Follower(recorded, lambda s: s.stamp_ns)
+        truth = Follower(_truths(bag, truths), lambda pair: pair[0])
+        found = Follower(_objects(bag, objects), lambda pair: pair[0])
         for topic, _, cdr in bag.messages(topics[:1]):
             stamp_ns = header_stamp_ns(cdr)
             semantics, instances, grid = to_volumes(bag.deserialize(cdr, topic.type))
@@ -139,7 +139,7 @@ def read_truths(path: str | Path, pictures: bool = True) -> Iterator[tuple[int, 
             raise BagError(f"{path} holds no {OCCUPANCY_TYPE} and no {TRUTH_TYPE}; run `flashocc demo --bag {path}`")
         has_cameras = pictures and bool(camera_topics(bag.topics))
         recorded = read_sets(path, frames=_frames(bag, topics[0]), keep_jpeg=True) if has_cameras else iter(())
-        sets = _Follower(recorded, lambda s: s.stamp_ns)
+        sets = Follower(recorded, lambda s: s.stamp_ns)
         for topic, _, cdr in bag.messages(topics[:1]):
             stamp_ns = header_stamp_ns(cdr)
             truth, grid = to_truth(bag.deserialize(cdr, topic.type))
@@ -249,7 +249,7 @@ def to_objects(message: Any) -> tuple[Instance, ...]:
     )
 
 
-class _Follower(Generic[Item]):
+class Follower(Generic[Item]):
     """Walks along a stream in time order and gives the item of a moment, holding one item at a time."""
 
     def __init__(self, items: Iterator[Item], stamp_ns: Callable[[Item], int]) -> None:
@@ -257,6 +257,7 @@ class _Follower(Generic[Item]):
         self._current: Item | None = next(items, None)
 
     def at(self, stamp_ns: int) -> Item | None:
+        """The item of this stamp, None where there is none; stamps must not go back."""
         while self._current is not None and self._stamp_ns(self._current) < stamp_ns:
             self._current = next(self._items, None)
         if self._current is not None and self._stamp_ns(self._current) == stamp_ns:

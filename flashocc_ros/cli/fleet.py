@@ -31,6 +31,7 @@ from flashocc_ros.cli.options import BaseFrame, TfPrefix, Untrained, check_train
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
+    from flashocc_ros.fleet.ledger import State
     from flashocc_ros.fleet.run import Summary
     from flashocc_ros.fleet.work import Work
 
@@ -170,6 +171,57 @@ def label(
     _conclude(summary, out, as_json)
 
 
+@app.command(
+    name="eval",
+    epilog="Example: flashocc fleet eval results/manifest.parquet --out report.json. Recordings must hold ground "
+    "truth, as those of `flashocc synth` do.",
+)
+def evaluate(
+    manifest: Annotated[Path, typer.Argument(help="The manifest.parquet of `flashocc fleet predict`, or its folder.")],
+    out: Annotated[Path, typer.Option(help="JSON file; pictures of the worst frames go to a folder beside it.")] = Path(
+        "report.json"
+    ),
+    mask: Annotated[str, typer.Option(help="Voxels that count for mIoU: camera, lidar or none.")] = "camera",
+    worst: Annotated[int, typer.Option(min=0, max=1000, help="Frames to draw.")] = 20,
+    workers: Workers = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure results against the truth in their recordings: in all, by rig, by class, by recording."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from flashocc_ros.errors import ConfigError
+    from flashocc_ros.evaluation.run import format_tables
+    from flashocc_ros.fleet.evaluate import evaluate_fleet
+    from flashocc_ros.whole_file import check_writable, write_whole
+
+    if mask not in ("camera", "lidar", "none"):
+        raise ConfigError(f"--mask {mask} must be camera, lidar or none")
+    check_writable(out)
+    pictures = out.with_name(f"{out.stem}_worst")
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("evaluating", total=None)
+        report = evaluate_fleet(
+            manifest,
+            pictures,
+            None if mask == "none" else mask,  # type: ignore[arg-type]
+            workers or len(os.sched_getaffinity(0)),
+            worst,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    write_whole(out, json.dumps(report, indent=1) + "\n")
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    typer.echo(format_tables(report["all"]))
+    for name, reason in report["left_out"].items():
+        typer.echo(f"  left out {name}: {reason}")
+    measured, rigs = len(report["recordings"]), len(report["rigs"])
+    worst_of = f"; worst frames in {pictures}" if report["worst"] else ""
+    typer.echo(f"{counted(measured, 'recording')} of {counted(rigs, 'rig')} -> {out}{worst_of}")
+
+
 @app.command(epilog="Example: flashocc fleet status results")
 def status(
     out: Annotated[Path, typer.Argument(help="The folder of the results.")],
@@ -205,9 +257,10 @@ def _run(
     found = part(find_recordings(patterns), shard)
     ledger, settings = Ledger(out), work.settings
     driver.check_settings(ledger, settings)
-    todo, before = driver.choose(found, ledger, out, resume)
+    todo, settled = driver.choose(found, ledger, out, resume)
     if not todo:
-        return driver.Summary(before=before)
+        manifest.write_manifest(ledger, out)
+        return _with(driver.Summary(), settled)
     limit_bytes = int(memory_gb * 1e9)
     task = Task(work, out.absolute(), limit_bytes)
     with _workers_log(quiet), signals_interrupt(), _seats(task, executor, address, workers, threads, gpus) as seats:
@@ -216,7 +269,12 @@ def _run(
             summary = driver.run(
                 todo, seats, ledger, out, settings, retries=retries, progress=progress, memory_limit_bytes=limit_bytes
             )
-    summary.before += before
+    return _with(summary, settled)
+
+
+def _with(summary: Summary, settled: list[State]) -> Summary:
+    for state in settled:
+        summary.count_before(state)
     return summary
 
 

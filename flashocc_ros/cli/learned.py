@@ -29,6 +29,7 @@ from flashocc_ros.evaluation.frames import EvalFrame, SyntheticFrames
 from flashocc_ros.evaluation.run import PredictorSettings, evaluate
 from flashocc_ros.labels import CLASS_NAMES, FREE
 from flashocc_ros.predictor import Predictor
+from flashocc_ros.structures import CameraRig
 from flashocc_ros.training.checkpoint import WEIGHTS, export_weights
 from flashocc_ros.training.config import HeldOut, TrainConfig
 from flashocc_ros.training.loop import initial_model
@@ -55,10 +56,12 @@ def show_learned(config: TrainConfig, held_out: HeldOut, out: Path, quiet: bool)
             files = {START: start, NOW: out / WEIGHTS}
             results = {name: _measured(data, config.variant, file) for name, file in files.items()}
             frame = next(iter(data.frames(held_out.seeds[0])))
-            volumes = [(name, _predicted(config.variant, file, frame)) for name, file in files.items()]
+            rig = frame.rig
+            assert rig is not None  # drawn frames have one
+            volumes = [(name, _predicted(config.variant, file, frame, rig)) for name, file in files.items()]
         picture = render_comparison(
             [*volumes, ("ground truth", frame.semantics)],
-            list(zip(frame.rig.names, frame.images, strict=True))[:SHOWN_CAMERAS],
+            list(zip(rig.names, frame.images, strict=True))[:SHOWN_CAMERAS],
             config.variant,
             (f"drive {held_out.seeds[0]}", f"{config.schedule.iterations} iterations"),
         )
@@ -73,9 +76,9 @@ def _measured(data: SyntheticFrames, variant: str, file: Path) -> dict[str, Any]
     return {"frames": result["frames"], **{key: result[key] for key in TOTALS}, "IoU": result["IoU"]}
 
 
-def _predicted(variant: str, file: Path, frame: EvalFrame) -> Any:
+def _predicted(variant: str, file: Path, frame: EvalFrame, rig: CameraRig) -> Any:
     predict = Predictor(variant, file, "torch")
-    return predict(frame.images, frame.rig, frame.odom_from_base, frame.stamp_ns).semantics
+    return predict(frame.images, rig, frame.odom_from_base, frame.stamp_ns).semantics
 
 
 def _table(results: dict[str, dict[str, Any]], seeds: Sequence[int]) -> Table:

@@ -46,7 +46,17 @@ from flashocc_ros.data.label_folder import LabelDrive, open_drives, stamp_of
 from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.labels import FIRST_INSTANCE_ID
 from flashocc_ros.npz_damage import NPZ_DAMAGE
-from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
+
+
+def check_grid(bag: Path, grid: VoxelGrid) -> None:
+    """Whether a truth can be compared with predictions.
+
+    Raises:
+        BagError: it cannot.
+    """
+    if grid != OCC3D_GRID:
+        raise BagError(f"{bag}: its ground truth is on {grid}, networks predict on {OCC3D_GRID}; resample it")
 
 
 def read_truth(bag: Path) -> dict[int, Truth]:
@@ -62,8 +72,7 @@ def read_truth(bag: Path) -> dict[int, Truth]:
         truths = {}
         for topic, _, cdr in reader.messages(topics[:1]):
             truth, grid = to_truth(reader.deserialize(cdr, topic.type))
-            if grid != OCC3D_GRID:
-                raise BagError(f"{bag}: its ground truth is on {grid}, networks predict on {OCC3D_GRID}; resample it")
+            check_grid(bag, grid)
             truths[header_stamp_ns(cdr)] = truth
         return truths
 

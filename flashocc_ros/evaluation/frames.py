@@ -37,6 +37,7 @@ from flashocc_ros.data.label_folder import (
 from flashocc_ros.data.partial_labels import judged_by, possible_classes, targets_of
 from flashocc_ros.data.recorded_frames import cameras_at, objects_of, read_truth
 from flashocc_ros.errors import BagError
+from flashocc_ros.evaluation.mean_iou import Mask
 from flashocc_ros.structures import CameraRig
 
 LIDAR_ORIGIN_M = (0.9858, 0.0, 1.8402)
@@ -48,8 +49,8 @@ class EvalFrame:
     """One camera set and what should come out.
 
     Attributes:
-        images: N uint8 (H, W, 3) RGB.
-        rig: intrinsics of these images and mounting.
+        images: N uint8 (H, W, 3) RGB; none where the prediction is known already.
+        rig: intrinsics of these images and mounting; None without images.
         odom_from_base: (N, 4, 4) vehicle pose at each shutter.
         stamp_ns: key stamp.
         semantics: (200, 200, 16) uint8; mask_camera, mask_lidar: the same shape, bool.
@@ -60,7 +61,7 @@ class EvalFrame:
     """
 
     images: list[npt.NDArray[np.uint8]]
-    rig: CameraRig
+    rig: CameraRig | None
     odom_from_base: npt.NDArray[np.float64]
     stamp_ns: int
     semantics: npt.NDArray[np.uint8]
@@ -73,6 +74,10 @@ class EvalFrame:
     def judge_of(self, predicted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """(200, 200, 16) the classes that ``predicted`` is compared with."""
         return self.semantics if self.possible is None else judged_by(predicted, self.semantics, self.possible)
+
+    def mask(self, name: Mask | None) -> npt.NDArray[np.bool_] | None:
+        """Voxels that count; None for all of them."""
+        return {"camera": self.mask_camera, "lidar": self.mask_lidar, None: None}[name]
 
 
 class EvalData(Protocol):

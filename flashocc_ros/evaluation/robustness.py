@@ -33,7 +33,6 @@ from flashocc_ros.cameras.camera_set import CameraSet, masked_picture
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.evaluation.frames import EvalData, EvalFrame
 from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU, above_ground
-from flashocc_ros.evaluation.run import masked_by
 from flashocc_ros.pipeline.stream import Stream
 from flashocc_ros.structures import CameraRig
 
@@ -166,7 +165,7 @@ class Robustness:
     above: dict[Disturbance, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     def add(self, disturbance: Disturbance, found: npt.NDArray[np.uint8], frame: EvalFrame) -> None:
-        mask, truth = masked_by(frame, self.mask), frame.judge_of(found)
+        mask, truth = frame.mask(self.mask), frame.judge_of(found)
         self.voxels.setdefault(disturbance, MeanIoU(self.mask)).update(found, truth, mask)
         above = self.above.setdefault(disturbance, np.zeros(2, np.int64))
         above += above_ground(found, truth, mask)

@@ -33,6 +33,7 @@ from flashocc_ros.evaluation.ray_pq import RayPQ
 from flashocc_ros.evaluation.rays import select_origins
 from flashocc_ros.evaluation.stability import Stability
 from flashocc_ros.labels import CLASS_NAMES, NUM_CLASSES, THING_CLASSES
+from flashocc_ros.structures import Occupancy
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,14 @@ def _merged(total: Any, part: Any) -> Any:
     return total
 
 
-def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | None) -> Scores:
-    """Scores of one sequence from its start."""
+def score_sequence(
+    data: EvalData,
+    sequence: Any,
+    predictor: Any,
+    mask: Mask | None,
+    each: Callable[[EvalFrame, Occupancy], None] | None = None,
+) -> Scores:
+    """Scores of one sequence from its start; ``each`` frame is also shown to whom wants to judge it alone."""
     scores = Scores(MeanIoU(mask))
     predictor.reset()
     for frame in data.frames(sequence):
@@ -161,7 +168,9 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
         scores.predict_s += time.perf_counter() - started
         scores.frames += 1
         truth = frame.judge_of(occupancy.semantics)
-        voxel_mask = masked_by(frame, mask)
+        voxel_mask = frame.mask(mask)
+        if each is not None:
+            each(frame, occupancy)
         scores.voxels.update(occupancy.semantics, truth, voxel_mask)
         counted = np.ones(truth.shape, bool) if voxel_mask is None else voxel_mask
         scores.above_ground += above_ground(occupancy.semantics, truth, voxel_mask)
@@ -181,10 +190,6 @@ def score_sequence(data: EvalData, sequence: Any, predictor: Any, mask: Mask | N
             scores.panoptic_frames += 1
     return scores
 
-
-def masked_by(frame: EvalFrame, mask: Mask | None) -> npt.NDArray[np.bool_] | None:
-    """The voxels that count, None for all."""
-    return {"camera": frame.mask_camera, "lidar": frame.mask_lidar, None: None}[mask]
 
 
 _PREDICTOR: Any = None

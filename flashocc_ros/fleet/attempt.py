@@ -132,6 +132,8 @@ def _claimed(
         return Outcome("elsewhere", None, held_bytes())
     if scratch is not None and not (work.goes_on and state.status == "failed"):
         shutil.rmtree(scratch, ignore_errors=True)
+    if state.reason and remarks:
+        state = state.now(reason=shortened(f"{state.reason}; before that: {'; '.join(remarks[:3])}"))
     state = state.now(
         seconds=round(time.monotonic() - begin_s, 3),
         remarks=remarks[:MAX_REMARKS],
@@ -156,6 +158,7 @@ def _placed(state: State, made: Made, folder: Path, out: Path, claim: Claim) -> 
         duration_s=round(made.duration_s, 6),
         rig=made.rig,
         metrics=dict(made.metrics),
+        runs_on=made.runs_on,
         result_bytes=size,
         result_sha256=sha256,
     )

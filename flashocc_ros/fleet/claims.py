@@ -35,10 +35,13 @@ from typing import Any
 from uuid import uuid4
 
 from flashocc_ros import plain_json
+from flashocc_ros.whole_file import make_folder, unwritable
 
 BEAT_S = 5.0
 SILENT_S = 90.0
 """A claim of another machine that did not change for so long is of a dead one."""
+UNWRITTEN_S = 5.0
+"""One in which nothing stands is of somebody who died while he made it."""
 SETTLE_S = 2.0
 """Two machines that take over at once see after this time who was last."""
 
@@ -102,8 +105,12 @@ class Claim:
 
 
 def take(path: Path, worker: str) -> Claim | None:
-    """The claim whose file is ``path``, None while somebody alive holds it. Missing folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """The claim whose file is ``path``, None while somebody alive holds it. Missing folders are made.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    make_folder(path.parent)
     looks = LOOKS
     while looks:
         try:
@@ -117,7 +124,12 @@ def take(path: Path, worker: str) -> Claim | None:
                 time.sleep(LOOK_EVERY_S)
             continue
         _lock(descriptor, wait=True)
-        return Claim(path, descriptor, worker)
+        try:
+            return Claim(path, descriptor, worker)
+        except OSError as error:  # a full disk
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise unwritable(path, error) from error
     return None
 
 
@@ -165,7 +177,7 @@ def _alive(path: Path, descriptor: int) -> bool:
         return True
     if locked and _read(descriptor).get("machine") == machine():
         return False
-    return _age_s(path, descriptor) < SILENT_S
+    return _age_s(path, descriptor) < (SILENT_S if _read(descriptor) else UNWRITTEN_S)
 
 
 def _age_s(path: Path, descriptor: int) -> float:

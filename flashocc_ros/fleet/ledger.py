@@ -121,8 +121,8 @@ class Ledger:
         with claim:
             yield
 
-    def begin(self, settings: dict[str, Any], recordings: Iterable[Recording]) -> Path:
-        """Note what is to be done before it is; returns the list's file, to remove when all of it has a state.
+    def begin(self, settings: dict[str, Any], recordings: Iterable[Recording]) -> None:
+        """Note what is to be done before it is.
 
         Raises:
             OutputError: it cannot be written.
@@ -131,7 +131,17 @@ class Ledger:
             write_whole(self._settings, json.dumps({"flashocc": __version__, **settings}, indent=1) + "\n")
         path = self._lists / f"{uuid4().hex[:12]}.json"
         write_whole(path, json.dumps([[r.name, r.location, r.bytes] for r in recordings]))
-        return path
+
+    def forget_lists(self) -> None:
+        """Remove the lists all of whose recordings have a state by now."""
+        known = self._known()
+        for file in _names(self._lists):
+            if all(name in known for name, _, _ in self._listed(file)):
+                with suppress(OSError):
+                    (self._lists / file).unlink()
+
+    def _known(self) -> set[str]:
+        return {path[: -len(".json")] for path in _names(self._states) if path.endswith(".json")}
 
     def read(self, name: str) -> State | None:
         """The state of a recording, None where there is none or what is there cannot be read."""
@@ -150,8 +160,9 @@ class Ledger:
 
         A recording that is being worked on is ``running``, however often it was begun before.
         """
-        known = {path[: -len(".json")] for path in _names(self._states) if path.endswith(".json")}
-        waiting = {name: (place, size) for name, place, size in self._listed() if name not in known}
+        known = self._known()
+        lists = [entry for file in _names(self._lists) for entry in self._listed(file)]
+        waiting = {name: (place, size) for name, place, size in lists if name not in known}
         busy = self.working()
         for name in sorted(known | waiting.keys()):
             state = self.read(name) if name in known else None
@@ -167,12 +178,12 @@ class Ledger:
         found = {name: claims.holder(self._claims / name) for name in _names(self._claims) if name[0] != "."}
         return {name: facts for name, facts in found.items() if facts is not None}
 
-    def _listed(self) -> Iterator[tuple[str, str, int]]:
-        for file in _names(self._lists):
-            with suppress(OSError, ValueError, TypeError):
-                yield from ((str(n), str(place), int(size)) for n, place, size in plain_json.parse(
-                    (self._lists / file).read_bytes()
-                ))  # fmt: skip
+    def _listed(self, file: str) -> list[tuple[str, str, int]]:
+        try:
+            entries = plain_json.parse((self._lists / file).read_bytes())
+            return [(str(name), str(location), int(size)) for name, location, size in entries]
+        except (OSError, ValueError, TypeError):
+            return []  # of a driver that ended meanwhile
 
     def claim(self, name: str, worker: str) -> claims.Claim | None:
         """The right to work on a recording; None while somebody alive has it."""

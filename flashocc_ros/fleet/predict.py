@@ -115,7 +115,7 @@ class PredictWork:
                 writer.write(result)
                 counts.add(result)
                 tell(counts.sets, expected)
-        return Made(counts.sets, duration_s, rig, counts.means())
+        return Made(counts.sets, duration_s, rig, counts.means(), predictor.backend.describe())
 
     @staticmethod
     def _facts(predictor: Predictor, location: str) -> dict[str, str]:

@@ -59,12 +59,13 @@ class RaySeat:
         type(self).died = (ray.exceptions.RayError,)
         self.name = f"ray-{index}"
         self._task, self._variables = task, worker.environment(threads)
-        self._kind = ray.remote(_Worker).options(
-            num_cpus=threads,
-            num_gpus=gpus,
-            max_restarts=0,
-            runtime_env={"env_vars": self._variables},
-        )
+        self._kind = ray.remote(_Worker)
+        self._options = {
+            "num_cpus": threads,
+            "num_gpus": gpus,
+            "max_restarts": 0,
+            "runtime_env": {"env_vars": self._variables},
+        }
         self._actor: Any = None
         self._begun = 0
 
@@ -72,7 +73,8 @@ class RaySeat:
         """See `Seat`."""
         self.close()
         self._begun += 1
-        self._actor = self._kind.options(name=f"flashocc {self.name}.{self._begun} {os.getpid()}").remote()
+        name = f"flashocc {self.name}.{self._begun} {os.getpid()}"
+        self._actor = self._kind.options(name=name, **self._options).remote()
         return self._actor.begin.remote(self._task, self.name, self._variables).future()
 
     def do(self, recording: Recording) -> Future[Outcome]:

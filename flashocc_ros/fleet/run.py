@@ -52,8 +52,8 @@ class Summary:
     """How a run ended.
 
     Attributes:
-        done, failed, quarantined: recordings that this run finished so.
-        before: settled before it, or by another driver meanwhile.
+        done, failed, quarantined: recordings that ended so; quarantined ones also of earlier runs.
+        before: done before it, or by another driver meanwhile.
         left: not begun, because results cannot be written any more.
         frames: results made; deaths: workers that died on the way.
         problem: why it stopped early, empty otherwise.
@@ -69,6 +69,13 @@ class Summary:
     deaths: int = 0
     problem: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
+
+    def count_before(self, state: State) -> None:
+        """A recording that somebody else settled."""
+        if state.status == "done":
+            self.before += 1
+        else:
+            self.count(state)
 
     def count(self, state: State) -> None:
         """A recording that is finished."""
@@ -100,8 +107,10 @@ def check_settings(ledger: Ledger, settings: dict[str, Any]) -> None:
             )
 
 
-def choose(recordings: Sequence[Recording], ledger: Ledger, out: Path, resume: bool) -> tuple[list[Recording], int]:
-    """What is to be done: what is missing, changed or failed; and how many recordings are settled.
+def choose(
+    recordings: Sequence[Recording], ledger: Ledger, out: Path, resume: bool
+) -> tuple[list[Recording], list[State]]:
+    """What is to be done: what is missing, changed or failed; and the states of the rest, which is settled.
 
     Raises:
         ConfigError: not ``resume``, and some of them were finished before.
@@ -127,8 +136,8 @@ def choose(recordings: Sequence[Recording], ledger: Ledger, out: Path, resume: b
             return False
 
     with ThreadPoolExecutor(_READERS) as pool:
-        todo = [r for r, done in zip(recordings, pool.map(settled, recordings), strict=True) if not done]
-    return todo, len(recordings) - len(todo)
+        rest = {r.name for r, done in zip(recordings, pool.map(settled, recordings), strict=True) if done}
+    return [r for r in recordings if r.name not in rest], [finished[name] for name in sorted(rest)]
 
 
 class Run:
@@ -253,8 +262,8 @@ class Run:
         if outcome.kind == "elsewhere":
             self._tries[recording.name] -= 1
             self._elsewhere.append(recording)
-        elif outcome.kind == "before":
-            self.summary.before += 1
+        elif outcome.kind == "before" and state is not None:
+            self.summary.count_before(state)
             self._progress.finished(recording.name, 0)
         elif state is not None and state.status == "failed" and again and outcome.kind == "new":
             self._queue.append(recording)
@@ -303,7 +312,7 @@ def run(
     """
     with ledger.alone():
         check_settings(ledger, settings)
-        listed = ledger.begin(settings, recordings)
+        ledger.begin(settings, recordings)
     ordered = sorted(recordings, key=lambda recording: (-recording.bytes, recording.name))
     running = Run(ordered, seats, ledger, out, retries, progress, memory_limit_bytes)
     try:
@@ -312,7 +321,6 @@ def run(
         with suppress(Exception):
             write_manifest(ledger, out)
         raise
-    if not summary.left:
-        listed.unlink(missing_ok=True)
+    ledger.forget_lists()
     write_manifest(ledger, out)
     return summary

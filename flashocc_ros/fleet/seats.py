@@ -75,7 +75,7 @@ class LocalSeat:
         self._pool = ProcessPoolExecutor(
             1, mp_context=multiprocessing.get_context("spawn"), initializer=worker.end_with_parent
         )
-        with _environment(self._variables):  # libraries look when they are loaded: before any code of ours runs
+        with spawned_with(self._variables):  # libraries look when they are loaded: before any code of ours runs
             self._pid = self._pool.submit(os.getpid)
         return self._pool.submit(worker.begin, self._task, self.name, self._variables)
 
@@ -95,7 +95,8 @@ class LocalSeat:
 
 
 @contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
+def spawned_with(variables: dict[str, str]) -> Iterator[None]:
+    """Processes that are started meanwhile have these variables in their environment."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -33,12 +33,14 @@ class Made:
         sets: results; duration_s: from its first to its last message.
         rig: digest of its cameras.
         metrics: numbers about the result that do not depend on who made it.
+        runs_on: one line on the engine, empty for none.
     """
 
     sets: int
     duration_s: float
     rig: str
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    runs_on: str = ""
 
 
 class Work(Protocol):
