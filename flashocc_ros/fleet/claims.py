@@ -45,6 +45,8 @@ UNWRITTEN_S = 5.0
 SETTLE_S = 2.0
 """Two machines that take over at once see after this time who was last."""
 
+SIZE_BYTES = 1024
+"""Of a claim's file, always: it is written at once and read whole."""
 LOOKS, LOOK_EVERY_S = 3, 0.02
 """Who asks whether a claim is alive holds its lock for a moment."""
 
@@ -60,14 +62,15 @@ class Claim:
         self.path, self.token = path, uuid4().hex[:12]
         self._descriptor = descriptor
         self._facts: dict[str, Any] = {"worker": worker, "machine": machine(), "pid": os.getpid(), "token": self.token}
-        self._released, self._writing = threading.Event(), threading.Lock()
+        self._released, self._writing = threading.Event(), threading.RLock()
         self._write()
         threading.Thread(target=self._beat, daemon=True).start()
 
     @property
     def held(self) -> bool:
         """Whether nobody took it over, thinking that this machine is dead."""
-        return _read(self._descriptor).get("token") == self.token and _is_at(self.path, self._descriptor)
+        with self._writing:
+            return _read(self._descriptor).get("token") == self.token and _is_at(self.path, self._descriptor)
 
     def tell(self, frames: int, expected: int | None, memory_bytes: int) -> None:
         """How many camera sets are done, of how many, and what the worker holds; others see it at the next beat."""
@@ -91,9 +94,7 @@ class Claim:
                     self._write()
 
     def _write(self) -> None:
-        text = json.dumps(self._facts).encode()
-        os.pwrite(self._descriptor, text, 0)
-        os.ftruncate(self._descriptor, len(text))
+        os.pwrite(self._descriptor, json.dumps(self._facts).encode().ljust(SIZE_BYTES), 0)
 
     def __enter__(self) -> Claim:
         return self
@@ -209,7 +210,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 def _read(descriptor: int) -> dict[str, Any]:
     """What the file holds; empty while it is being written."""
     try:
-        facts = plain_json.parse(os.pread(descriptor, 4096, 0))
+        facts = plain_json.parse(os.pread(descriptor, SIZE_BYTES, 0))
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) else {}

@@ -19,9 +19,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, ClassVar
 
 from flashocc_ros.errors import ConfigError
@@ -125,7 +126,8 @@ def ray_cluster(address: str | None, workers: int | None, threads: int, gpus: fl
                 f"the Ray cluster has {room.get('CPU', 0):.0f} CPUs and {room.get('GPU', 0):.0f} GPUs, too few for one "
                 f"worker of {threads} threads and {gpus:g} GPUs; ask for less"
             )
-        yield workers or fitting
+        with redirect_stdout(sys.stderr):  # where Ray tells of workers that died
+            yield workers or fitting
     finally:
         ray.shutdown()
 

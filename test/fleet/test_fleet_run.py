@@ -83,7 +83,7 @@ def test_going_on_does_what_is_missing_changed_or_failed(tmp_path: Path, out: Pa
     contents = {"kept": "fine", "missing": "fine 2", "changed": "fine 3", "failed": "engine", "bad": "broken"}
     recordings = write_files(tmp_path / "drives", **contents)
     run_local(recordings, out, CopyWork())
-    with pytest.raises(ConfigError, match="5 of 5 recordings were worked on in .* --resume does what is missing"):
+    with pytest.raises(ConfigError, match=r"5 of 5 recordings were worked on in .* --resume does what is missing"):
         run_local(recordings, out, CopyWork())
     (out / "missing" / "digest").unlink()
     (out / "missing").rmdir()
