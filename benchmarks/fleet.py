@@ -331,7 +331,7 @@ def simulated(options: argparse.Namespace) -> None:
         if summary.done != number or status.counts["done"] != number or todo or len(settled) != number:
             raise SystemExit(f"{summary} {status.counts}")
         rows.append(
-            f"{number:6d} recordings: {wall_s:6.1f} s, {1e3 * spent / number:.2f} ms of CPU each; list {listed_s:.2f} s, "
+            f"{number} recordings: {wall_s:.1f} s, {1e3 * spent / number:.2f} ms of CPU each; list {listed_s:.2f} s, "
             f"manifest {manifest_s:.2f} s, status {status_s:.2f} s, what to resume {resume_s:.2f} s; driver "
             f"{memory.tenth_mb:.0f} MB after a tenth, {memory.last_mb:.0f} MB at the end"
         )

@@ -188,27 +188,25 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure results against the truth in their recordings: in all, by rig, by class, by recording."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.evaluation.run import format_tables
     from flashocc_ros.fleet.evaluate import evaluate_fleet
+    from flashocc_ros.progress import Progress
     from flashocc_ros.whole_file import check_writable, write_whole
 
     if mask not in ("camera", "lidar", "none"):
         raise ConfigError(f"--mask {mask} must be camera, lidar or none")
     check_writable(out)
     pictures = out.with_name(f"{out.stem}_worst")
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task("evaluating", total=None)
+    with Progress(quiet) as progress:
+        progress.begin("evaluating")
         report = evaluate_fleet(
             manifest,
             pictures,
             None if mask == "none" else mask,  # type: ignore[arg-type]
             workers or len(os.sched_getaffinity(0)),
             worst,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            progress,
         )
     write_whole(out, json.dumps(report, indent=1) + "\n")
     if as_json:

@@ -22,13 +22,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flashocc_ros.data.label_files import FRAME
 from flashocc_ros.fleet.rig_digest import rig_digest
 from flashocc_ros.fleet.work import Made, Tell
 from flashocc_ros.labelling.recording import Recording
 from flashocc_ros.labelling.run import label_drive
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sources import Sources
-from flashocc_ros.labelling.writer import FRAME
 
 logger = logging.getLogger(__name__)
 

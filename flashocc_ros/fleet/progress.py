@@ -25,7 +25,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-LINE_EVERY_S = 5.0
+from flashocc_ros.progress import LINE_EVERY_S
+
 BAR_EVERY_S = 0.5
 
 
