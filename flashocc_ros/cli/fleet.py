@@ -103,10 +103,10 @@ def predict(
     names = tuple(name.strip() for name in cameras.split(",") if name.strip())
     work = PredictWork(
         variant,
-        str(checkpoint) if checkpoint else None,
+        str(checkpoint.absolute()) if checkpoint else None,  # workers may have another working folder
         engine,
         precision,
-        str(cache_dir) if cache_dir else None,
+        str(cache_dir.absolute()) if cache_dir else None,
         names or None,
         Frames.of(base_frame, tf_prefix),
         bit_depth,
@@ -252,7 +252,7 @@ def _run(
     if address is not None and executor == "local":
         raise ConfigError("--address is of a Ray cluster; add --executor ray")
     manifest.check_installed()
-    found = part(find_recordings(patterns), shard)
+    found = part(find_recordings(patterns, out.absolute()), shard)
     ledger, settings = Ledger(out), work.settings
     driver.check_settings(ledger, settings)
     todo, settled = driver.choose(found, ledger, out, resume)

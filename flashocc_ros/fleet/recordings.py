@@ -35,7 +35,7 @@ class Recording:
     Attributes:
         name: its path below the first folder with a wildcard, ``/`` as ``__``, without suffix: what results are
             called, wherever the recordings lie.
-        location: path of the file or folder.
+        location: whole path of the file or folder.
         bytes: its size.
     """
 
@@ -44,8 +44,11 @@ class Recording:
     bytes: int
 
 
-def find_recordings(patterns: Sequence[str]) -> list[Recording]:
+def find_recordings(patterns: Sequence[str], out: Path | None = None) -> list[Recording]:
     """The recordings that paths and patterns (``*``, ``?``, ``[...]``, ``**``) name, by name; each is listed once.
+
+    Args:
+        out: folder of results, which are recordings too but not meant.
 
     Raises:
         ConfigError: none matches, a path does not exist, two have the same name, or a name is too long for a folder.
@@ -56,8 +59,8 @@ def find_recordings(patterns: Sequence[str]) -> list[Recording]:
             roots.setdefault(location, _root(pattern))
     named: dict[str, str] = {}
     for location, root in roots.items():
-        if os.path.dirname(location) in roots:
-            continue  # a file of a recording that is there as a folder
+        if os.path.dirname(location) in roots or (out is not None and Path(location).absolute().is_relative_to(out)):
+            continue  # a file of a recording that is there as a folder, or a result
         name = _name(location, root)
         other = named.setdefault(name, location)
         if other != location:
@@ -70,7 +73,9 @@ def find_recordings(patterns: Sequence[str]) -> list[Recording]:
             f"no recording matches {' '.join(patterns)[:500]}; give rosbag2 folders, .mcap or .db3 files, or a pattern "
             "of them in quotes"
         )
-    return [Recording(name, location, _size(Path(location))) for name, location in sorted(named.items())]
+    return [
+        Recording(name, os.path.abspath(location), _size(Path(location))) for name, location in sorted(named.items())
+    ]
 
 
 def shard(recordings: Sequence[Recording], text: str) -> list[Recording]:

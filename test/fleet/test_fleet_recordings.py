@@ -48,11 +48,19 @@ def test_a_folder_and_the_files_in_it_are_one_recording(tmp_path: Path) -> None:
     assert [r.name for r in find_recordings([f"{tmp_path}/drives/**"])] == ["a", "b"]
 
 
+def test_results_are_not_taken_for_recordings(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mcap")
+    touch(tmp_path / "results" / "a" / "a.mcap")
+    assert [r.name for r in find_recordings([f"{tmp_path}/**/*.mcap"], tmp_path / "results")] == ["a"]
+
+
 def test_paths_relative_to_the_working_folder_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path / "a.mcap")
     touch(tmp_path / "b" / "x.mcap")
     monkeypatch.chdir(tmp_path)
-    assert [r.name for r in find_recordings(["a.mcap", "./b"])] == ["a", "b"]
+    found = find_recordings(["a.mcap", "./b"])
+    assert [r.name for r in found] == ["a", "b"]
+    assert found[0].location == str(tmp_path / "a.mcap")
     assert [r.name for r in find_recordings(["*"])] == ["a", "b"]
     os.chdir(tmp_path / "b")
     assert [r.name for r in find_recordings(["."])] == ["b"]
