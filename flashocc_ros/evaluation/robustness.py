@@ -145,13 +145,19 @@ def _directions(sequence: int, camera: int) -> npt.NDArray[np.float64]:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
+def _rig(frame: EvalFrame) -> CameraRig:
+    assert frame.rig is not None, "a frame with images has a rig"
+    return frame.rig
+
+
 def disturbed_set(frame: EvalFrame, disturbance: Disturbance, sequence: int) -> CameraSet:
     """What a stream is given of a frame."""
-    lost = [name in disturbance.missing for name in frame.rig.names]
+    rig = _rig(frame)
+    lost = [name in disturbance.missing for name in rig.names]
     images = [
         masked_picture(image.shape[:2]) if gone else image for image, gone in zip(frame.images, lost, strict=True)
     ]
-    return CameraSet(images, disturbed_rig(frame.rig, disturbance, sequence), frame.odom_from_base, frame.stamp_ns)
+    return CameraSet(images, disturbed_rig(rig, disturbance, sequence), frame.odom_from_base, frame.stamp_ns)
 
 
 @dataclass
@@ -217,8 +223,8 @@ def score_robustness(
     number = data.sequences().index(sequence)
     scores, streams = Robustness(mask), {}
     for frame in data.frames(sequence):
-        scores.names, scores.frames = tuple(frame.rig.names), scores.frames + 1
-        for disturbance in question.disturbances(frame.rig.names):
+        scores.names, scores.frames = tuple(_rig(frame).names), scores.frames + 1
+        for disturbance in question.disturbances(scores.names):
             if disturbance not in streams:
                 streams[disturbance] = Stream(predictor.backend)
             result = streams[disturbance](disturbed_set(frame, disturbance, number))

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from flashocc_ros.evaluation.frames import EvalData, EvalFrame
 from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU, above_ground, nan_mean
@@ -189,7 +188,6 @@ def score_sequence(
             )
             scores.panoptic_frames += 1
     return scores
-
 
 
 _PREDICTOR: Any = None
