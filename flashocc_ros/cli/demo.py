@@ -48,7 +48,12 @@ def demo(
     ] = 0.0,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out"),
     seed: Annotated[int, typer.Option(min=0, help="Which drive is generated.")] = 1000,
-    seconds: Annotated[float, typer.Option(min=0.5, max=600.0, help="Length of the generated drive.")] = 6.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.5, max=600.0, help="Length of the generated drive; default: 6, of a film 20.")
+    ] = None,
+    film: Annotated[
+        bool, typer.Option("--film", help="A generated drive of 20 s at 10 sets/s for a film; takes 15 minutes.")
+    ] = False,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
     untrained: Untrained = False,
@@ -56,7 +61,7 @@ def demo(
 ) -> None:
     """Start the node, replay a drive, record the results, draw them, and print a table."""
     from flashocc_ros.bags import Frames
-    from flashocc_ros.demo.inputs import GeneratedDrive
+    from flashocc_ros.demo.inputs import FILM_SECONDS, FILM_SETS_PER_S, SECONDS, SETS_PER_S, GeneratedDrive
     from flashocc_ros.demo.run import Options, run
     from flashocc_ros.demo.settings import Network
     from flashocc_ros.engine.select import resolved_precision
@@ -71,5 +76,9 @@ def demo(
         )
     if bag is None or bag.exists():  # a recording that is not there is the first thing to say
         check_trained(variant, checkpoint, untrained)
+    if film and (bag is not None or not pictures):
+        raise ConfigError("--film draws a drive of its own and pictures; leave out --bag and --no-pictures")
+    usual_s, sets_per_s = (FILM_SECONDS, FILM_SETS_PER_S) if film else (SECONDS, SETS_PER_S)
+    drive = GeneratedDrive(seed, usual_s if seconds is None else seconds, sets_per_s)
     network = Network(variant, checkpoint, engine, resolved_precision(checkpoint, precision))
-    run(Options(bag, network, rate, out, GeneratedDrive(seed, seconds), pictures, Frames.of(base_frame, tf_prefix)))
+    run(Options(bag, network, rate, out, drive, pictures, Frames.of(base_frame, tf_prefix)))

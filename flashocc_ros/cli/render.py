@@ -39,6 +39,7 @@ def render(
         float | None, typer.Option(min=0.1, max=60.0, help="Frames per second of the video; default: as recorded.")
     ] = None,
     width: Annotated[int, typer.Option(min=320, max=7680, help="Width of the pictures in pixels.")] = 1920,
+    color: Annotated[str, typer.Option(help="What has a colour of its own: class or object.")] = "class",
     limit: Annotated[int | None, typer.Option(min=1, help="Draw at most this many frames.")] = None,
     rerun: Annotated[
         Path | None, typer.Option(help="Instead of pictures: a recording for the Rerun viewer, .rrd.")
@@ -64,8 +65,10 @@ def render(
 
     if video not in ("mp4", "gif", "none"):
         raise ConfigError(f"--video is {video!r}; choose mp4, gif or none")
+    if color not in ("class", "object"):
+        raise ConfigError(f"--color is {color!r}; choose class or object")
     if source.suffix == ".npz":
-        typer.echo(draw_arrays(source, out, width))
+        typer.echo(draw_arrays(source, out, width, by_object=color == "object"))
         return
     total = count_results(source)
     with Progress() as progress:
@@ -77,6 +80,7 @@ def render(
             rate_hz=rate,
             width=width,
             limit=limit,
+            by_object=color == "object",
             progress=progress,
         )
     typer.echo(

@@ -24,6 +24,8 @@ SEED = 1000
 """Seeds of 1000 and more are never trained on."""
 SECONDS = 6.0
 SETS_PER_S = 4.0
+FILM_SECONDS, FILM_SETS_PER_S = 20.0, 10.0
+"""Of a drive that is to be a film which moves smoothly."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashocc_ros.bags.results import ResultFrame, network_facts, read_results, rig_at_key, weights_note
-from flashocc_ros.viz.render import WIDTH, Figure, render_figure
+from flashocc_ros.viz.canvas import WIDTH
+from flashocc_ros.viz.render import Figure, render_figure
 from flashocc_ros.viz.video import VideoWriter, write_png
 from flashocc_ros.whole_file import make_folder
 
@@ -45,6 +46,7 @@ def write_album(
     rate_hz: float | None = None,
     width: int = WIDTH,
     limit: int | None = None,
+    by_object: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Album:
     """Draw every prediction of a result recording.
@@ -56,6 +58,7 @@ def write_album(
         rate_hz: frames per second of the video; None plays it as fast as it was recorded.
         width: of the pictures in pixels.
         limit: draw at most this many.
+        by_object: a colour for each object instead of each class.
         progress: called with the number of pictures done.
 
     Raises:
@@ -65,7 +68,7 @@ def write_album(
     """
     make_folder(out)
     with ExitStack() as stack:
-        return _write_album(stack, bag, out, video, rate_hz, width, limit, progress)
+        return _write_album(stack, bag, out, video, rate_hz, width, limit, by_object, progress)
 
 
 def _write_album(
@@ -76,6 +79,7 @@ def _write_album(
     rate_hz: float | None,
     width: int,
     limit: int | None,
+    by_object: bool,
     progress: Callable[[int], None],
 ) -> Album:
     network = network_facts(bag)
@@ -87,10 +91,10 @@ def _write_album(
     for number, result in enumerate(read_results(bag)):
         if limit is not None and number >= limit:
             break
-        picture = render_figure(to_figure(result, network, number, note), width)
+        stamps.append(result.stamp_ns)
+        picture = render_figure(to_figure(result, network, stamps[0], note, by_object), width)
         pictures.append(out / f"frame_{number:04d}.png")
         write_png(pictures[-1], picture)
-        stamps.append(result.stamp_ns)
         if video is not None:
             if writer is None and (rate_hz is not None or len(stamps) == 2):
                 writer = stack.enter_context(
@@ -109,15 +113,24 @@ def _write_album(
     return Album(tuple(pictures), video if writer is not None else None)
 
 
-def to_figure(result: ResultFrame, network: Mapping[str, str], number: int, note: str = "") -> Figure:
-    """A result as ``render_figure`` takes it; ``network`` is what the node told of itself, see ``network_facts``."""
+def to_figure(
+    result: ResultFrame, network: Mapping[str, str], begin_ns: int, note: str = "", by_object: bool = False
+) -> Figure:
+    """A result as ``render_figure`` takes it.
+
+    Args:
+        network: what the node told of itself, see ``network_facts``.
+        begin_ns: stamp of the first result, from which time is told.
+        note, by_object: of the figure.
+    """
     cameras = result.cameras
-    details = [network.get("runs_on", ""), f"frame {number + 1}", f"{result.stamp_ns / 1e9:.3f} s"]
+    details = [network.get("runs_on", ""), f"{(result.stamp_ns - begin_ns) / 1e9:.1f} s"]
     return Figure(
         result.semantics,
         result.instances,
         truth=None if result.truth is None else result.truth.semantics,
-        truth_instances=None if result.truth is None or result.instances is None else result.truth.instances,
+        truth_instances=None if result.truth is None else result.truth.instances,
+        by_object=by_object,
         images=() if cameras is None else cameras.pictures,
         rig=None if cameras is None else rig_at_key(cameras),
         title="   ".join(filter(None, ("FlashOcc", network.get("variant")))),

@@ -23,8 +23,8 @@ from flashocc_ros.viz.render import Figure, render_figure
 from flashocc_ros.viz.video import write_png
 
 
-def draw_arrays(source: Path, out: Path, width: int) -> Path:
-    """Draw what ``read_arrays`` finds.
+def draw_arrays(source: Path, out: Path, width: int, *, by_object: bool = False) -> Path:
+    """Draw what ``read_arrays`` finds, each object in a colour of its own if ``by_object``.
 
     Returns:
         The picture's path, ``out/<name>.png``.
@@ -38,6 +38,7 @@ def draw_arrays(source: Path, out: Path, width: int) -> Path:
         arrays.get("instances"),
         truth=arrays.get("truth"),
         truth_instances=arrays.get("truth_instances"),
+        by_object=by_object,
         title=source.stem,
         grid=grid,
     )

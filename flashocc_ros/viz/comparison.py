@@ -24,9 +24,10 @@ import numpy.typing as npt
 
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.viz import canvas
+from flashocc_ros.viz.canvas import WIDTH
 from flashocc_ros.viz.palette import paint_volume
 from flashocc_ros.viz.raycast import free_distances
-from flashocc_ros.viz.render import GAP, MARGIN, WIDTH, camera_label
+from flashocc_ros.viz.render import GAP, MARGIN, camera_label
 from flashocc_ros.viz.scene import oblique, top
 
 UInt8 = npt.NDArray[np.uint8]
@@ -64,7 +65,7 @@ def render_comparison(
     page.row([oblique(paint, grid, (wide, wide // 2), near) for paint, near in drawn], labels, GAP)
     page.row([top(paint, grid, (wide, wide), near) for paint, near in drawn], [""] * len(drawn), GAP)
     shown = np.any([canvas.classes_in(volume) for _, volume in volumes], axis=0)
-    page.legend(shown, has_instances=False)
+    page.add(page.legend(shown))
     return page.finish()
 
 

@@ -31,6 +31,8 @@ OPACITY = 0.50
 FLAT_OPACITY = 0.28
 """The ground is drawn fainter, so that the road stays visible below it."""
 NEAR_M = 0.6
+FAINT_M, FAINT = 14.0, 0.35
+"""What is nearer than the first is drawn fainter, in front of the lens by the second: it fills the picture."""
 
 
 def overlay(
@@ -66,6 +68,7 @@ def overlay(
     picture = render(paint, palette(), grid, view, shadows=False, edges=0.45, free_distance=free_distance)
     alpha = np.full(len(palette()), opacity, np.float32)
     alpha[[1 + c for c in FLAT_CLASSES]] = FLAT_OPACITY * opacity / OPACITY
-    weight = (alpha[picture.paint] * picture.coverage)[..., None]
+    nearness = np.clip(picture.distance_m / FAINT_M, FAINT, 1.0)
+    weight = (alpha[picture.paint] * picture.coverage * nearness)[..., None]
     mixed = shrunk * (1 - weight) + picture.rgb * (255 * weight)
     return mixed.astype(np.uint8)

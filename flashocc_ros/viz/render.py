@@ -27,16 +27,21 @@ from flashocc_ros.cameras.straighten import straightened
 from flashocc_ros.errors import InputError
 from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 from flashocc_ros.viz import canvas
+from flashocc_ros.viz.canvas import WIDTH
 from flashocc_ros.viz.overlay import overlay
 from flashocc_ros.viz.palette import paint_volume
 from flashocc_ros.viz.raycast import free_distances
+from flashocc_ros.viz.same_object import matched
 from flashocc_ros.viz.scene import oblique, top
 
 UInt8 = npt.NDArray[np.uint8]
 
-WIDTH = 1920
 MARGIN = 14
 GAP = 10
+CAMERAS_HIGH = 0.32
+"""Of the picture's height, at most."""
+MAP_HIGH = 0.34
+"""Of the height of a scene that has its map in a corner."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,7 @@ class Figure:
         images: one uint8 (H, W, 3) RGB picture per camera of ``rig``.
         rig: calibration of ``images``, which are drawn straightened; ``base_from_camera`` leads to the base frame at
             the key stamp.
+        by_object: each object has a colour of its own, the same in prediction and truth, instead of that of its class.
         title, note: texts of the head line; the note is set apart (for example that weights are untrained).
         details: short texts at the right of the head line.
     """
@@ -61,6 +67,7 @@ class Figure:
     truth_instances: npt.NDArray[np.integer] | None = None
     images: Sequence[UInt8] = ()
     rig: CameraRig | None = None
+    by_object: bool = False
     title: str = ""
     note: str = ""
     details: Sequence[str] = ()
@@ -71,40 +78,55 @@ def render_figure(figure: Figure, width: int = WIDTH) -> UInt8:
     """Compose the picture.
 
     Returns:
-        (height, width, 3) uint8 RGB; the height follows from the cameras, and is even so that videos take it.
+        (height, width, 3) uint8 RGB, 16:9, both even, so that videos take it.
 
     Raises:
         InputError: images and rig do not belong together, or a volume is not of the grid's size.
     """
     _check(figure)
-    paint = paint_volume(figure.semantics, figure.instances)
+    width += width % 2
+    height = round(width * 9 / 32) * 2
+    instances, truth_instances = (figure.instances, figure.truth_instances) if figure.by_object else (None, None)
+    if instances is not None and truth_instances is not None:
+        truth_instances = matched(instances, truth_instances)
+    paint = paint_volume(figure.semantics, instances)
     distance = free_distances(paint)
+    shown = canvas.classes_in(figure.semantics)
     page = canvas.Page(width, MARGIN)
     page.headline(figure.title, figure.note, figure.details)
-    _cameras(page, figure, paint, distance)
-    high = round(width * (0.26 if figure.truth is None else 0.23))
-    _voxels(page, figure.grid, paint, distance, high, "" if figure.truth is None else "prediction")
-    shown = canvas.classes_in(figure.semantics)
+    _cameras(page, figure, paint, distance, height)
     if figure.truth is not None:
-        truth = paint_volume(figure.truth, figure.truth_instances)
-        _voxels(page, figure.grid, truth, free_distances(truth), high, "ground truth")
         shown = shown | canvas.classes_in(figure.truth)
-    page.legend(shown, has_instances=figure.instances is not None)
-    return page.finish()
+    legend = page.legend(shown, "each object has its own colour" if instances is not None else "")
+    room = height - page.height - legend.shape[0] - GAP
+    if figure.truth is None:
+        side = min(room, round(0.4 * width))
+        wide = width - 2 * MARGIN - GAP - side
+        scene = oblique(paint, figure.grid, (wide, room), distance)
+        page.row([scene, _padded(top(paint, figure.grid, (side, side), distance), room)], ["", ""], GAP)
+    else:
+        truth = paint_volume(figure.truth, truth_instances)
+        size = ((width - 2 * MARGIN - GAP) // 2, room)
+        both = [_scene(paint, figure.grid, size, distance), _scene(truth, figure.grid, size, free_distances(truth))]
+        page.row(both, ["prediction", "ground truth"], GAP)
+    page.add(legend)
+    return page.finish(height)
 
 
-def camera_columns(count: int) -> int:
-    """Pictures per row: 6 cameras in two rows of three."""
-    return count if count <= 3 else math.ceil(count / 2) if count <= 8 else 4
+def camera_grid(count: int) -> tuple[int, int]:
+    """Rows and columns of the cameras: up to 6 in one row."""
+    rows = 1 if count <= 6 else 2
+    return rows, math.ceil(count / rows)
 
 
-def _cameras(page: canvas.Page, figure: Figure, paint: npt.NDArray[np.uint16], distance: UInt8) -> None:
+def _cameras(page: canvas.Page, figure: Figure, paint: npt.NDArray[np.uint16], distance: UInt8, height: int) -> None:
     if figure.rig is None:
         return
-    columns = camera_columns(len(figure.images))
-    wide = (page.width - 2 * MARGIN - (columns - 1) * GAP) // columns
+    rows, columns = camera_grid(len(figure.images))
     shape = figure.images[0].shape
-    high = round(wide * shape[0] / shape[1])
+    wide = (page.width - 2 * MARGIN - (columns - 1) * GAP) // columns
+    high = min(round(wide * shape[0] / shape[1]), round(CAMERAS_HIGH * height / rows))
+    wide = min(wide, round(high * shape[1] / shape[0]))
     for first in range(0, len(figure.images), columns):
         row = range(first, min(first + columns, len(figure.images)))
         flat = {k: straightened(figure.images[k], figure.rig.intrinsics[k], figure.rig.models[k]) for k in row}
@@ -127,13 +149,19 @@ def camera_label(name: str) -> str:
     return name.rsplit("/", 1)[-1].removeprefix("CAM_").replace("_", " ").lower()
 
 
-def _voxels(
-    page: canvas.Page, grid: VoxelGrid, paint: npt.NDArray[np.uint16], distance: UInt8, high: int, label: str
-) -> None:
-    map_size = (round(high * grid.size[1] / grid.size[0]), high)
-    scene_size = (page.width - 2 * MARGIN - GAP - map_size[0], high)
-    pictures = [oblique(paint, grid, scene_size, distance), top(paint, grid, map_size, distance)]
-    page.row(pictures, [label, ""], GAP)
+def _scene(paint: npt.NDArray[np.uint16], grid: VoxelGrid, size: tuple[int, int], distance: UInt8) -> UInt8:
+    """The scene with the map in its upper right corner."""
+    picture = oblique(paint, grid, size, distance).copy()
+    side = round(MAP_HIGH * size[1])
+    small = canvas.card(top(paint, grid, (side, side), distance), "")
+    picture[GAP : GAP + side, size[0] - GAP - side : size[0] - GAP] = small
+    return picture
+
+
+def _padded(picture: UInt8, high: int) -> UInt8:
+    above = (high - picture.shape[0]) // 2
+    below = high - picture.shape[0] - above
+    return np.asarray(np.pad(picture, ((above, below), (0, 0), (0, 0)), constant_values=canvas.PAPER[0]), np.uint8)
 
 
 def _check(figure: Figure) -> None:

@@ -24,6 +24,15 @@ from flashocc_ros.labels import FIRST_INSTANCE_ID
 Ids = npt.NDArray[np.integer]
 
 
+def matched(ids: Ids, others: Ids) -> Ids:
+    """``others`` with the ids that their objects have in ``ids``; those of no object there keep theirs, made unlike."""
+    found = same_objects(ids, others)
+    unlike = int(ids.max(initial=FIRST_INSTANCE_ID)) + 1
+    values, places = np.unique(others, return_inverse=True)
+    renamed = [v if v < FIRST_INSTANCE_ID else found.get(v, unlike + v) for v in values.tolist()]
+    return np.asarray(np.array(renamed, np.int64)[places].reshape(others.shape))
+
+
 def same_objects(ids: Ids, others: Ids) -> dict[int, int]:
     """Which object of ``others`` is which of ``ids``: pairs that share voxels, the largest overlap over union first.
 

@@ -19,19 +19,23 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw
 
 from flashocc_ros.structures import VoxelGrid
+from flashocc_ros.viz.canvas import font
 from flashocc_ros.viz.palette import palette
 from flashocc_ros.viz.raycast import View, render
 from flashocc_ros.viz.vehicle import EGO_BOXES_M
 
 UInt8 = npt.NDArray[np.uint8]
 
-CHASE_EYE_M = (-43.0, -16.0, 25.0)
-CHASE_TARGET_M = (4.0, 0.0, -2.0)
-CHASE_FIELD_OF_VIEW_DEG = 56.0
+CHASE_EYE_M = (-34.0, 2.0, 26.0)
+CHASE_TARGET_M = (2.0, 2.0, -3.0)
+CHASE_FIELD_OF_VIEW_DEG = 54.0
 HORIZON_RGB = (250, 251, 253)
 GROUND_RGB = (206, 214, 224)
+LABEL_HIGH = 0.04
+DIAGONAL = 0.7071
 MAP_RGB = (232, 236, 241)
 
 
@@ -79,4 +83,10 @@ def _rings(picture: UInt8, grid: VoxelGrid) -> UInt8:
     rings = picture.copy()
     for radius_m in range(10, int(max(span)), 10):
         cv2.circle(rings, centre, round(radius_m * scale), (255, 255, 255), 1, cv2.LINE_AA)
-    return np.asarray(cv2.addWeighted(picture, 0.65, rings, 0.35, 0), np.uint8)
+    labelled = Image.fromarray(cv2.addWeighted(picture, 0.55, rings, 0.45, 0).astype(np.uint8))
+    draw, size = ImageDraw.Draw(labelled), max(9, round(LABEL_HIGH * height))
+    for radius_m in range(10, int(min(span) / 2), 10):
+        # to the front right, where a ring crosses no street
+        place = (centre[0] + radius_m * scale * DIAGONAL, centre[1] - radius_m * scale * DIAGONAL)
+        draw.text(place, f"{radius_m} m", (255, 255, 255), font(size), "mm", stroke_width=2, stroke_fill=(31, 41, 55))
+    return np.asarray(labelled)

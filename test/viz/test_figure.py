@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ from flashocc_ros.labels import CLASS_NAMES, FREE
 from flashocc_ros.structures import OCC3D_GRID, CameraRig
 from flashocc_ros.viz.overlay import overlay
 from flashocc_ros.viz.palette import instance_row, paint_volume, palette
-from flashocc_ros.viz.render import Figure, camera_columns, render_figure
+from flashocc_ros.viz.render import Figure, camera_grid, render_figure
+from flashocc_ros.viz.scene import top
 
 CAR, PEDESTRIAN, ROAD = CLASS_NAMES.index("car"), CLASS_NAMES.index("pedestrian"), 11
 INTRINSIC = np.array([[100.0, 0, 80], [0, 100.0, 45], [0, 0, 1]])
@@ -117,18 +119,75 @@ def test_any_number_of_cameras(count: int) -> None:
     semantics = free()
     semantics[:, :, 2] = ROAD
     picture = render_figure(Figure(semantics, images=images, rig=rig, title="t", note="n", details=["d"]), width=640)
-    assert picture.shape[1] == 640
-    assert picture.shape[0] % 2 == 0
+    assert picture.shape == (360, 640, 3)
     assert picture.dtype == np.uint8
-    assert camera_columns(count) <= 4
+    rows, columns = camera_grid(count)
+    assert rows * columns >= count
 
 
-def test_ground_truth_gets_its_own_row() -> None:
+@pytest.mark.parametrize("width", [320, 641, 1920])
+def test_every_picture_is_16_to_9(width: int) -> None:
     semantics = free()
     semantics[:, :, 2] = ROAD
-    alone = render_figure(Figure(semantics), width=640)
-    both = render_figure(Figure(semantics, truth=semantics), width=640)
-    assert both.shape[0] > 1.25 * alone.shape[0]
+    for truth in (None, semantics):
+        height, wide = render_figure(Figure(semantics, truth=truth), width).shape[:2]
+        assert height % 2 == wide % 2 == 0
+        assert wide / height == pytest.approx(16 / 9, rel=0.01)
+
+
+def test_ground_truth_is_beside_the_prediction() -> None:
+    semantics, truth = free(), free()
+    semantics[:, :, 2] = ROAD
+    picture = render_figure(Figure(semantics, truth=truth), width=640)
+    left, right = (picture[60:300, part].reshape(-1, 3).astype(int) for part in (slice(20, 300), slice(340, 620)))
+    road = 255 * palette()[1 + ROAD]
+    assert (np.abs(left - road).max(1) < 60).mean() > 0.3
+    assert (np.abs(right - road).max(1) < 60).mean() < 0.01
+
+
+def objects_of(ids: np.ndarray) -> np.ndarray:
+    semantics = free()
+    semantics[:, :, 2] = ROAD
+    semantics[ids >= 18] = CAR
+    return semantics
+
+
+def hue_counts(picture: np.ndarray, row: int) -> int:
+    """How many pixels have nearly the hue of a row of the palette, whatever the light."""
+    wanted = palette()[row] / np.linalg.norm(palette()[row])
+    flat = picture.reshape(-1, 3).astype(float)
+    return int(((flat @ wanted) / np.maximum(np.linalg.norm(flat, axis=1), 1) > 0.9995).sum())
+
+
+def test_the_same_object_has_the_same_colour_in_prediction_and_truth() -> None:
+    ids, true_ids = np.zeros(OCC3D_GRID.size, np.int32), np.zeros(OCC3D_GRID.size, np.int32)
+    ids[110:120, 96:102, 3:7] = 20
+    true_ids[112:122, 96:102, 3:7] = 31
+    figure = Figure(objects_of(ids), ids, objects_of(true_ids), true_ids)
+    mine, other = (int(instance_row(np.array([k]))[0]) for k in (20, 31))
+    by_class = render_figure(figure, 640)
+    assert hue_counts(by_class, mine) == hue_counts(by_class, other) == 0
+    left, right = np.split(render_figure(replace(figure, by_object=True), 640), 2, axis=1)
+    assert min(hue_counts(left, mine), hue_counts(right, mine)) > 10
+    assert hue_counts(right, other) == 0
+
+
+def test_what_is_near_stays_visible_under_its_voxels() -> None:
+    near, far = free(), free()
+    near[106:108, 90:110, 2:10] = CAR  # 2 m in front of the lens
+    far[140:142, 60:140, 2:16] = CAR
+    changes = [np.abs(drawn(semantics)[45, 80] - 128).max() for semantics in (near, far)]
+    assert 5 < changes[0] < 0.6 * changes[1]
+
+
+def test_rings_carry_their_distance() -> None:
+    rings = top(paint_volume(free()), OCC3D_GRID, (300, 300))
+    dark = (rings.max(-1) < 60).nonzero()
+    angles = np.degrees(np.arctan2(150 - dark[0], dark[1] - 150))
+    ranges_m = np.hypot(150 - dark[0], dark[1] - 150) * 80 / 300
+    assert np.abs(np.median(angles) - 45) < 5
+    for radius_m in (10, 20, 30):
+        assert (np.abs(ranges_m - radius_m) < 1).any()
 
 
 def test_a_full_picture_is_drawn_in_about_a_second_of_cpu() -> None:
