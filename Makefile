@@ -15,7 +15,7 @@ PYTHON_ENV = $(SOURCE).venv/bin/python
 DEMO_NETWORK = $(or $(VARIANT),$(if $(BAG),published,synthetic-tiny-4d))
 DEMO_PROFILE = $(if $(filter-out synthetic-tiny synthetic-tiny-4d,$(DEMO_NETWORK))$(CHECKPOINT),torch,runtime)
 
-.PHONY: help setup demo test test-slow soak gpu-check lint clean
+.PHONY: help setup demo docs test test-slow soak gpu-check lint clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -27,6 +27,11 @@ demo: ## Replay a drive through the node and show what came out [BAG= VARIANT= C
 	@scripts/setup.sh $(DEMO_PROFILE)
 	@$(PYTHON_ENV) -m flashocc_ros.cli demo --out $(OUT) $(if $(BAG),--bag $(BAG)) $(if $(VARIANT),--variant $(VARIANT)) \
 	  $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(DEMO_ARGS)
+
+docs: ## Build the documentation as a site, out/site/index.html, and check its links
+	@scripts/setup.sh dev
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+	@echo "open out/site/index.html"
 
 test: lint ## Check style, types and imports, run the tests [TEST_ARGS=]
 	@$(PYTHON_ENV) -m pytest -m "not slow" -n 2 --dist loadfile $(TEST_ARGS)

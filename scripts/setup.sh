@@ -19,7 +19,7 @@ done
 case "$profile" in
   runtime) extras=openvino,viz torch= ;;
   torch) extras=openvino,viz,export torch=yes ;;
-  dev) extras=openvino,onnxruntime,viz,export,train,dev torch=yes ;;
+  dev) extras=openvino,onnxruntime,viz,export,train,docs,dev torch=yes ;;
 esac
 [ -n "${ROS_DISTRO:-}" ] || extras+=,messages
 

@@ -16,8 +16,8 @@
 
 Most wrong calibrations are one of a few mistakes: a transform the wrong way round, millimetres, the body frame in place
 of the optical one, cameras mixed up. Each leaves cameras that look at the sky, stand under the ground or look against
-their name. A mistake is named as the cause where undoing it makes the cameras plausible. ``docs/rig.md`` lists limits
-and what cannot be found.
+their name. A mistake is named as the cause where undoing it makes the cameras plausible. ``docs/calibration_checks.md``
+lists limits and what cannot be found.
 """
 
 from __future__ import annotations

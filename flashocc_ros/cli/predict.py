@@ -44,7 +44,8 @@ _WRITERS: dict[str, Callable[[Occupancy, Path], None]] = {
     epilog="Example: flashocc predict drive_bag --variant flashocc-r50-M0 --checkpoint M0.pth --png. "
     "A folder holds calibration.yaml (K, T_base_cam per camera) and either one picture per camera, named by its image "
     "entry, or sequences: <camera>/<stamp_ns>.jpg, any names with <camera>/timestamps.csv (name,stamp_ns), or videos "
-    "<camera>.mp4; and poses.csv. docs/rig.md describes it; `flashocc init-rig FOLDER` writes a calibration to fill in."
+    "<camera>.mp4; and poses.csv. docs/own_folder.md describes it; `flashocc init-rig FOLDER` writes a calibration to "
+    "fill in."
 )
 def predict(
     source: Annotated[Path, typer.Argument(help="A folder with calibration.yaml and pictures, or a rosbag2.")],
