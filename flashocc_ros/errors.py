@@ -16,6 +16,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 MAX_SENTENCE = 2000
 """Characters of a message: names and encodings from outside may have millions."""
 
@@ -26,6 +29,15 @@ def shortened(sentence: str) -> str:
         return sentence
     end = MAX_SENTENCE // 4
     return f"{sentence[: MAX_SENTENCE - end]} [...] {sentence[-end:]}"
+
+
+def did_you_mean(names: str | Iterable[str], known: Iterable[str]) -> str:
+    """ "; did you mean X or Y?" for names that are like known ones, to end a sentence with; else empty."""
+    known = list(known)
+    near: list[str] = []
+    for name in [names] if isinstance(names, str) else names:
+        near += [n for n in difflib.get_close_matches(name, known, n=2, cutoff=0.55) if n not in near]
+    return f"; did you mean {' or '.join(near[:3])}?" if near else ""
 
 
 class FlashOccError(Exception):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import pickle
 
-from flashocc_ros.errors import MAX_SENTENCE, ConfigError, FlashOccError
+from flashocc_ros.errors import MAX_SENTENCE, ConfigError, FlashOccError, did_you_mean
 
 
 def test_a_message_loses_its_middle_when_nobody_would_read_it() -> None:
@@ -33,3 +33,9 @@ def test_other_messages_stay_as_they_are_also_between_processes() -> None:
     assert str(error) == "x is 3; use 2"
     assert isinstance(error, FlashOccError)
     assert isinstance(error, ValueError)
+
+
+def test_names_that_are_nearly_right_are_guessed() -> None:
+    assert did_you_mean("CAM_FORNT", ["CAM_FRONT", "CAM_BACK", "lidar"]) == "; did you mean CAM_FRONT?"
+    assert did_you_mean(["/ocupancy", "/tf"], ["/occupancy", "/tf_static"]) == "; did you mean /occupancy?"
+    assert did_you_mean("nothing", ["CAM_FRONT"]) == ""

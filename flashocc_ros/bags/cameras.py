@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.cameras.images import is_depth
 from flashocc_ros.cameras.video import VIDEO_TYPES
-from flashocc_ros.errors import BagError, ConfigError
+from flashocc_ros.errors import BagError, ConfigError, did_you_mean
 from flashocc_ros.ranges import MAX_CAMERAS
 
 _LOG = logging.getLogger(__name__)
@@ -120,6 +120,7 @@ def find_cameras(bag: BagReader, wanted: Sequence[str] | None = None, prefix: st
     if missing or not names:
         raise BagError(
             f"{bag.path} holds no camera {', '.join(missing) or 'at all'}; cameras there: {', '.join(known) or 'none'}"
+            f"{did_you_mean(missing, known)}"
         )
     if len(names) > MAX_CAMERAS:
         raise BagError(

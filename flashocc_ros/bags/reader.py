@@ -32,7 +32,7 @@ from flashocc_ros.bags.files import find_files, some
 from flashocc_ros.bags.joined import JoinedFiles
 from flashocc_ros.bags.storage import Connection, DamagedError
 from flashocc_ros.bags.types import LATCHED, add_own_types, is_static_tf, offered, own_types, standard_types, strongest
-from flashocc_ros.errors import BagError
+from flashocc_ros.errors import BagError, did_you_mean
 
 _LOG = logging.getLogger(__name__)
 
@@ -175,8 +175,10 @@ class BagReader:
         """Raise BagError unless every one of ``topics`` was recorded with at least one message."""
         missing = [t for t in topics if t not in self.topics or self.topics[t].count == 0]
         if missing:
+            known = sorted(name for name, topic in self.topics.items() if topic.count)
             raise BagError(
-                f"{self.path} has no messages on {', '.join(missing)}; it holds {', '.join(sorted(self.topics))}"
+                f"{self.path} has no messages on {', '.join(missing)}; it holds {', '.join(known)}"
+                f"{did_you_mean(missing, known)}"
             )
 
     def messages(

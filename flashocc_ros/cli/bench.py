@@ -22,7 +22,15 @@ from typing import Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, VariantByPlace, one_variant
+from flashocc_ros.cli.options import (
+    BaseFrame,
+    TfPrefix,
+    VariantByPlace,
+    complete_engine,
+    complete_precision,
+    complete_variant,
+    one_variant,
+)
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -33,12 +41,15 @@ DEFAULT = "flashocc-r50-M0"
 @app.command(epilog="Example: flashocc bench --variant flashocc-r50-M0 --engine openvino --baseline reference --json")
 def bench(
     by_place: VariantByPlace = None,
-    variant: Annotated[str | None, typer.Option(help=f"Network, see `flashocc variants`; default: {DEFAULT}.")] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help=f"Network, see `flashocc variants`; default: {DEFAULT}.", autocompletion=complete_variant),
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights; default: the shipped ones, else untrained (as fast).")
     ] = None,
-    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=complete_engine)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
     baseline: Annotated[
         str, typer.Option(help="reference: also run the published way (Pillow, eager network) and print ratios.")
     ] = "none",

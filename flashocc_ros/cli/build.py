@@ -21,7 +21,14 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, VariantByPlace, one_variant
+from flashocc_ros.cli.options import (
+    BaseFrame,
+    TfPrefix,
+    VariantByPlace,
+    complete_precision,
+    complete_variant,
+    one_variant,
+)
 from flashocc_ros.engine_names import AUTO, EXPORT_ENGINES, PRECISION_HELP, one_of
 from flashocc_ros.ranges import MAX_CAMERAS
 
@@ -34,13 +41,16 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def build(
     by_place: VariantByPlace = None,
     variant: Annotated[
-        str | None, typer.Option(help="Network, see `flashocc variants`; may be left out with --prune.")
+        str | None,
+        typer.Option(
+            help="Network, see `flashocc variants`; may be left out with --prune.", autocompletion=complete_variant
+        ),
     ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
     ] = None,
     engine: Annotated[str, typer.Option(help=f"{one_of((AUTO, *EXPORT_ENGINES))}.")] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
     cameras: Annotated[int, typer.Option(min=1, max=MAX_CAMERAS, help="Number of cameras of the vehicle.")] = 6,
     calibration: Annotated[
         Path | None, typer.Option(help="Recording or frame folders of this vehicle: needed once for int8.")

@@ -21,7 +21,15 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, Untrained, check_trained
+from flashocc_ros.cli.options import (
+    BaseFrame,
+    TfPrefix,
+    Untrained,
+    check_trained,
+    complete_engine,
+    complete_precision,
+    complete_variant,
+)
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -36,13 +44,16 @@ def demo(
     bag: Annotated[Path | None, typer.Option(help="Recording to show; default: a drive is generated.")] = None,
     variant: Annotated[
         str,
-        typer.Option(help=f"Network; default: {GENERATED_VARIANT}, or {RECORDED_VARIANT} for a recording."),
+        typer.Option(
+            help=f"Network; default: {GENERATED_VARIANT}, or {RECORDED_VARIANT} for a recording.",
+            autocompletion=complete_variant,
+        ),
     ] = "",
     checkpoint: Annotated[
         str, typer.Option(help="Weights or the folder of an export; default: the shipped ones, if any.")
     ] = "",
-    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=complete_engine)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
     rate: Annotated[
         float, typer.Option(min=0.0, max=100.0, help="Speed of the replay; 1 is real time, 0 waits for every answer.")
     ] = 0.0,

@@ -22,7 +22,17 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, fisheye_of, seed_range
+from flashocc_ros.cli.options import (
+    BaseFrame,
+    FisheyeRays,
+    TfPrefix,
+    complete_engine,
+    complete_precision,
+    complete_variant,
+    completing,
+    fisheye_of,
+    seed_range,
+)
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -35,12 +45,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "flashocc eval --drop-cameras all --perturb 'extrinsics=1,0 0,10'"
 )
 def evaluate(
-    variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "synthetic-tiny",
+    variant: Annotated[
+        str, typer.Option(help="Network, see `flashocc variants`.", autocompletion=complete_variant)
+    ] = "synthetic-tiny",
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, or the folder of an export; default: shipped.")
     ] = None,
-    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=complete_engine)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
     seeds: Annotated[str | None, typer.Option(help="Synthetic drives FIRST:STOP; 1000 and up are held out.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Key frames per synthetic drive.")] = 8,
     interval: Annotated[float, typer.Option(min=0.05, max=5.0, help="Seconds between them.")] = 0.5,
@@ -54,7 +66,13 @@ def evaluate(
     cameras: Annotated[
         str, typer.Option(help="These cameras of --bag or --nuscenes in this order, separated by commas.")
     ] = "",
-    mask: Annotated[str, typer.Option(help="Voxels that count for mIoU: camera, lidar or none.")] = "camera",
+    mask: Annotated[
+        str,
+        typer.Option(
+            help="Voxels that count for mIoU: camera, lidar or none.",
+            autocompletion=completing("camera", "lidar", "none"),
+        ),
+    ] = "camera",
     drop_cameras: Annotated[
         str | None,
         typer.Option(

@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import logging
 import sys
@@ -27,7 +26,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flashocc_ros.errors import FlashOccError
+from flashocc_ros.errors import FlashOccError, did_you_mean
 from flashocc_ros.version import __version__
 from flashocc_ros.whole_file import DISK_ERRORS
 
@@ -69,9 +68,8 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else "see flashocc --help"
-            ctx.fail(f"no such command {args[0]!r}; {hint}")
+            hint = did_you_mean(args[0], COMMANDS) or "; see flashocc --help"
+            ctx.fail(f"no such command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -16,15 +16,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
+
 if TYPE_CHECKING:
     from flashocc_ros.cameras.rectify import Fisheye
 
 MAX_SEEDS = 1_000_000
+
+Completer = Callable[[str], list[str]]
+
+
+def completing(*names: str) -> Completer:
+    """What the shell offers for an option of these values."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+def complete_variant(incomplete: str) -> list[str]:
+    """Networks that begin so."""
+    from flashocc_ros.variants import VARIANTS
+
+    return completing(*VARIANTS)(incomplete)
+
+
+complete_engine = completing(AUTO, *ENGINES)
+complete_precision = completing(AUTO, *PRECISIONS)
 
 BaseFrame = Annotated[str, typer.Option(help="Of a recording: frame of the vehicle.")]
 TfPrefix = Annotated[

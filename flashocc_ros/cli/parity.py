@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flashocc_ros.cli.options import complete_variant
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.variants import VARIANTS, Variant, get_variant
 
@@ -49,7 +50,10 @@ def parity(
         typer.Option(help="Folder with the pictures CAM_FRONT.jpg, ...; for an export also a bag, default noise."),
     ] = None,
     align: Annotated[str, typer.Option(help="warp, lift, or auto: what the reference did.")] = "auto",
-    variant: Annotated[str | None, typer.Option(help="The exported variant, where TARGET is an export.")] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="The exported variant, where TARGET is an export.", autocompletion=complete_variant),
+    ] = None,
 ) -> None:
     """Compare a variant or an export with its reference, stage by stage."""
     if target not in VARIANTS and Path(target).is_dir():

@@ -23,7 +23,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, Untrained, check_trained, counted, fisheye_of
+from flashocc_ros.cli.options import (
+    BaseFrame,
+    FisheyeRays,
+    TfPrefix,
+    Untrained,
+    check_trained,
+    complete_engine,
+    complete_precision,
+    complete_variant,
+    counted,
+    fisheye_of,
+)
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
@@ -49,10 +60,12 @@ _WRITERS: dict[str, Callable[[Occupancy, Path], None]] = {
 )
 def predict(
     source: Annotated[Path, typer.Argument(help="A folder with calibration.yaml and pictures, or a rosbag2.")],
-    variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "flashocc-r50-M0",
+    variant: Annotated[
+        str, typer.Option(help="Network, see `flashocc variants`.", autocompletion=complete_variant)
+    ] = "flashocc-r50-M0",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights (.pth or .safetensors).")] = None,
-    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=complete_engine)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
     out: Annotated[Path, typer.Option(help="Folder for the files, named by stamp.")] = Path("out/predict"),
     formats: Annotated[
         str,

@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import counted
+from flashocc_ros.cli.options import completing, counted
 from flashocc_ros.cli.viewer_files import write_for_viewer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -34,12 +34,19 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def render(
     source: Annotated[Path, typer.Argument(metavar="BAG|NPZ", help="A result recording, or arrays.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out/pictures"),
-    video: Annotated[str, typer.Option(help="mp4, gif or none; recordings only.")] = "none",
+    video: Annotated[
+        str, typer.Option(help="mp4, gif or none; recordings only.", autocompletion=completing("mp4", "gif", "none"))
+    ] = "none",
     rate: Annotated[
         float | None, typer.Option(min=0.1, max=60.0, help="Frames per second of the video; default: as recorded.")
     ] = None,
     width: Annotated[int, typer.Option(min=320, max=7680, help="Width of the pictures in pixels.")] = 1920,
-    color: Annotated[str, typer.Option(help="What has a colour of its own: class or object.")] = "class",
+    color: Annotated[
+        str,
+        typer.Option(
+            help="What has a colour of its own: class or object.", autocompletion=completing("class", "object")
+        ),
+    ] = "class",
     limit: Annotated[int | None, typer.Option(min=1, help="Draw at most this many frames.")] = None,
     rerun: Annotated[
         Path | None, typer.Option(help="Instead of pictures: a recording for the Rerun viewer, .rrd.")

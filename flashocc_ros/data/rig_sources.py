@@ -36,7 +36,7 @@ from flashocc_ros.data.nuscenes_rows import Row, Tables
 from flashocc_ros.data.nuscenes_tables import CAMERAS, intrinsics, named_rows, pose
 from flashocc_ros.data.rig_files import Rig, RigCamera
 from flashocc_ros.data.video_file import VIDEO_SUFFIXES, VideoFile
-from flashocc_ros.errors import ConfigError, ImageError, InputError
+from flashocc_ros.errors import ConfigError, ImageError, InputError, did_you_mean
 from flashocc_ros.ranges import MAX_CAMERAS
 from flashocc_ros.regular_file import regular_size
 
@@ -81,7 +81,8 @@ def read_rig(path: Path, cameras: Sequence[str] = (), frames: Frames = Frames())
 def _chosen(rig: Rig, names: Sequence[str], path: Path) -> Rig:
     known = {camera.name: camera for camera in rig.cameras}
     if missing := [name for name in names if name not in known]:
-        raise ConfigError(f"{path} holds no camera {', '.join(missing)}; cameras there: {', '.join(known)}")
+        near = did_you_mean(missing, known)
+        raise ConfigError(f"{path} holds no camera {', '.join(missing)}; cameras there: {', '.join(known)}{near}")
     if len(set(names)) != len(names):
         raise ConfigError(f"--cameras must be distinct names, got {', '.join(names)}")
     found = tuple(known[name] for name in names) or rig.cameras

@@ -27,7 +27,7 @@ from flashocc_ros.engine.export.on_demand import cached_export
 from flashocc_ros.engine.store.cache import cache_root, file_sha256
 from flashocc_ros.engine.store.meta import META_FILE, load_export
 from flashocc_ros.engine_names import AUTO, ENGINES, EXPORT_ENGINES, PRECISIONS
-from flashocc_ros.errors import CheckpointError, ConfigError, EngineError
+from flashocc_ros.errors import CheckpointError, ConfigError, EngineError, did_you_mean
 from flashocc_ros.pipeline.backend import Backend
 from flashocc_ros.variants import Variant, get_variant
 
@@ -56,7 +56,8 @@ def backend_class(engine: str) -> type[Backend]:
         EngineError: a library that all of its kind need is missing.
     """
     if not isinstance(engine, str) or engine not in _BACKENDS:
-        raise ConfigError(f"unknown engine {engine!r}; choose {', '.join((AUTO, *ENGINES))}")
+        known = (AUTO, *ENGINES)
+        raise ConfigError(f"unknown engine {engine!r}; choose {', '.join(known)}{did_you_mean(str(engine), known)}")
     entry = _BACKENDS[engine]
     try:
         module = importlib.import_module(entry.module)

@@ -38,7 +38,7 @@ from flashocc_ros.cameras.transforms import (
     TransformTree,
     frame_name,
 )
-from flashocc_ros.errors import BagError, ConfigError, InputError
+from flashocc_ros.errors import BagError, ConfigError, InputError, did_you_mean
 from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, read_cloud
 from flashocc_ros.labelling.detections import BOX_TYPES, BoxReader, Moment, read_csv
 from flashocc_ros.labelling.key_frames import COMPARED, KeyFrames
@@ -132,7 +132,8 @@ class Recording:
             return tuple(known)
         missing = [name for name in self.sources.lidars if name not in known]
         if missing:
-            raise BagError(f"{self.path} holds no cloud {', '.join(missing)}; clouds there: {', '.join(known)}")
+            near = did_you_mean(missing, known)
+            raise BagError(f"{self.path} holds no cloud {', '.join(missing)}; clouds there: {', '.join(known)}{near}")
         return self.sources.lidars
 
     def _find_boxes(self, bag: BagReader) -> str:
@@ -145,6 +146,7 @@ class Recording:
         if wanted not in known:
             raise BagError(
                 f"{self.path} holds no boxes {wanted}; topics of {' or '.join(BOX_TYPES)}: {', '.join(known) or 'none'}"
+                f"{did_you_mean(wanted, known)}"
             )
         return wanted
 

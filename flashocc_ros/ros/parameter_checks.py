@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import re
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ from typing import Any
 from flashocc_ros.cameras.images import BIT_DEPTHS
 from flashocc_ros.cameras.transforms import frame_name
 from flashocc_ros.engine.select import find_export
-from flashocc_ros.errors import ConfigError
+from flashocc_ros.errors import ConfigError, did_you_mean
 from flashocc_ros.ranges import MAX_CAMERAS
 from flashocc_ros.ros.parameters import Limits, NodeParameters, default_of, walk
 from flashocc_ros.variants import VARIANTS
@@ -60,9 +59,8 @@ def _build(owner: type, values: dict[str, Any], prefix: str, **extra: Any) -> An
 def check_value(name: str, value: Any, limits: Limits) -> None:
     """Raise ConfigError when one value breaks the limits of its parameter."""
     if limits.choices and value not in limits.choices:
-        near = difflib.get_close_matches(str(value), limits.choices, n=1, cutoff=0.3)
-        hint = f"did you mean {near[0]!r}? " if near and len(limits.choices) > 3 else ""
-        raise _error(name, value, f"is not one of its choices; {hint}use one of: {', '.join(limits.choices)}")
+        hint = did_you_mean(str(value), limits.choices)
+        raise _error(name, value, f"is not one of its choices; use one of: {', '.join(limits.choices)}{hint}")
     low, high = limits.minimum, limits.maximum
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise _error(name, value, f"is out of range; use a value from {low:g} to {high:g}")

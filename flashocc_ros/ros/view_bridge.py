@@ -124,7 +124,11 @@ class ViewBridge:
         if self._report.rate_hz > 0:
             return ""
         if not self._node.count_publishers(self.topic):
-            return f"Nobody publishes {self.topic}; start the node, or name its topic with --topic."
+            kind = "flashocc_ros/msg/Occupancy3D"
+            others = [name for name, kinds in self._node.get_topic_names_and_types() if kind in kinds]
+            others = [name for name in others if name != self.topic and self._node.count_publishers(name)]
+            remedy = f"results are on {', '.join(others)}" if others else "start the node, or name its topic"
+            return f"Nobody publishes {self.topic}; {remedy}: --topic."
         said = self._report.message
         return f"No result on {self.topic} for a while." + (f" The node says: {said}." if said else "")
 

@@ -27,7 +27,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 
 from flashocc_ros.bags.cameras import CameraTopics, camera_topics
 from flashocc_ros.bags.headers import header_frame, header_stamp_ns
@@ -36,13 +36,17 @@ from flashocc_ros.cameras.decode import SetDecoder, is_rectified_topic
 from flashocc_ros.cameras.road import CameraRoad, PosedSet
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import TransformIntake
+from flashocc_ros.cameras.transports import MESSAGE_TYPES
+from flashocc_ros.cameras.video import VIDEO_TYPES, VideoPicture, VideoStream
 from flashocc_ros.ros.problems import Problems, guarded, nothing
 from flashocc_ros.ros.transforms import TfListener, make_buffer
+from flashocc_ros.ros.transports import message_class
 
 MAX_SETS, MAX_BYTES = 64, 256 << 20
 """What is kept for results that are still being computed."""
-DEPTH = 5
-TYPES: dict[str, type] = {"sensor_msgs/msg/CompressedImage": CompressedImage, "sensor_msgs/msg/Image": Image}
+DEPTH, VIDEO_DEPTH = 5, 50
+"""Of queues: a packet of a video that is lost costs all pictures up to the next key picture."""
+TRANSPORTS = {kind: transport for transport, kind in MESSAGE_TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class LiveCameras:
 
     Args:
         node: subscribes.
-        topics: of each camera.
+        topics: of each camera, pictures or video.
         base_frame, fixed_frame: of the results, and of the vehicle's motion.
     """
 
@@ -88,7 +92,8 @@ class LiveCameras:
         self._sets: OrderedDict[int, tuple[PosedSet, int]] = OrderedDict()
         self._bytes = 0
         names = tuple(topics)
-        self._types: dict[str, str] = {}
+        self._classes: dict[str, type] = {}
+        self._videos: dict[str, VideoStream] = {}
         intake = TransformIntake(make_buffer(), say=lambda sentence: None)
         # what is implausible about them is for the node to say
         self._road = CameraRoad(
@@ -105,14 +110,17 @@ class LiveCameras:
             listener = TfListener(intake, node, problems, self._on_transform)
             undo.callback(listener.unregister)
             for name, pair in topics.items():
-                kind = next((t for t in known.get(pair.image, []) if t in TYPES), "sensor_msgs/msg/CompressedImage")
-                self._types[name] = kind
-                for message_type, topic, callback in (
-                    (TYPES[kind], pair.image, self._on_image),
-                    (CameraInfo, pair.info, self._on_info),
+                kind = next((t for t in known.get(pair.image, []) if t in TRANSPORTS), MESSAGE_TYPES["compressed"])
+                self._classes[name] = message_class(TRANSPORTS[kind])
+                if kind in VIDEO_TYPES:
+                    self._videos[name] = VideoStream()
+                image_depth = VIDEO_DEPTH if name in self._videos else DEPTH
+                for message_type, topic, depth, callback in (
+                    (self._classes[name], pair.image, image_depth, self._on_image),
+                    (CameraInfo, pair.info, DEPTH, self._on_info),
                 ):
                     qos = QoSProfile(
-                        history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT
+                        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT
                     )
                     subscription = node.create_subscription(message_type, topic, partial(callback, name), qos, raw=True)
                     undo.callback(node.destroy_subscription, subscription)
@@ -120,7 +128,12 @@ class LiveCameras:
 
     @guarded("an image could not be taken", nothing, often=True)
     def _on_image(self, camera: str, cdr: bytes) -> None:
-        self._keep(self._road.add_image(camera, header_stamp_ns(cdr), cdr, time.monotonic_ns(), header_frame(cdr)))
+        image: bytes | VideoPicture | None = cdr
+        stamp_ns, frame = header_stamp_ns(cdr), header_frame(cdr)  # of video packets too: they begin alike
+        if camera in self._videos:
+            image = self._videos[camera].add(deserialize_message(cdr, self._classes[camera]), stamp_ns)
+        if image is not None:  # else headers, which belong to the next picture
+            self._keep(self._road.add_image(camera, stamp_ns, image, time.monotonic_ns(), frame))
 
     @guarded("a CameraInfo could not be taken", nothing, often=True)
     def _on_info(self, camera: str, cdr: bytes) -> None:
@@ -140,7 +153,7 @@ class LiveCameras:
         for posed in outcomes:
             if not isinstance(posed, PosedSet):
                 continue
-            size = sum(len(image) for image in posed.images if image is not None)
+            size = sum(len(getattr(image, "data", image)) for image in posed.images if image is not None)
             self._sets[posed.stamp_ns] = (posed, size)
             self._bytes += size
             while len(self._sets) > 1 and (len(self._sets) > MAX_SETS or self._bytes > MAX_BYTES):
@@ -160,8 +173,8 @@ class LiveCameras:
             SetDropped: one cannot be decoded or does not fit to its calibration.
         """
         images = tuple(
-            None if cdr is None else deserialize_message(cdr, TYPES[self._types[name]])
-            for name, cdr in zip(posed.names, posed.images, strict=True)
+            image if image is None or name in self._videos else deserialize_message(image, self._classes[name])
+            for name, image in zip(posed.names, posed.images, strict=True)
         )
         return self._decoder(replace(posed, images=images))
 

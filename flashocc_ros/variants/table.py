@@ -20,10 +20,9 @@ Counts and published numbers come from the reference repository; ``docs/variants
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 
-from flashocc_ros.errors import ConfigError
+from flashocc_ros.errors import ConfigError, did_you_mean
 from flashocc_ros.variants.variant import DepthBins, Published, Variant
 
 __all__ = ["VARIANTS", "get_variant"]
@@ -331,6 +330,5 @@ def get_variant(name: str | Variant) -> Variant:
         raise ConfigError(f"variant is {name!r}, needs a name; see `flashocc variants`.")
     if name in VARIANTS:
         return VARIANTS[name]
-    close = difflib.get_close_matches(name, VARIANTS, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(close)}?" if close else "see `flashocc variants`."
-    raise ConfigError(f"unknown variant {name!r}; {hint}")
+    hint = did_you_mean(name, VARIANTS) or "; see `flashocc variants`."
+    raise ConfigError(f"unknown variant {name!r}{hint}")

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,33 @@ def test_the_log_of_engines_is_shown_while_a_command_runs_only(monkeypatch: pyte
     main_module.main()
     assert len(held[0]) == len(before) + 1
     assert log.handlers == before
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["pre"], {"predict"}),
+        (["predict", "x", "--variant", "flashocc-r50-M"], {"flashocc-r50-M0"}),
+        (["predict", "x", "--engine", "o"], {"openvino", "onnxruntime"}),
+        (["bench", "--precision", ""], {"auto", "fp32", "fp16", "int8"}),
+        (["render", "x", "--video", ""], {"mp4", "gif", "none"}),
+        (["predict", "--calib"], {"--calibration"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_values(words: list[str], offered: set[str]) -> None:
+    environment = {
+        "_FLASHOCC_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(["flashocc", *words]),
+        "COMP_CWORD": str(len(words)),
+        "_TYPER_COMPLETE_ARGS": " ".join(["flashocc", *words]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "flashocc_ros.cli"], env=os.environ | environment, capture_output=True, text=True
+    )
+    assert offered <= set(done.stdout.split())
+    assert all(word.startswith(words[-1]) for word in done.stdout.split())
+
+
+def test_completion_can_be_installed() -> None:
+    done = subprocess.run([sys.executable, "-m", "flashocc_ros.cli", "--help"], capture_output=True, text=True)
+    assert "--install-completion" in done.stdout

@@ -73,7 +73,7 @@ def test_cost_parameters_follow_the_class_table():
 
 
 BAD = [
-    ({"variant": "flashocc-r50-M9"}, ["variant", "flashocc-r50-M9", "did you mean 'flashocc-r50-M0'"]),
+    ({"variant": "flashocc-r50-M9"}, ["variant", "flashocc-r50-M9", "did you mean flashocc-r50-M0"]),
     ({"checkpoint": "/nowhere/m0.pth"}, ["checkpoint", "/nowhere/m0.pth", ".safetensors"]),
     ({"cache_dir": "/dev/null"}, ["cache_dir", "/dev/null", "no folder"]),
     ({"engine": "caffe"}, ["engine", "caffe", "openvino"]),

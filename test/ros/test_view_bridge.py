@@ -20,12 +20,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
 import rclpy
+from video_packets import encode, moving
 
+from flashocc_ros.ros.logs import SeldomLogger
+from flashocc_ros.ros.problems import Problems
+from flashocc_ros.ros.stamps import stamp_from_ns
 from flashocc_ros.ros.view_bridge import ViewBridge
+from flashocc_ros.ros.view_cameras import LiveCameras, cameras_of
 from flashocc_ros.view.store import FrameStore
 
 PATIENCE_S = 3.0
@@ -91,6 +97,53 @@ def test_results_of_a_node_come_with_pictures_path_and_times(
         feeder.executor.remove_node(listener)
         listener.destroy_node()
         node.close()
+
+
+def test_cameras_that_publish_video_are_shown(make_feeder: Make) -> None:
+    """Packets in, pictures of the right moments out, also where not every set is looked at."""
+    from foxglove_msgs.msg import CompressedVideo
+
+    feeder = make_feeder(["front", "back"], image_type="compressed_video")
+    listener = rclpy.create_node("flashocc_view", context=feeder.context)
+    feeder.executor.add_node(listener)
+    feeder.until(lambda: len(cameras_of(listener)) == 2, "the cameras to be found")
+    logger = listener.get_logger()
+    problems = Problems(logger, SeldomLogger(logger), feeder.context.ok)
+    cameras = LiveCameras(listener, problems, cameras_of(listener), "base_link")
+    try:
+        pictures = moving(8, (176, 352))
+        packets = encode(pictures, key_every=4)
+        sent: dict[int, int] = {}
+        answered_s = 0.0
+
+        def whole() -> list[int]:
+            """Stamps of sets that can be decoded; sends the next packets when the last have come or were lost."""
+            nonlocal answered_s
+            cameras.poll()
+            if not sent or cameras.at(feeder.stamp_ns) is not None or time.monotonic() - answered_s > PATIENCE_S:
+                answered_s, number, stamp_ns = time.monotonic(), len(sent) % 8, feeder.stamp_ns + 100_000_000
+                made = {
+                    name: CompressedVideo(
+                        timestamp=stamp_from_ns(stamp_ns),
+                        frame_id=f"{name}_optical",
+                        format="h264",
+                        data=packets[number],
+                    )
+                    for name in feeder.names
+                }
+                sent[feeder.send(stamp_ns, images=made)] = number
+            found = {stamp_ns: cameras.at(stamp_ns) for stamp_ns in sent}
+            return [s for s, posed in found.items() if posed and not any(i.fault for i in posed.images)]
+
+        stamps = feeder.until(lambda: found if len(found := whole()) >= 6 else None, "six sets of pictures")
+        for stamp_ns in (stamps[1], stamps[5]):
+            for shown in cameras.decoded(cameras.at(stamp_ns)).pictures:
+                assert np.abs(shown.astype(int) - pictures[sent[stamp_ns]]).mean() < 12
+        assert not str(problems)
+    finally:
+        cameras.destroy()
+        feeder.executor.remove_node(listener)
+        listener.destroy_node()
 
 
 def test_a_missing_publisher_is_said(make_feeder: Make) -> None:
