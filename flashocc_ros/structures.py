@@ -198,6 +198,7 @@ class CameraRig:
         names: Sequence[str] | None = None,
         *,
         rectified: bool = False,
+        fisheye: str = "rectify",
     ) -> CameraRig:
         """The rig of N ``sensor_msgs/CameraInfo``, for images of the size that they describe.
 
@@ -206,11 +207,13 @@ class CameraRig:
             base_from_camera: (N, 4, 4), camera optical frame to base frame, metres.
             names: N camera names; None takes the ``frame_id`` of each.
             rectified: the images are those of ``image_rect``: P counts, distortion is gone.
+            fisheye: "rays" for images of wide lenses as they are, whose pixels are lifted along their own rays.
 
         Raises:
+            ConfigError: ``fisheye`` is another word.
             InputError: a calibration cannot be used, or has distortion and the images are not rectified.
         """
-        return _from_above("rig_from_camera_info")(messages, base_from_camera, names, rectified)
+        return _from_above("rig_from_camera_info")(messages, base_from_camera, names, rectified, fisheye)
 
     @property
     def num_cameras(self) -> int:

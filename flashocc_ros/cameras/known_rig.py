@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from flashocc_ros.camera_model import PINHOLE
 from flashocc_ros.cameras.calibration_file import read_calibration
-from flashocc_ros.cameras.rectify import Calibration, Rectifier, is_flat
+from flashocc_ros.cameras.rectify import Calibration, Fisheye, Rectifier, is_flat
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.structures import CameraRig
 
@@ -62,26 +62,32 @@ def rig_from_yaml(path: str | Path) -> CameraRig:
 
 
 def rig_from_camera_info(
-    messages: Sequence[CameraInfo], base_from_camera: npt.ArrayLike, names: Sequence[str] | None, rectified: bool
+    messages: Sequence[CameraInfo],
+    base_from_camera: npt.ArrayLike,
+    names: Sequence[str] | None,
+    rectified: bool,
+    fisheye: Fisheye,
 ) -> CameraRig:
     """The rig of N ``CameraInfo`` messages, of rclpy or of a recording, for images as the cameras publish them.
 
     Raises:
+        ConfigError: ``fisheye`` is none of its values.
         InputError: a calibration cannot be used, or has distortion and the images are not rectified.
     """
     if names is None:
         names = [info.header.frame_id for info in messages]
     if len(names) != len(messages):
         raise InputError(f"{len(names)} names for {len(messages)} messages; give one for each")
-    matrices = []
+    matrices, models = [], []
     for name, info in zip(names, messages, strict=True):
-        if not rectified:
+        rectifier = Rectifier(name, rectified, fisheye=fisheye)
+        rectifier.update(info)
+        models.append(rectifier.model)
+        if not rectified and rectifier.model == PINHOLE:
             remedy = "rectified=True is for image_rect; undistort others with flashocc_ros.cameras.rectify.Rectifier"
             _check_flat(name, info, remedy)
-        rectifier = Rectifier(name, rectified)
-        rectifier.update(info)
         matrices.append(rectifier.prepare(rectifier.image_size)[0])
-    return CameraRig(names, np.array(matrices), np.asarray(base_from_camera))
+    return CameraRig(names, np.array(matrices), np.asarray(base_from_camera), models)
 
 
 def _check_flat(name: str, info: Calibration, remedy: str) -> None:

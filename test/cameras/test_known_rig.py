@@ -81,6 +81,20 @@ def test_a_fisheye_in_a_file_is_refused_by_name(tmp_path: Path) -> None:
         CameraRig.from_yaml(path)
 
 
+def test_a_fisheye_in_a_message_is_refused_unless_its_rays_are_followed() -> None:
+    lens = CameraInfo(
+        width=640, height=480, distortion_model="equidistant", d=[0.1, 0.0, 0.0, 0.0], k=K.ravel().tolist()
+    )
+    with pytest.raises(InputError, match=r"camera left: .*equidistant"):
+        CameraRig.from_camera_info([lens], [np.eye(4)], ["left"])
+    rig = CameraRig.from_camera_info([lens], [np.eye(4)], ["left"], fisheye="rays")
+    assert rig.models[0].kind == "equidistant"
+    assert rig.models[0].coefficients == (0.1, 0.0, 0.0, 0.0)
+    np.testing.assert_array_equal(rig.intrinsics[0], K)
+    with pytest.raises(ConfigError, match="fisheye is 'yes'"):
+        CameraRig.from_camera_info([lens], [np.eye(4)], ["left"], fisheye="yes")
+
+
 def test_what_is_no_calibration_is_one_sentence(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="pipe or a device"):
