@@ -35,7 +35,7 @@ from flashocc_ros.cameras.calibration_file import CalibratedCamera, read_calibra
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.findings import CameraFindings, Say
 from flashocc_ros.cameras.images import ImageDecoder, rectified_image
-from flashocc_ros.cameras.playback import synchronised, why_no_set
+from flashocc_ros.cameras.playback import MIN_TRIGGERS, synchronised, why_no_set
 from flashocc_ros.cameras.rectify import Fisheye, Rectifier
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import UNIT_TOLERANCE, OutsideTime, StampedTransform, TransformTree
@@ -139,10 +139,12 @@ class ImageFolder:
         if not sets:
             raise InputError(f"{self.folder}: poses.csv covers none of its {complete} complete sets; extend it")
         triggers = sync.counters[sync.anchor].received
-        if triggers > len(sets):
-            logger.warning(
-                "%s: %d of %d sets are incomplete or outside poses.csv", self.folder, triggers - len(sets), triggers
-            )
+        if triggers > complete:
+            learning = f"learning the delays of the cameras takes {MIN_TRIGGERS} triggers"
+            why = learning if triggers < MIN_TRIGGERS else "they lack a picture of a camera"
+            logger.warning("%s: %d of %d triggers gave no set: %s", self.folder, triggers - complete, triggers, why)
+        if complete > len(sets):
+            logger.warning("%s: poses.csv does not cover %d of %d sets", self.folder, complete - len(sets), complete)
         return sets
 
 

@@ -79,6 +79,19 @@ def test_a_table_gives_pictures_of_any_name_their_stamps(tmp_path: Path) -> None
         np.testing.assert_array_equal(item.images[1], pixels)
 
 
+def test_triggers_without_a_set_are_counted_with_their_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for camera in NAMES:
+        for name in write_pictures(tmp_path / camera):
+            stamp_ns = FIRST_NS + int(name[6]) * 100_000_000
+            (tmp_path / camera / name).rename(tmp_path / camera / f"{stamp_ns}.png")
+    (tmp_path / "right" / f"{FIRST_NS + 200_000_000}.png").unlink()
+    rows = [f"{FIRST_NS + k * 100_000_000},{k},0,0,0,0,0,1" for k in (0, 1, 2, 3, 4)]
+    (tmp_path / "poses.csv").write_text("\n".join(["stamp_ns,x,y,z,qx,qy,qz,qw", *rows]))
+    assert len(calibrate(tmp_path)) == 4
+    assert "1 of 6 triggers gave no set: they lack a picture of a camera" in caplog.text
+    assert "poses.csv does not cover 1 of 5 sets" in caplog.text
+
+
 def test_times_of_kitti_go_with_the_pictures_in_their_order(tmp_path: Path) -> None:
     for name in NAMES:
         write_pictures(tmp_path / name / "data")
