@@ -368,7 +368,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error)}") from error
+        raise ConfigError(f"{path}: {explain(error, TrainConfig)}") from error
     except RecursionError as error:
         raise ConfigError(f"{path} holds a value that contains itself") from error
 

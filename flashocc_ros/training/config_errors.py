@@ -17,10 +17,12 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+from flashocc_ros.errors import did_you_mean
 
 # By the kind of the error; ``{limit}`` is what the setting is compared with.
 _SENTENCES = {
@@ -55,8 +57,8 @@ _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 81, 81
 _LIMITS = ("gt", "ge", "lt", "le", "expected", "expected_tags")
 
 
-def explain(error: ValidationError) -> str:
-    """The first thing that is wrong: setting, value, limit; and how many more there are."""
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first thing that is wrong with settings of ``model``: which, value, limit; and how many more there are."""
     first: Mapping[str, Any] = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "the configuration"
     context: Mapping[str, Any] = first.get("ctx", {})
@@ -66,7 +68,26 @@ def explain(error: ValidationError) -> str:
     problem = template.format(limit=limit) if template else str(context.get("error", first["msg"]))
     given = "" if first["type"] == "missing" else f", got {_short(first.get('input'))}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where} {problem}{given}{more}"
+    near = (
+        did_you_mean(str(first["loc"][-1]), _beside(model, first["loc"])) if first["type"] == "extra_forbidden" else ""
+    )
+    return f"{where} {problem}{given}{more}{near}"
+
+
+def _beside(model: type[BaseModel], place: Sequence[int | str]) -> set[str]:
+    """Names of the settings beside the one at ``place``."""
+    models = [model]
+    for part in place[:-1]:
+        fields = [found.model_fields[part].annotation for found in models if part in found.model_fields]
+        # the kind of a section that may be of several is a part of the place, too
+        models = [m for annotation in fields for m in _sections(annotation)] or models
+    return {name for found in models for name in found.model_fields}
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _sections(part)]
 
 
 def _short(value: Any) -> str:

@@ -65,6 +65,8 @@ def test_bad_overrides_are_refused(override: str, message: str) -> None:
         ("seed=-1", r"seed must be at least 0, got -1"),
         ("precision=fp64", r"precision must be one of 'fp32', 'bf16' or 'fp16', got 'fp64'"),
         ("evil=1", r"evil is no setting; remove it"),
+        ("batch_sizes=1", r"batch_sizes is no setting.*; did you mean batch_size\?"),
+        ("data.cahce=x", r"cahce is no setting.*; did you mean cache\?"),
         ("optimizer=[1]", r"optimizer must be a section of settings, got \[1\]"),
         ("optimizer=[", r"override value '\[' is no valid YAML"),
         ("data.kind=evil", r"data must have a kind of 'nuscenes', 'synthetic'"),
