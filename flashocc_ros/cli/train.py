@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""``flashocc train``: train any variant on nuScenes or on the synthetic world."""
+"""``flashocc train``: train any variant on labelled drives, recordings, nuScenes or the synthetic world."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(
     epilog="Two minutes: flashocc train config/quickstart.yaml. "
+    "On labels of your drives: flashocc train config/own_rig.yaml --out runs/van data.folders=[labels]. "
     "Example: flashocc train config/train_synthetic.yaml --out runs/tiny optimizer.lr=1e-3. "
     "Several processes: torchrun --nproc-per-node 2 -m flashocc_ros.cli train config/train_synthetic.yaml"
 )
@@ -42,7 +43,7 @@ def train(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of this process; 0 leaves it to torch.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Train a variant; the averaged weights end up in OUT/weights.safetensors."""
+    """Train a variant; averaged weights end up in OUT/weights.safetensors, the best ones in OUT/best.safetensors."""
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.training.config import load_config
 
@@ -64,7 +65,7 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
-        task = bar.add_task("drawing frames", total=None, visible=False)
+        task = bar.add_task("preparing frames", total=None, visible=False)
         source, validation = open_sources(
             settings, lambda done, total: bar.update(task, completed=done, total=total, visible=True)
         )

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training import losses
 from flashocc_ros.training.batch import Prepared, normalised
@@ -58,8 +59,15 @@ class PublishedObjective(Objective):
 
     def __init__(self, model: FlashOcc, variant: Variant, counts: Tensor | None = None) -> None:
         super().__init__()
-        self.model, self.variant = model, variant
+        self.model, self.variant, self._counts = model, variant, counts
         self.register_buffer("class_weights", losses.class_frequency_weights(counts), persistent=False)
+
+    def classes(self) -> dict[str, tuple[int, float]]:
+        """Counted voxels that cameras see, and weights of the focal loss."""
+        if self._counts is None or self.variant.head != "v2":
+            return {}
+        table = zip(CLASS_NAMES, (self._counts - 1).long().tolist(), self.class_weights.tolist(), strict=True)
+        return {name: (count, weight) for name, count, weight in table if count}
 
     def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
         device = self.class_weights.device

@@ -27,6 +27,7 @@ from flashocc_ros.training.schedule import lr_factor
 CONFIG = "config.json"
 # What changes no loss: how fast samples come, how often something is written.
 _HARMLESS = {"workers", "checkpoint_every", "log_every", "picture_every", "keep_checkpoints", "held_out"}
+_HARMLESS_KEYS = {"validation.every", "validation.frames"}
 
 
 def check_same_run(out: Path, config: TrainConfig, done: int) -> None:
@@ -50,7 +51,7 @@ def check_same_run(out: Path, config: TrainConfig, done: int) -> None:
     same_past = all(lr_factor(i, begun.schedule) == lr_factor(i, config.schedule) for i in range(done))
     before, now = (dict(_flat(settings.model_dump(mode="json"))) for settings in (begun, config))
     for key in {**before, **now}:
-        if key.partition(".")[0] in _HARMLESS or (key.startswith("schedule.") and same_past):
+        if key.partition(".")[0] in _HARMLESS or key in _HARMLESS_KEYS or (key.startswith("schedule.") and same_past):
             continue
         then, given = before.get(key), now.get(key)
         if then != given:

@@ -28,6 +28,7 @@ from safetensors.torch import load_file
 
 from flashocc_ros.data.label_folder import open_drives
 from flashocc_ros.data.partial_labels import NUM_TARGETS
+from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES, FREE
 from flashocc_ros.model.build import build_model
 from flashocc_ros.model.checkpoint import load_checkpoint
@@ -37,6 +38,7 @@ from flashocc_ros.training.label_source import LabelSource
 from flashocc_ros.training.loop import build_objective, train
 from flashocc_ros.training.muon import build_optimizer
 from flashocc_ros.training.processes import Worker
+from flashocc_ros.training.resume import check_same_run
 from flashocc_ros.training.sources import open_sources
 from flashocc_ros.training.stages import freeze, rate_factors, stage_modules
 from flashocc_ros.training.validation import Overlaps, best_score
@@ -121,6 +123,14 @@ def test_the_classes_of_the_labels_are_counted_and_kept(run: Path) -> None:
     assert int(state["counts"][CAR]) == classes["car"]["voxels"] + 1
 
 
+def test_how_often_is_measured_may_change_but_not_on_what(run: Path, drives: Path) -> None:
+    often = settings(drives, frozen=["backbone"], validation={"drives": ["kept"], "every": 7, "frames": 0})
+    check_same_run(run, often, 2)
+    other = settings(drives, frozen=["backbone"], validation={"drives": ["learned"], "every": 1, "frames": 1})
+    with pytest.raises(ConfigError, match=r"begun with validation\.drives=\['kept'\]"):
+        check_same_run(run, other, 2)
+
+
 def test_every_variant_stage_has_weights_and_none_is_left_out() -> None:
     for name in ("synthetic-tiny-4d", "panoptic-flashocc-r50-depth4d-pano", "bevdet-occ-r50"):
         model = build_model(name)
@@ -171,6 +181,7 @@ def test_the_published_losses_take_labels(drives: Path, name: str) -> None:
     objective = build_objective(
         build_model(variant, seed=0), variant, settings(drives, variant=name, init=None, loss=None), source
     )
+    assert set(objective.classes()) == ({"car", "free"} if variant.head == "v2" else set())
     sample = source.sample(0, None)
     values = objective([Prepared(sample, [], 0, 0)], 0, 0)
     assert all(torch.isfinite(value) for value in values.values())
