@@ -49,6 +49,32 @@ def complete_directions(points: Float32, shape: tuple[int, int]) -> Float32 | No
 
 
 @numba.njit(cache=True, nogil=True)
+def free_lengths(points, height, width, free_m):  # type: ignore[no-untyped-def]
+    """(M,) float32 metres that rays without return are free: to the nearest hit of those around them where most of
+    them hit, as a ray is lost now and then on anything, else ``free_m``.
+
+    Args:
+        points: (M, 3) metres, NaN without return; M = height x width.
+    """
+    out = np.full(height * width, free_m, np.float32)
+    for i in range(height):
+        for j in range(width):
+            if np.isfinite(points[i * width + j, 0]):
+                continue
+            around, hit, nearest = 0, 0, np.inf
+            for a in range(max(i - 1, 0), min(i + 2, height)):
+                for b in range(max(j - 1, 0), min(j + 2, width)):
+                    x, y, z = points[a * width + b]
+                    around += 1
+                    if np.isfinite(x):
+                        hit += 1
+                        nearest = min(nearest, x * x + y * y + z * z)
+            if 2 * hit > around - 1:
+                out[i * width + j] = min(np.sqrt(nearest), free_m)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
 def _spreads(grid):  # type: ignore[no-untyped-def]
     """Share of rays that returned, and variance of the sines of their elevations within rows and within columns."""
     height, width = grid.shape[:2]

@@ -140,10 +140,10 @@ def movers_at_key(sweeps: Sequence[Sweep], placed: Placed, who: Owners, base_fro
 class Counts:
     """Hits per voxel; see `kernels.bin_hits`."""
 
-    def __init__(self, count: int, columns: int, with_votes: bool, with_moments: bool) -> None:
+    def __init__(self, count: int, columns: int, with_votes: bool, with_moments: bool, with_extent: bool) -> None:
         self.hits = np.zeros(count, np.uint16)
         self.recent_hits = np.zeros(count, np.uint8)
-        self.extent = np.full((count, 6), 255, np.uint8)
+        self.extent = np.full((count if with_extent else 0, 6), 255, np.uint8)
         self.visits = np.zeros((count, 2), np.uint16)
         self.passes, self.recent_passes = np.zeros((count, 2), np.uint16), np.zeros(count, np.uint8)
         self.ground_hits = np.zeros(count, np.uint16)

@@ -26,23 +26,21 @@ from scipy import ndimage
 from flashocc_ros.labelling import ground as ground_of
 from flashocc_ros.labelling.boxes import NO_BOXES, Placed
 from flashocc_ros.labelling.counts import Counts, Owners, View, ground_below, movers_at_key
-from flashocc_ros.labelling.kernels import (
-    FIRST_FLAT,
-    ground_heights,
-    mark_boxes,
-)
-from flashocc_ros.labelling.normals import denser_than_neighbours, outward_normals, spilled
+from flashocc_ros.labelling.kernels import FIRST_FLAT, INWARD_M, ground_heights, mark_boxes
+from flashocc_ros.labelling.planes import FLAT_M, Planes, shallow, surface_planes
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sweeps import Sweep
-from flashocc_ros.labels import FREE
+from flashocc_ros.labels import FREE, THING_CLASSES
 
 Float64 = npt.NDArray[np.float64]
 Uint8 = npt.NDArray[np.uint8]
+Bool = npt.NDArray[np.bool_]
 
-_LEAST_SHARE = 0.15
-_TRAIL = (5.0, 100.0)
-"""Without boxes and with them. What moved was hit in a few sweeps and is passed in many others by rays that would have
-hit, at the rate of those few: so many of them for each sweep that hit."""
+_LEAST_RATE = 0.06
+"""Of the rays that came to a voxel of ``solid``, the share that must have hit in it."""
+_TRAIL, _TRAIL_LOOSE, _TRAIL_NO_BOXES = 100.0, 10.0, 5.0
+"""What moved was hit in a few sweeps and is passed in many others by rays that would have hit, at the rate of those
+few: so many of them for each sweep that hit. With boxes, for things outside of them, and without boxes."""
 _GROUND_SHARE = 0.12
 
 
@@ -102,60 +100,62 @@ def label_frame(
 
     movers = movers_at_key(ordered, placed, who, base_from_fixed)
     solid = settings.convention == "solid"
-    counts = Counts(count, nx * ny, by_class or boxes is not None, solid)
+    with_votes = by_class or boxes is not None
+    counts = Counts(count, nx * ny, with_votes, True, False)
     nothing = np.empty((0, 3), np.float32)
     counts.add(views, movers, by_class, origin, cell, height, nothing, None if solid else grid.size)
     raw_recent = counts.recent_hits
+    planes = surface_planes(counts.moments, counts.hits, grid.size, cell)
     if solid:
-        normals = outward_normals(counts.moments, counts.hits, grid.size, cell)
-        counts = Counts(count, nx * ny, by_class or boxes is not None, False)
-        counts.add(views, movers, by_class, origin, cell, height, normals, grid.size)
-    return _decide(counts, raw_recent, height, placed, moving, base_from_fixed, boxes is None, settings)
+        counts = Counts(count, nx * ny, with_votes, False, True)
+        counts.add(views, movers, by_class, origin, cell, height, planes.normal, grid.size)
+    there = np.zeros(grid.size, np.uint8)
+    present = np.isin(placed.ids, moving)
+    mark_boxes(base_from_fixed @ placed.poses[present], placed.sizes[present] / 2 + 0.1, origin, cell, there)
+    return _decide(counts, planes, raw_recent, height, there.ravel() > 0, by_class, boxes is None, settings)
 
 
 def _decide(
     counts: Counts,
+    planes: Planes,
     raw_recent: Uint8,
     height: npt.NDArray[np.float32],
-    placed: Placed,
-    moving: npt.NDArray[np.int64],
-    base_from_fixed: Float64,
+    movers: Bool,
+    by_class: bool,
     no_boxes: bool,
     settings: Settings,
 ) -> Labels:
     grid = settings.grid
     size, cell = grid.size, grid.resolution_m
     nx, ny, nz = size
-    hits, recent = counts.hits, counts.recent_hits > 0
-    passes, recent_passes = counts.passes, counts.recent_passes
-    rate = hits / np.maximum(hits + passes[:, 0].astype(np.float32), 1)
-    missed = passes[:, 1] * rate
-    occupied = (hits > 0) & (recent | (missed < _TRAIL[0 if no_boxes else 1] * counts.visits[:, 1]))
-    if settings.convention == "solid":
-        occupied &= denser_than_neighbours(hits, size, _LEAST_SHARE)
-    else:
-        occupied &= ~spilled(hits, counts.extent, size, cell)
+    solid = settings.convention == "solid"
+    hit = np.flatnonzero(counts.hits)
+    classes, known = _classes(counts, hit)
+    loose = by_class & known & (counts.holder[hit] == 0) & np.isin(classes, THING_CLASSES)
+    keep = _hit_enough(counts, hit, loose, no_boxes, solid) & _of_the_plane(counts, planes, hit, settings)
+    occupied = np.zeros(nx * ny * nz, bool)
+    occupied[hit[keep]] = True
     semantics = np.full(nx * ny * nz, FREE, np.uint8)
-    classes, known = _classes(counts, occupied)
-    semantics[occupied] = np.where(known, classes, settings.unknown)
+    semantics[occupied] = np.where(known, classes, settings.unknown)[keep]
     guessed = np.zeros(len(semantics), bool)
-    guessed[occupied] = ~known
+    guessed[occupied] = ~known[keep]
     instances = np.where(occupied & (counts.held > 0), counts.holder, 0)
+    between = _between_beams(counts, planes, occupied, settings)
+    for values in (semantics, guessed, instances):
+        values[between] = values[between + 1]
+    occupied[between] = True
 
     is_ground, ground_class, ground_known = _ground(counts, height, occupied, settings)
     semantics[is_ground] = ground_class
     guessed[is_ground] = ~ground_known
     filled = occupied | is_ground
 
-    free = passes.any(1) & ~filled
-    present = np.isin(placed.ids, moving)
-    if present.any():
-        there = np.zeros(size, np.uint8)
-        poses = base_from_fixed @ placed.poses[present]
-        mark_boxes(poses, placed.sizes[present] / 2 + 0.1, np.array(grid.origin_m), cell, there)
-        # Rays that passed when it was elsewhere say nothing of the place where it is now.
-        free &= (there.ravel() == 0) | (recent_passes > 0)
-    if settings.convention == "touch":
+    middle = grid.origin_m[2] + (np.arange(nz) + 0.5) * cell
+    below = middle < height.reshape(-1, 1) - cell / 2
+    free = counts.passes.any(1) & ~filled & ~below.ravel()  # lost rays seem to pass the ground too
+    # Rays that passed when a mover was elsewhere say nothing of the place where it is now.
+    free &= ~movers | (counts.recent_passes > 0)
+    if not solid:
         free &= (raw_recent == 0) & (counts.recent_ground == 0)  # whatever the other sweeps say, something is there now
     return Labels(
         semantics.reshape(size),
@@ -165,12 +165,42 @@ def _decide(
     )
 
 
-def _classes(counts: Counts, occupied: npt.NDArray[np.bool_]) -> tuple[Uint8, npt.NDArray[np.bool_]]:
-    """Class of each occupied voxel by vote, and whether there was one."""
+def _hit_enough(counts: Counts, hit: npt.NDArray[np.intp], loose: Bool, no_boxes: bool, solid: bool) -> Bool:
+    """Which of the voxels ``hit`` hold something at the key frame, by the rays that hit and those that passed."""
+    hits, passes = counts.hits[hit].astype(np.float32), counts.passes[hit].astype(np.float32)
+    missed = passes[:, 1] * hits / np.maximum(hits + passes[:, 0], 1)
+    limit = np.where(loose, _TRAIL_LOOSE, _TRAIL_NO_BOXES if no_boxes else _TRAIL)
+    stays = missed < limit * counts.visits[hit, 1]
+    if solid:
+        stays &= hits > _LEAST_RATE * (hits + passes[:, 1])
+    return stays | (counts.recent_hits[hit] > 0)
+
+
+def _of_the_plane(counts: Counts, planes: Planes, hit: npt.NDArray[np.intp], settings: Settings) -> Bool:
+    """Which of the voxels ``hit`` the surface reaches into, or whose middle it contains, whatever noise hit in them."""
+    size, cell = settings.grid.size, settings.grid.resolution_m
+    solid = settings.convention == "solid"
+    limit = INWARD_M if solid else planes.reach_m(cell)[hit]
+    fits = (planes.offset_m[hit] <= limit) | (planes.spread_m[hit] > FLAT_M)
+    return fits & ~shallow(counts.hits, counts.extent, size)[hit] if solid else fits
+
+
+def _between_beams(counts: Counts, planes: Planes, occupied: Bool, settings: Settings) -> npt.NDArray[np.intp]:
+    """Voxels that no beam hit between two that are occupied above each other, where the plane goes on."""
+    grid = occupied.reshape(settings.grid.size)
+    inner = np.zeros_like(grid)
+    inner[:, :, 1:-1] = grid[:, :, 2:] & grid[:, :, :-2]
+    between = np.flatnonzero(inner.ravel() & (counts.hits == 0))
+    shift = INWARD_M if settings.convention == "solid" else 0.0
+    reach = planes.reach_m(settings.grid.resolution_m)[between]
+    return between[np.abs(planes.offset_m[between] + shift) < reach]
+
+
+def _classes(counts: Counts, hit: npt.NDArray[np.intp]) -> tuple[Uint8, Bool]:
+    """Class of each of the voxels by vote, and whether there was one."""
     if not len(counts.votes):
-        number = int(occupied.sum())
-        return np.zeros(number, np.uint8), np.zeros(number, bool)
-    votes = counts.votes[occupied]
+        return np.zeros(len(hit), np.uint8), np.zeros(len(hit), bool)
+    votes = counts.votes[hit]
     return votes.argmax(1).astype(np.uint8), np.asarray(votes.any(1))
 
 

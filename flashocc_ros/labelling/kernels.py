@@ -63,7 +63,7 @@ def bin_hits(  # type: ignore[no-untyped-def]
             for hits in boxes.
         number: of this sweep in the order of time, from 1; recent: whether it was near the key frame.
         normals: (V, 3) float32 outward, per voxel, along which hits are moved ``INWARD_M`` back; empty for none.
-        extent: (V, 6) uint8, lowest x, y, z of the hits and 255 less the highest, in 255ths of the voxel.
+        extent: (V, 6) uint8, lowest x, y, z of the hits and 255 less the highest, in 255ths of the voxel; or empty.
         visits: (V, 2) uint16 number of the last sweep that hit, and how many did.
         hits, recent_hits, ground_hits, recent_ground: (V,) of the flat grid; ground_votes: (X Y, 4).
         votes: (V, 18) or empty.
@@ -119,9 +119,10 @@ def bin_hits(  # type: ignore[no-untyped-def]
             if votes.shape[0] and label < FREE:
                 votes[v, label] += 1
         a, b, c = px - ix, py - iy, pz - iz
-        extent[v, 0], extent[v, 3] = min(extent[v, 0], int(255 * a)), min(extent[v, 3], int(255 * (1 - a)))
-        extent[v, 1], extent[v, 4] = min(extent[v, 1], int(255 * b)), min(extent[v, 4], int(255 * (1 - b)))
-        extent[v, 2], extent[v, 5] = min(extent[v, 2], int(255 * c)), min(extent[v, 5], int(255 * (1 - c)))
+        if extent.shape[0]:
+            extent[v, 0], extent[v, 3] = min(extent[v, 0], int(255 * a)), min(extent[v, 3], int(255 * (1 - a)))
+            extent[v, 1], extent[v, 4] = min(extent[v, 1], int(255 * b)), min(extent[v, 4], int(255 * (1 - b)))
+            extent[v, 2], extent[v, 5] = min(extent[v, 2], int(255 * c)), min(extent[v, 5], int(255 * (1 - c)))
         if visits[v, 0] != number:
             visits[v, 0] = number
             visits[v, 1] += 1

@@ -23,7 +23,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labelling.beams import complete_directions
+from flashocc_ros.labelling.beams import complete_directions, free_lengths
 from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, Cloud
 
 Float32 = npt.NDArray[np.float32]
@@ -34,7 +34,7 @@ KNOTS = 11
 NO_RETURN, RETURN, OWN = 0, 1, 2
 NOBODY = -1
 FREE_RANGE_M = 60.0
-"""A ray without return passes at least this far."""
+"""A ray without return passes this far where those around it give none either."""
 
 
 @dataclass(eq=False)
@@ -101,9 +101,9 @@ def make_sweep(
     directions = None if cloud.shape is None else complete_directions(cloud.points, cloud.shape)
     points = cloud.points.copy()
     kind = np.where(np.isfinite(points[:, 0]), RETURN, OWN).astype(np.uint8)
-    if directions is not None:
+    if directions is not None and cloud.shape is not None:
         gone = kind == OWN
-        points[gone] = directions[gone] * np.float32(FREE_RANGE_M)
+        points[gone] = directions[gone] * free_lengths(cloud.points, *cloud.shape, FREE_RANGE_M)[gone, None]
         kind[gone] = NO_RETURN
     _mark_own(points, kind, base_from_lidar, np.asarray(own_box_m, np.float64), *range_m)
     keep = kind != OWN

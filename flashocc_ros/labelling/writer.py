@@ -32,7 +32,7 @@ from flashocc_ros.labelling.frame import Labels
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sweeps import RETURN, Sweep
 
-METHOD = 2
+METHOD = 3
 """Raised when the same drive and settings give other labels."""
 _NEAREST_M = 0.5
 

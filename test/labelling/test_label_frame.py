@@ -22,7 +22,6 @@ import numpy as np
 import pytest
 from labelling.label_scene import T0_NS, box_frame, sweep, voxel
 
-from flashocc_ros.labelling.normals import spilled
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.stream import Break, Key, LabelledKey, Labeller
 from flashocc_ros.labels import CLASS_NAMES, FREE
@@ -149,17 +148,3 @@ def test_a_long_drive_holds_no_more_than_a_window() -> None:
         done += 1
     assert done == 6
     assert np.max(held, axis=0).max() < 100  # two seconds and what waits for boxes, at 20 per second
-
-
-def test_noise_over_a_side_is_told_from_an_edge_that_reaches_in() -> None:
-    """Hits of two voxels: a wall 1 cm before their common side whose noise spills over it, or the edge of a box."""
-    hits = np.zeros((3, 3, 3), np.uint16)
-    hits[1, 1, 1], hits[2, 1, 1] = 70, 30
-    wall = np.full((3, 3, 3, 6), 255, np.uint8)
-    wall[2, 1, 1] = (0, 5, 5, 240, 5, 5)  # up to 15 / 255 along x, all over y and z
-    edge = wall.copy()
-    edge[2, 1, 1] = (0, 200, 5, 240, 5, 5)  # only a strip along z
-    for extent, spills in ((wall, True), (edge, False)):
-        found = spilled(hits.ravel(), extent.reshape(-1, 6), (3, 3, 3), 0.4).reshape(3, 3, 3)
-        assert found[2, 1, 1] == spills
-        assert not found[1, 1, 1]
