@@ -85,6 +85,7 @@ def label(
     """Label drives: static points over seconds, movers in their boxes, free space along rays, masks, quality."""
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.labelling.options import class_numbers, make_settings
+    from flashocc_ros.labelling.quality import shown
 
     if bool(drives) == (nuscenes is not None):
         raise ConfigError("give recordings, or --nuscenes with a folder")
@@ -110,7 +111,7 @@ def label(
         typer.echo(json.dumps([{"scene": s.scene, "frames": s.frames, "quality": s.quality} for s in summaries]))
         return
     for summary in summaries:
-        numbers = ", ".join(f"{name} {value:.1%}" for name, value in summary.quality.items() if value is not None)
+        numbers = ", ".join(f"{k} {shown(k, v)}" for k, v in summary.quality.items() if v is not None)
         known = f", {summary.frames - summary.new} of them there before" if summary.new < summary.frames else ""
         typer.echo(f"{summary.folder}: {summary.frames} key frames{known}; {numbers}")
         typer.echo(f"  worst frames: {summary.folder / 'quality' / 'index.html'}")

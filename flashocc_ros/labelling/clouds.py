@@ -66,7 +66,8 @@ def read_cloud(message: Any, stamp_ns: int, class_field: str = "") -> Cloud:
         class_field: field with the class of each point; empty for none.
 
     Raises:
-        InputError: the message does not hold what it announces, lacks x, y, z or the class field.
+        InputError: the message does not hold what it announces, lacks x, y, z or the class field, or
+            a class is no uint8.
     """
     rows = structured(message)
     names = rows.dtype.names or ()
@@ -90,7 +91,13 @@ def read_cloud(message: Any, stamp_ns: int, class_field: str = "") -> Cloud:
     classes = None
     if class_field:
         values = flat[class_field]
-        classes = np.where((values >= 0) & (values <= 255), values, UNKNOWN_CLASS).astype(np.uint8)
+        wrong = values[~gone & ((values < 0) | (values > UNKNOWN_CLASS))]
+        if wrong.size:
+            raise InputError(
+                f"a point has class {wrong[0]:g} in {class_field}, limit 0 to {UNKNOWN_CLASS}; record classes in that "
+                f"range, {UNKNOWN_CLASS} for none"
+            )
+        classes = np.where(~gone & np.isfinite(values), values, UNKNOWN_CLASS).astype(np.uint8)
     return Cloud(points, times, classes, shape, remark or why)
 
 

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from scipy import ndimage
 from flashocc_ros.labelling import ground as ground_of
 from flashocc_ros.labelling.boxes import NO_BOXES, Placed
 from flashocc_ros.labelling.counts import Counts, Owners, View, ground_below, movers_at_key
+from flashocc_ros.labelling.drift import shift_m
 from flashocc_ros.labelling.kernels import FIRST_FLAT, INWARD_M, ground_heights, mark_boxes
 from flashocc_ros.labelling.planes import FLAT_M, Planes, shallow, surface_planes
 from flashocc_ros.labelling.settings import Settings
@@ -53,12 +54,14 @@ class Labels:
         observed: bool, a ray hit or passed the voxel, or it is ground between what rays hit.
         instances: int32 ids of boxes, 0 none.
         guessed: bool, occupied but of a class that nothing tells.
+        drift_m: how far the sweeps at the key frame lie beside those of the other seconds; None where nothing tells.
     """
 
     semantics: Uint8
     observed: npt.NDArray[np.bool_]
     instances: npt.NDArray[np.int32]
     guessed: npt.NDArray[np.bool_]
+    drift_m: float | None = None
 
 
 def label_frame(
@@ -106,13 +109,15 @@ def label_frame(
     counts.add(views, movers, by_class, origin, cell, height, nothing, None if solid else grid.size)
     raw_recent = counts.recent_hits
     planes = surface_planes(counts.moments, counts.hits, grid.size, cell)
+    drift_m = shift_m(views, planes, counts.moments, counts.hits, height, grid)
     if solid:
         counts = Counts(count, nx * ny, with_votes, False, True)
         counts.add(views, movers, by_class, origin, cell, height, planes.normal, grid.size)
     there = np.zeros(grid.size, np.uint8)
     present = np.isin(placed.ids, moving)
     mark_boxes(base_from_fixed @ placed.poses[present], placed.sizes[present] / 2 + 0.1, origin, cell, there)
-    return _decide(counts, planes, raw_recent, height, there.ravel() > 0, by_class, boxes is None, settings)
+    labels = _decide(counts, planes, raw_recent, height, there.ravel() > 0, by_class, boxes is None, settings)
+    return replace(labels, drift_m=drift_m)
 
 
 def _decide(

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from flashocc_ros.data.label_files import camera_model
+from flashocc_ros.labelling.quality import shown
 from flashocc_ros.labels import FREE
 from flashocc_ros.structures import CameraRig, VoxelGrid
 from flashocc_ros.viz.render import Figure, render_figure
@@ -39,6 +40,7 @@ _EXPLAINED = {
     "outside": "of hits at boxes lie beside them",
     "empty_boxes": "of boxes within 30 m hold no hit",
     "guessed": "of occupied voxels have a class that nothing tells",
+    "drift_m": "between the sweeps of a moment and those of the other seconds",
 }
 
 
@@ -57,10 +59,10 @@ def write_page(folder: Path, frames: list[dict[str, Any]], mean: dict[str, float
         picture = render_figure(_figure(folder / facts["token"], facts, grid))
         name = f"worst_{place}.png"
         write_png(folder / FOLDER / name, picture)
-        text = ", ".join(f"{k} {v:.1%}" for k, v in facts["quality"].items() if v is not None)
+        text = ", ".join(f"{k} {shown(k, v)}" for k, v in facts["quality"].items() if v is not None)
         rows.append(f'<h2>{html.escape(facts["token"])}</h2><p>{text}</p><img src="{name}" style="width:100%">')
     table = "".join(
-        f"<tr><td>{name}</td><td>{value:.1%}</td><td>{_EXPLAINED[name]}</td></tr>"
+        f"<tr><td>{name}</td><td>{shown(name, value)}</td><td>{_EXPLAINED[name]}</td></tr>"
         for name, value in mean.items()
         if value is not None
     )
@@ -89,5 +91,5 @@ def _figure(folder: Path, facts: dict[str, Any], grid: VoxelGrid) -> Figure:
         poses = [base_from_odom @ np.array(c["odom_from_base"]) @ np.array(c["base_from_camera"]) for c in cameras]
         intrinsics, models = np.array([c["intrinsics"] for c in cameras]), [camera_model(c) for c in cameras]
         rig = CameraRig([c["name"] for c in cameras], intrinsics, np.array(poses), models)
-    details = [f"{name} {value:.1%}" for name, value in facts["quality"].items() if value is not None]
+    details = [f"{name} {shown(name, value)}" for name, value in facts["quality"].items() if value is not None]
     return Figure(semantics, images=images, rig=rig, title=f"labels {facts['token']}", details=details, grid=grid)

@@ -38,7 +38,7 @@ _SLACK_VOXELS = 1.5
 
 @dataclass(frozen=True)
 class Quality:
-    """Of one key frame; shares in [0, 1], None where there is nothing to count.
+    """Of one key frame; shares in [0, 1] but for the drift, None where there is nothing to count.
 
     Attributes:
         coverage: voxels that cameras see by the labels and that are labelled.
@@ -47,6 +47,7 @@ class Quality:
         outside: their hits beside a box, of those in it and beside it: boxes that are too small or elsewhere.
         empty_boxes: boxes within 30 m without a hit in the sweeps nearest in time.
         guessed: occupied voxels whose class nothing tells.
+        drift_m: metres by which the sweeps nearest in time lie beside those of the other seconds.
     """
 
     coverage: float | None
@@ -55,10 +56,16 @@ class Quality:
     outside: float | None
     empty_boxes: float | None
     guessed: float | None
+    drift_m: float | None
 
     def as_dict(self) -> dict[str, float | None]:
         """Rounded for a file."""
         return {name: None if value is None else round(value, 5) for name, value in asdict(self).items()}
+
+
+def shown(name: str, value: float) -> str:
+    """A number with its unit, for people."""
+    return f"{value * 100:.1f} cm" if name.endswith("_m") else f"{value:.1%}"
 
 
 def judge(
@@ -93,6 +100,7 @@ def judge(
         outside,
         empty,
         _share(int(labels.guessed.sum()), int(occupied.sum())),
+        labels.drift_m,
     )
 
 
@@ -115,7 +123,7 @@ def _boxes(
         is_in = sweep.inside[sweep.owned]
         inside += int((is_in & beside).sum())
         around += int((~is_in & beside).sum())
-        hit.update(np.unique(owner[is_in]).tolist())
+        hit.update(np.unique(owner[is_in & beside]).tolist())  # the ground under a box is none of it
     centers = boxes.poses[:, :3, 3] @ base_from_fixed[:3, :3].T + base_from_fixed[:3, 3]
     near = np.hypot(centers[:, 0], centers[:, 1]) < 30.0
     missing = sum(int(i) not in hit for i in boxes.ids[near])

@@ -20,7 +20,7 @@ import hashlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from flashocc_ros.cameras.transforms import (
     frame_name,
 )
 from flashocc_ros.errors import BagError, ConfigError, InputError, did_you_mean
-from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, read_cloud
+from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, Cloud, read_cloud
 from flashocc_ros.labelling.detections import BOX_TYPES, BoxReader, Moment, read_csv
 from flashocc_ros.labelling.key_frames import COMPARED, KeyFrames
 from flashocc_ros.labelling.settings import Settings
@@ -55,7 +55,17 @@ CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 CLOCKS_APART_S = 0.3
 _WAITING = 200
 """Messages that wait for their transforms; who waits longer than so many others has another clock."""
+_WAITING_POINTS = 16_000_000
+"""The same for the points of clouds, that large ones do not fill the memory."""
 _SWEEP_NS = 200_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """A cloud that waits, read already: the points that count take less memory than the message."""
+
+    frame: str
+    cloud: Cloud
 
 
 class Recording:
@@ -193,7 +203,8 @@ class Recording:
                 stamp_ns = header_stamp_ns(cdr)
                 if topic.name != self.box_topic:
                     placer.lag(recorded_ns - stamp_ns)
-                placer.wait(stamp_ns, bag.deserialize(cdr, topic.type))
+                message = bag.deserialize(cdr, topic.type)
+                placer.wait(stamp_ns, message if topic.name == self.box_topic else self._scan(message, stamp_ns))
             while moments and moments[0].stamp_ns <= recorded_ns:
                 placer.wait(moments[0].stamp_ns, moments.popleft())
             if keys is not None:
@@ -209,6 +220,17 @@ class Recording:
         if keys is not None:
             yield from keys.until(1 << 62)
             self._compare_clocks(placer, keys)
+
+    def _scan(self, message: Any, stamp_ns: int) -> _Scan:
+        try:
+            cloud = read_cloud(message, stamp_ns, self.sources.class_field)
+        except InputError as error:
+            raise BagError(f"{self.path}: {error}") from error
+        if cloud.remark:
+            self.say(cloud.remark)
+        if cloud.classes is not None:
+            cloud = replace(cloud, classes=_classes(self.path, cloud.classes, self.sources.class_map))
+        return _Scan(message.header.frame_id, cloud)
 
     def _compare_clocks(self, placer: _Placer, keys: KeyFrames) -> None:
         if not placer.lags or not keys.lags:
@@ -236,7 +258,7 @@ class _Placer:
             self.lags.append(lag_ns)
 
     def wait(self, stamp_ns: int, item: Any) -> None:
-        """A message, or a `Moment`."""
+        """A message of boxes, a `Moment` or a `_Scan`."""
         self._queue.append((stamp_ns, item))
 
     def ready(self) -> Iterator[Event]:
@@ -247,7 +269,7 @@ class _Placer:
                 yield from self._placed(stamp_ns, item)
             except TransformError as error:
                 final = isinstance(error, OutsideTime) and not self._may_come(_frame(item), stamp_ns)
-                if not final and len(self._queue) < _WAITING:
+                if not final and len(self._queue) < _WAITING and self._points() < _WAITING_POINTS:
                     return
                 self._recording._left_out[f"no transform at their time ({error})"] += 1
             self._queue.popleft()
@@ -260,6 +282,9 @@ class _Placer:
             return True
         return newest_ns < stamp_ns + _SWEEP_NS
 
+    def _points(self) -> int:
+        return sum(len(item.cloud.points) for _, item in self._queue if isinstance(item, _Scan))
+
     def give_up(self) -> None:
         """What still waits at the end is left out."""
         for _ in self._queue:
@@ -268,7 +293,7 @@ class _Placer:
 
     def _placed(self, stamp_ns: int, item: Any) -> Iterator[Event]:
         recording, frame = self._recording, _frame(item)
-        if not hasattr(item, "point_step"):
+        if not isinstance(item, _Scan):
             pose = self._tree.lookup(recording.fixed, frame, stamp_ns)
             reader = recording.box_reader
             if isinstance(item, Moment):
@@ -278,14 +303,7 @@ class _Placer:
             else:
                 yield reader.instances(item, stamp_ns, pose)
             return
-        try:
-            cloud = read_cloud(item, stamp_ns, recording.sources.class_field)
-        except InputError as error:
-            raise BagError(f"{recording.path}: {error}") from error
-        if cloud.remark:
-            recording.say(cloud.remark)
-        if cloud.classes is not None:
-            cloud = replace(cloud, classes=_classes(recording.path, cloud.classes, recording.sources.class_map))
+        cloud = item.cloud
         if not np.isfinite(cloud.points).any():
             recording._left_out["empty"] += 1
             return
@@ -321,7 +339,7 @@ class _Placer:
 
 
 def _frame(item: Any) -> str:
-    return frame_name(item.frame if isinstance(item, Moment) else item.header.frame_id)
+    return frame_name(item.frame if isinstance(item, (Moment, _Scan)) else item.header.frame_id)
 
 
 def _classes(path: Path, classes: npt.NDArray[np.uint8], class_map: dict[str, int]) -> npt.NDArray[np.uint8]:

@@ -31,7 +31,7 @@ from flashocc_ros.data.synthetic.truth import camera_mask
 from flashocc_ros.errors import InputError
 from flashocc_ros.labelling import page, writer
 from flashocc_ros.labelling.frame import Labels
-from flashocc_ros.labelling.quality import judge, mean_of
+from flashocc_ros.labelling.quality import judge, mean_of, shown
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.stream import Event, Key, LabelledKey, Labeller
 from flashocc_ros.structures import VoxelGrid
@@ -40,6 +40,10 @@ LIMITS = {
     "pierced": (0.12, "the poses of the vehicle drift or jump, or lidar and vehicle have clocks apart"),
     "outside": (0.5, "boxes are too small, late or of another frame"),
     "empty_boxes": (0.6, "boxes fit nothing: check their frame, their stamps and their middle"),
+    "drift_m": (
+        0.04,
+        "the poses of the vehicle drift within seconds, and walls become thick: better odometry is needed",
+    ),
 }
 """Mean of a drive beyond which it is said that something is wrong, and what is likely."""
 LEAST_COVERAGE = 0.5
@@ -125,10 +129,11 @@ def label_drive(
             progress((item.key.stamp_ns - drive.start_ns) / 1e9 / max(drive.seconds, 1e-9))
     frames = target.frames()
     if not frames:
-        raise InputError(
-            f"{scene}: no key frame was labelled: {skipped} have no sweep of the lidar within {settings.window_s:g} s; "
-            "are lidar and cameras of one clock?"
+        why = (
+            f"{skipped} have no sweep of the lidar within {settings.window_s:g} s; are lidar and cameras of one clock?"
         )
+        none = "there is none: no camera set is complete and has poses; flashocc doctor says what is missing"
+        raise InputError(f"{scene}: no key frame was labelled: {why if skipped else none}")
     if skipped:
         drive.say(f"{skipped} key frames have no sweep of the lidar within {settings.window_s:g} s and are left out")
     quality = mean_of([facts["quality"] for facts in frames])
@@ -159,7 +164,7 @@ def _warn(drive: DriveSource, quality: dict[str, float | None], frames: int) -> 
     for name, (limit, likely) in LIMITS.items():
         value = quality.get(name)
         if value is not None and value > limit:
-            drive.say(f"{name} is {value:.0%}, limit {limit:.0%}: {likely}")
+            drive.say(f"{name} is {shown(name, value)}, limit {shown(name, limit)}: {likely}")
     coverage = quality.get("coverage")
     if coverage is not None and coverage < LEAST_COVERAGE:
         drive.say(

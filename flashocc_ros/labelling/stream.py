@@ -130,9 +130,13 @@ class Labeller:
 
     def _thin(self) -> None:
         """Leave out every other sweep when the window holds too many rays."""
-        while sum(sweep.rays for sweep in self._sweeps) > self.settings.max_rays and len(self._sweeps) > 2:
+        while self._rays() > self.settings.max_rays and len(self._sweeps) + len(self._unassigned) > 2:
             self._every *= 2
             self._sweeps = deque(list(self._sweeps)[::2])
+            self._unassigned = deque(list(self._unassigned)[::2])
+
+    def _rays(self) -> int:
+        return sum(sweep.rays for part in (self._sweeps, self._unassigned) for sweep in part)
 
     def _label(self, key: Key) -> LabelledKey:
         window_ns = round(self.settings.window_s * 1e9)

@@ -121,6 +121,18 @@ def test_classes_come_from_the_named_field() -> None:
         read_cloud(cloud(xyz(6)), STAMP_NS, "semantic")
 
 
+@pytest.mark.parametrize("values", [np.array([3, 300, 3], np.uint16), np.array([3, -1, 3], np.int8)])
+def test_classes_that_no_table_has_are_one_sentence(values: np.ndarray) -> None:
+    with pytest.raises(InputError, match=f"a point has class {values[1]} in semantic, limit 0 to 255"):
+        read_cloud(cloud({**xyz(3), "semantic": values}), STAMP_NS, "semantic")
+    lost = xyz(3)
+    lost["x"][1] = np.nan
+    twice = {name: np.tile(column, 2) for name, column in {**lost, "semantic": values}.items()}
+    found = read_cloud(cloud(twice, (2, 3)), STAMP_NS, "semantic")
+    assert found.classes is not None
+    assert found.classes.tolist() == [3, 255, 3] * 2  # whatever a ray has that gave no return
+
+
 def test_of_a_cloud_that_is_too_large_every_nth_point_counts() -> None:
     count = 10_000_000
     ones = np.ones(count, np.float32)

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from labelling.label_scene import T0_NS, box_frame, directions
 
-from flashocc_ros.labelling.beams import complete_directions
+from flashocc_ros.labelling.beams import complete_directions, free_lengths
 from flashocc_ros.labelling.boxes import BoxHistory, assign
 from flashocc_ros.labelling.clouds import Cloud
 from flashocc_ros.labelling.sweeps import NOBODY, make_sweep
@@ -116,3 +116,13 @@ def test_directions_of_lost_rays_follow_from_rows_and_columns(turned: bool) -> N
 def test_a_picture_of_depth_has_no_beams() -> None:
     points = np.random.default_rng(0).normal(size=(3200, 3)).astype(np.float32)
     assert complete_directions(points, (32, 100)) is None
+
+
+def test_a_ray_lost_among_hits_is_free_no_further_than_they_are() -> None:
+    points = np.full((5, 6, 3), np.nan, np.float32)
+    points[:3] = (12.0, 0.0, 5.0)  # and the other rows look at the sky
+    points[1, 2] = np.nan
+    points[0, 2] = (3.0, 0.0, 4.0)
+    lengths = free_lengths(points.reshape(-1, 3), 5, 6, 60.0).reshape(5, 6)
+    assert lengths[1, 2] == pytest.approx(5.0)
+    assert lengths[4, 2] == 60.0

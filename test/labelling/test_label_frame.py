@@ -20,10 +20,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from labelling.label_scene import T0_NS, box_frame, sweep, voxel
+from labelling.label_scene import MOUNT_M, OWN, SHAPE, T0_NS, WALL_X_M, box_frame, cast, mounting, sweep, voxel
 
+from flashocc_ros.labelling.clouds import Cloud
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.stream import Break, Key, LabelledKey, Labeller
+from flashocc_ros.labelling.sweeps import make_sweep
 from flashocc_ros.labels import CLASS_NAMES, FREE
 
 SIZE = np.array([4.0, 2.0, 1.6])
@@ -148,3 +150,56 @@ def test_a_long_drive_holds_no_more_than_a_window() -> None:
         done += 1
     assert done == 6
     assert np.max(held, axis=0).max() < 100  # two seconds and what waits for boxes, at 20 per second
+
+
+def test_between_beams_a_wall_goes_on() -> None:
+    """Every third beam: at the wall they lie 0.63 m apart, voxels 0.4 m high."""
+    points = cast([]).reshape(*SHAPE, 3)[::3]
+    cloud = Cloud(points.reshape(-1, 3), None, None, points.shape[:2])
+    few = make_sweep(cloud, T0_NS, lambda _: mounting(), mounting(), OWN, (1.0, 100.0))[0]
+    (result,) = Labeller(Settings(), False, False).run([Key(T0_NS, np.eye(4)), few])
+    at_wall = (np.abs(points[..., 0] - WALL_X_M) < 1e-3) & (np.abs(points[..., 1] - 0.2) < 0.2)
+    heights = points[at_wall][:, 2] + MOUNT_M[2]
+    layers = np.unique(np.floor((heights[heights > 1.0] + 1) / 0.4).astype(int))
+    first, last = int(layers.min()), int(layers.max())
+    assert len(layers) < last - first + 1  # a layer was missed by all beams
+    column = voxel(WALL_X_M, 0.2, 0.0)[:2]
+    assert (result.labels.semantics[column][first : last + 1] == WALL).all()
+
+
+def test_things_that_passed_outside_of_boxes_leave_no_trail() -> None:
+    """A car that its detector does not know; its points have their class, and another box stands elsewhere."""
+
+    def cars(by_class: bool) -> np.ndarray:
+        labeller = Labeller(Settings(), by_class, True)
+        events: list = []
+        for number in range(61):
+            where = np.array([12.0, number - 48.0, 0.9])
+            events.append(box_frame(number, np.array([-10.0, 10.0, 0.9]), SIZE))
+            seen = sweep(number, [(where, SIZE)])
+            hit = (np.abs(seen.ends + seen.anchor - where) < SIZE / 2 + 0.01).all(1)
+            if by_class:
+                seen.classes[:] = np.where(seen.ends[:, 2] + seen.anchor[2] < 0.05, ROAD, np.where(hit, CAR, WALL))
+            events.append(seen)
+        (result,) = labeller.run([*events, Key(events[-1].start_ns, np.eye(4))])
+        above = (result.labels.semantics != FREE) & (result.labels.semantics != ROAD)
+        place = -40 + (np.argwhere(above)[:, :2] + 0.5) * 0.4
+        return place[(place[:, 0] > 9) & (place[:, 0] < 15)][:, 1]
+
+    told, untold = cars(True), cars(False)
+    assert (told > 10).sum() > 10  # where it is at the key frame: 11 to 13 m
+    assert 5 * (np.abs(told) < 8).sum() < (np.abs(untold) < 8).sum()
+
+
+def test_poses_that_drift_show_as_a_shift_of_the_sweeps_at_the_key_frame() -> None:
+    def drift_of(shift_m: float) -> float:
+        events: list = []
+        for number in range(41):
+            seen = sweep(number, [(np.array([8.0, -6.0, 1.0]), np.array([2.0, 2.0, 2.0]))])
+            events.append(replace(seen, anchor=seen.anchor + (shift_m if number > 20 else 0.0)))
+        (result,) = Labeller(Settings(), False, False).run([Key(events[5].start_ns, np.eye(4)), *events])
+        assert result.labels.drift_m is not None
+        return result.labels.drift_m
+
+    assert drift_of(0.0) < 0.01
+    assert 0.05 < drift_of(0.15) < 0.2
