@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, Untrained, check_trained, counted
+from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, Untrained, check_trained, counted, fisheye_of
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def predict(
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
     bit_depth: Annotated[int, typer.Option(help="Bits that the sensor uses of 16 bit images, 8 to 16; 0 is all.")] = 0,
+    fisheye: FisheyeRays = None,
     untrained: Untrained = False,
     cache_dir: Annotated[Path | None, typer.Option(help="Where built engines are kept.")] = None,
     as_json: AsJson = False,
@@ -111,6 +112,7 @@ def predict(
         Frames.of(base_frame, tf_prefix),
         bit_depth,
         threads,
+        fisheye_of(fisheye) or "rectify",
     )
     summary = _run(
         recordings, work, out, executor, address, workers, threads, gpus_per_worker, memory_gb, retries, resume, shard,
@@ -138,6 +140,7 @@ def label(
     unknown: Annotated[str, typer.Option(help="Class of what is above ground and nothing tells.")] = "manmade",
     unknown_ground: Annotated[str, typer.Option(help="Class of such ground.")] = "driveable_surface",
     cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas, or none.")] = "",
+    fisheye: FisheyeRays = None,
     pictures: Annotated[bool, typer.Option(help="Keep the pictures beside the labels.")] = True,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
@@ -161,7 +164,7 @@ def label(
 
     sources = Sources(
         tuple(lidar or ()), boxes, point_class, camera_names(cameras), Frames.of(base_frame, tf_prefix),
-        class_numbers(class_map),
+        class_numbers(class_map), fisheye_of(fisheye) or "rectify",
     )  # fmt: skip
     settings = make_settings(convention, key_rate, window, grid, own_box, unknown, unknown_ground)
     summary = _run(

@@ -27,6 +27,7 @@ from flashocc_ros.bags import BagReader, Frames, read_sets
 from flashocc_ros.bags.cameras import find_cameras
 from flashocc_ros.bags.result_writer import ResultWriter
 from flashocc_ros.bags.results import is_drawn
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.engine.select import find_checkpoint, find_export, resolved_precision
 from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.engine.store.meta import META_FILE
@@ -44,7 +45,7 @@ class PredictWork:
 
     Attributes:
         variant, checkpoint, engine, precision, cache_dir: see ``Predictor``.
-        cameras, frames, bit_depth: see ``read_sets``.
+        cameras, frames, bit_depth, fisheye: see ``read_sets``.
         threads: that the engine has, which can move its sums by rounding.
     """
 
@@ -57,6 +58,7 @@ class PredictWork:
     frames: Frames = field(default_factory=Frames)
     bit_depth: int = 0
     threads: int = 1
+    fisheye: Fisheye = "rectify"
     goes_on: bool = field(default=False, init=False)
     _predictor: Predictor | None = field(default=None, init=False, repr=False)
 
@@ -80,6 +82,7 @@ class PredictWork:
             "tf_prefix": self.frames.tf_prefix,
             "bit_depth": self.bit_depth,
             "threads": self.threads,
+            "fisheye": self.fisheye,
         }
 
     def open(self) -> str:
@@ -106,6 +109,7 @@ class PredictWork:
             frames=self.frames,
             bit_depth=self.bit_depth,
             needs_odometry=predictor.variant.temporal,
+            fisheye=self.fisheye,
         )
         rig, counts = "", _Counts()
         with ResultWriter(folder / name, self._facts(predictor, location), self.frames.base) as writer:

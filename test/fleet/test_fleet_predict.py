@@ -29,6 +29,9 @@ from typer.testing import CliRunner
 from flashocc_ros import Predictor, bags
 from flashocc_ros.bags.results import network_facts, read_results, weights_note
 from flashocc_ros.cli.fleet import app
+from flashocc_ros.data.synthetic import Drive
+from flashocc_ros.data.synthetic.bag import write_bag
+from flashocc_ros.data.synthetic.rig import surround_rig
 from flashocc_ros.errors import FlashOccError
 from flashocc_ros.fleet.attempt import attempt
 from flashocc_ros.fleet.ledger import Ledger
@@ -92,6 +95,18 @@ def test_results_are_those_of_a_predictor_that_knows_nothing_else(predicted: Pat
         assert expected.instances is not None
         np.testing.assert_array_equal(frame.instances, expected.instances.astype(np.uint16))
         assert [o.id for o in frame.objects] == [o.id for o in expected.centers]
+
+
+def test_rays_of_fisheyes_are_followed_where_that_is_asked(tmp_path: Path) -> None:
+    write_bag(tmp_path / "wide", Drive(1003, 1.0, surround_rig(), (88, 176), threads=1), rate_hz=1.0)
+    work = PredictWork("synthetic-tiny", engine="torch", fisheye="rays")
+    assert work.settings["fisheye"] == "rays"
+    (tmp_path / "out").mkdir()
+    work.make("wide", str(tmp_path / "wide"), tmp_path / "out", lambda done, expected: None)
+    (frame,) = read_results(tmp_path / "out" / "wide", pictures=False)
+    (item,) = bags.read_sets(tmp_path / "wide", fisheye="rays")
+    expected = Predictor("synthetic-tiny", engine="torch").predict(item)
+    np.testing.assert_array_equal(frame.semantics, expected.semantics)
 
 
 def test_a_result_knows_its_network_and_its_world(predicted: Path) -> None:
