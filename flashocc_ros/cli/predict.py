@@ -38,8 +38,6 @@ from flashocc_ros.cli.options import (
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
-    from flashocc_ros.bags import Frames
-    from flashocc_ros.cameras.rectify import Fisheye
     from flashocc_ros.structures import Occupancy
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -91,9 +89,9 @@ def predict(
     from rich.console import Console
 
     from flashocc_ros import Predictor, weights
-    from flashocc_ros.bags import Frames
     from flashocc_ros.bags.files import is_recording
     from flashocc_ros.bags.results import is_drawn
+    from flashocc_ros.data.predicted import Predicted
     from flashocc_ros.errors import InputError
     from flashocc_ros.progress import Progress
     from flashocc_ros.variants import get_variant
@@ -101,13 +99,23 @@ def predict(
 
     kinds = _kinds(formats)
     make_folder(out)
-    frames = Frames.of(base_frame, tf_prefix)
-    temporal = get_variant(variant).temporal
-    sets, count = _open(source, calibration, cameras, frames, bit_depth, temporal, fisheye_of(fisheye))
+    names = tuple(name.strip() for name in cameras.split(",") if name.strip())
+    read = Predicted(
+        source=source,
+        calibration=calibration,
+        cameras=names,
+        base_frame=base_frame,
+        tf_prefix=tf_prefix,
+        bit_depth=bit_depth,
+        fisheye=fisheye_of(fisheye),
+    )
+    sets, count = read.sets(get_variant(variant).temporal)
     sets = _begun(sets)
     check_trained(variant, checkpoint, untrained)
     predictor = Predictor(variant, checkpoint, engine, precision, cache_dir=cache_dir)
     note = weights.note(predictor.trained_on, is_recording(source) and is_drawn(source))
+    runs_on = predictor.backend.describe()
+    read.model_copy(update={"variant": predictor.variant.name, "runs_on": runs_on, "note": note}).write(out)
     console = Console(stderr=True)
     console.print(predictor.description, highlight=False)
     timings: dict[str, list[float]] = {}
@@ -147,49 +155,16 @@ def _kinds(formats: str) -> list[str]:
     return kinds
 
 
-def _open(
-    source: Path,
-    calibration: Path | None,
-    cameras: str,
-    frames: Frames,
-    bit_depth: int,
-    needs_odometry: bool,
-    fisheye: Fisheye | None,
-) -> tuple[Iterable[Any], int | None]:
-    """Sets and their number, None when only reading tells."""
-    from flashocc_ros.bags.files import is_recording
-    from flashocc_ros.data.frames import CALIBRATION_FILE
-    from flashocc_ros.errors import BagError
-
-    if not source.exists():
-        raise BagError(f"{source} does not exist; give a folder with calibration.yaml and pictures, or a rosbag2")
-    if source.is_dir() and ((source / CALIBRATION_FILE).is_file() or not is_recording(source)):
-        from flashocc_ros.data.folder import ImageFolder
-
-        folder = ImageFolder(source, calibration, fisheye)
-        return folder, len(folder)
-    from flashocc_ros.bags import read_sets
-
-    names = [name.strip() for name in cameras.split(",") if name.strip()]
-    how: dict[str, Any] = {"bit_depth": bit_depth, "needs_odometry": needs_odometry, "fisheye": fisheye or "rectify"}
-    return read_sets(source, names or None, frames=frames, **how), None
-
-
 def _draw(path: Path, result: Occupancy, item: Any, predictor: Any, note: str) -> None:
-    from dataclasses import replace
-
-    import numpy as np
-
+    from flashocc_ros.bags.results import rig_at_key
     from flashocc_ros.viz.render import Figure, render_figure
     from flashocc_ros.viz.video import write_png
 
-    key_from_odom = np.linalg.inv(item.odom_from_base[0])
-    seen_from = key_from_odom @ item.odom_from_base @ item.rig.base_from_camera
     figure = Figure(
         result.semantics,
         instances=result.instances,
         images=item.images,
-        rig=replace(item.rig, base_from_camera=seen_from),
+        rig=rig_at_key(item),
         title=predictor.variant.name,
         note=note,
         details=(f"{result.stamp_ns / 1e9:.3f} s",),

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -34,7 +34,8 @@ from flashocc_ros.bags.results import (
     weights_note,
 )
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.errors import BagError, InputError
+from flashocc_ros.data.predicted import Predicted, read_predicted
+from flashocc_ros.errors import BagError, FlashOccError, InputError
 from flashocc_ros.structures import Occupancy, VoxelGrid
 from flashocc_ros.view.frame import Layer, Report, ViewFrame, frame_of, shots_of
 from flashocc_ros.viz.array_files import read_arrays, stored_names
@@ -94,7 +95,11 @@ def open_source(path: Path, pictures: bool = True) -> Source:
         raise InputError(
             f"{path} holds no recording and no .npz; give what `flashocc demo` or `flashocc predict` wrote"
         )
-    return Source(path.name, "", len(files), lambda: map(_file, files))
+    made = None if path.is_file() else read_predicted(path)
+    if made is None:
+        return Source(path.name, "", len(files), lambda: map(_file, files))
+    title = "  ".join(filter(None, (path.resolve().name, made.variant)))
+    return Source(title, made.note, len(files), lambda: _predicted(files, made, pictures))
 
 
 def _recording(path: Path, pictures: bool) -> Source:
@@ -153,6 +158,39 @@ def _truth(stamp_ns: int, truth: Truth, grid: VoxelGrid, cameras: CameraSet | No
 
 def _stamp_of(path: Path) -> tuple[int, str]:
     return (int(path.stem) if path.stem.isdecimal() else 0, path.name)
+
+
+def _predicted(files: list[Path], made: Predicted, pictures: bool) -> Iterator[ViewFrame]:
+    """Files of ``flashocc predict`` with the pictures they were made from, where these are still there."""
+    values = {"variant": made.variant, "runs_on": made.runs_on}
+    report = Report(values=values)
+    sets: Iterator[CameraSet] = iter(())
+    following: CameraSet | None = None
+
+    def at(stamp_ns: int) -> CameraSet | None:
+        """The set of this stamp; both come in the order of time."""
+        nonlocal following, report
+        try:
+            while following is None or following.stamp_ns < stamp_ns:
+                following = next(sets)
+        except StopIteration:
+            return None
+        except FlashOccError as error:
+            following, report = None, Report("warn", f"without pictures: {error}", values)
+            return None
+        return following if following.stamp_ns == stamp_ns else None
+
+    if pictures:
+        try:
+            sets = iter(made.sets()[0])
+        except FlashOccError as error:
+            report = Report("warn", f"without pictures: {error}", values)
+    for path in files:
+        frame = _file(path)
+        cameras = at(frame.stamp_ns)
+        shots, pose = ((), None) if cameras is None else (shots_of(cameras), cameras.key_pose)
+        told = replace(report, values={**report.values, **frame.report.values})
+        yield replace(frame, shots=shots, odom_from_base=pose, report=told)
 
 
 def _file(path: Path) -> ViewFrame:

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import yaml
 from drive_bag import write_drive
 from result_bag import add_results
 from view_scenes import GRID, PERSON_ID, layer
@@ -27,6 +29,7 @@ from view_scenes import GRID, PERSON_ID, layer
 from flashocc_ros import Occupancy
 from flashocc_ros.bags import BagReader, BagWriter
 from flashocc_ros.bags.results import TRUTH_TYPE
+from flashocc_ros.data.predicted import Predicted
 from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.view.sources import open_source
 
@@ -92,6 +95,55 @@ def test_files_of_predict_come_in_order_of_their_stamps(tmp_path: Path) -> None:
     assert frames[0].grid == GRID
     assert frames[0].report.values == {"head ms": "3"}
     assert (frames[0].prediction.instances == PERSON_ID).sum() == 2  # type: ignore[union-attr]
+
+
+def write_folder(folder: Path, names: tuple[str, ...] = ("left", "right")) -> Path:
+    """One set of small pictures with its calibration, taken at 2 s."""
+    folder.mkdir()
+    pose = {"translation_xyz": [1.0, 0.0, 1.5], "rotation_xyzw": [-0.5, 0.5, -0.5, 0.5]}
+    cameras = {
+        name: {
+            "K": [[60.0, 0.0, 32.0], [0.0, 60.0, 18.0], [0.0, 0.0, 1.0]],
+            "T_base_cam": pose | {"translation_xyz": [1.0, float(index), 1.5]},
+            "image": f"{name}.png",
+            "timestamp_us": 2_000_000,
+        }
+        for index, name in enumerate(names)
+    }
+    (folder / "calibration.yaml").write_text(yaml.safe_dump({"cameras": cameras}))
+    for name in names:
+        assert cv2.imwrite(str(folder / f"{name}.png"), np.full((36, 64, 3), 90, np.uint8))
+    return folder
+
+
+def test_files_of_predict_come_with_their_pictures_and_warning(tmp_path: Path) -> None:
+    made = Predicted(source=write_folder(tmp_path / "mine"), variant="synthetic-tiny", note="means nothing")
+    out = tmp_path / "out"
+    out.mkdir()
+    made.write(out)
+    for stamp_ns in (1_000_000_000, 2_000_000_000):
+        saved(out / f"{stamp_ns}.npz", stamp_ns)
+    opened = open_source(out)
+    assert (opened.title, opened.note) == ("out  synthetic-tiny", "means nothing")
+    first, second = opened.frames()
+    assert first.shots == ()
+    assert [shot.name for shot in second.shots] == ["left", "right"]
+    assert second.shots[1].base_from_camera[1, 3] == 1.0
+    assert second.report.values == {"variant": "synthetic-tiny", "runs_on": "", "head ms": "3"}
+    assert [f.shots for f in open_source(out, pictures=False).frames()] == [(), ()]
+
+
+def test_voxels_are_shown_without_pictures_that_are_gone(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine")
+    Predicted(source=folder).write(tmp_path)
+    saved(tmp_path / "2000000000.npz", 2_000_000_000)
+    (folder / "left.png").unlink()
+    (shown,) = open_source(tmp_path).frames()
+    assert (shown.shots, shown.report.level) == ((), "warn")
+    assert "without pictures: picture" in shown.report.message
+    (tmp_path / "predict.json").write_text('{"source": 3}')
+    with pytest.raises(InputError, match=r"predict\.json is no note of `flashocc predict`.*remove it"):
+        open_source(tmp_path)
 
 
 def test_arrays_may_bring_their_truth(tmp_path: Path) -> None:
