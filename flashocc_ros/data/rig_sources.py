@@ -192,7 +192,7 @@ def _seat(name: str) -> tuple[bool, float, str]:
     if yaw_deg is None:
         return True, 360.0, name
     back = abs(yaw_deg) > 91
-    return back, -(yaw_deg % 360) if back else -yaw_deg, name
+    return back, yaw_deg % 360 if back else -yaw_deg, name
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -270,3 +270,13 @@ def test_what_is_no_rig_is_one_sentence(run: Any, tmp_path: Path, name: str, con
     (line,) = error.splitlines()
     assert line.startswith("error: ")
     assert words in line
+
+
+def test_pictures_are_seated_as_the_remark_says(tmp_path: Path) -> None:
+    for name in ("back", "back_left", "back_right", "front", "front_left", "front_right"):
+        write_picture(tmp_path / name / "1000000000.png")
+    written = calibration_yaml(read_rig(tmp_path))
+    assert list(yaml.safe_load(written)["cameras"]) == [
+        *("front_left", "front", "front_right"),
+        *("back_left", "back", "back_right"),
+    ]
