@@ -29,6 +29,7 @@ from flashocc_ros.cli.options import (
     complete_engine,
     complete_precision,
     complete_variant,
+    completing,
     one_variant,
 )
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
@@ -51,7 +52,11 @@ def bench(
     engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=complete_engine)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
     baseline: Annotated[
-        str, typer.Option(help="reference: also run the published way (Pillow, eager network) and print ratios.")
+        str,
+        typer.Option(
+            help="reference: also run the published way (Pillow, eager network) and print ratios.",
+            autocompletion=completing("none", "reference"),
+        ),
     ] = "none",
     frames: Annotated[
         Path | None, typer.Option(help="Recording or frame folder to take the pictures from; default: noise.")

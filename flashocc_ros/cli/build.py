@@ -27,6 +27,7 @@ from flashocc_ros.cli.options import (
     VariantByPlace,
     complete_precision,
     complete_variant,
+    completing,
     one_variant,
 )
 from flashocc_ros.engine_names import AUTO, EXPORT_ENGINES, PRECISION_HELP, one_of
@@ -49,7 +50,9 @@ def build(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
     ] = None,
-    engine: Annotated[str, typer.Option(help=f"{one_of((AUTO, *EXPORT_ENGINES))}.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help=f"{one_of((AUTO, *EXPORT_ENGINES))}.", autocompletion=completing(AUTO, *EXPORT_ENGINES))
+    ] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
     cameras: Annotated[int, typer.Option(min=1, max=MAX_CAMERAS, help="Number of cameras of the vehicle.")] = 6,
     calibration: Annotated[

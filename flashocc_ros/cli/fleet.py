@@ -27,7 +27,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, Untrained, check_trained, counted, fisheye_of
+from flashocc_ros.cli.options import (
+    BaseFrame,
+    FisheyeRays,
+    TfPrefix,
+    Untrained,
+    check_trained,
+    complete_engine,
+    complete_precision,
+    complete_variant,
+    completing,
+    counted,
+    fisheye_of,
+)
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
 if TYPE_CHECKING:
@@ -70,12 +82,14 @@ def fleet() -> None:
 )
 def predict(
     recordings: Recordings,
-    variant: Annotated[str, typer.Option(help="Network, see `flashocc variants`.")] = "flashocc-r50-M0",
+    variant: Annotated[
+        str, typer.Option(help="Network, see `flashocc variants`.", autocompletion=complete_variant)
+    ] = "flashocc-r50-M0",
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights (.pth or .safetensors), or the folder of an export.")
     ] = None,
-    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=complete_engine)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
     out: Out = Path("out/fleet"),
     executor: Executor = "local",
     address: Address = None,
@@ -132,7 +146,9 @@ def label(
     boxes: Annotated[str, typer.Option(help="Topic of boxes with ids.")] = "",
     point_class: Annotated[str, typer.Option(help="Field of the points with their class; default: none.")] = "",
     class_map: Annotated[Path | None, typer.Option(help="YAML file: your classes to names of the class table.")] = None,
-    convention: Annotated[str, typer.Option(help="touch or solid.")] = "touch",
+    convention: Annotated[
+        str, typer.Option(help="touch or solid.", autocompletion=completing("touch", "solid"))
+    ] = "touch",
     key_rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Labels per second.")] = 2.0,
     window: Annotated[float, typer.Option(min=0.1, max=30.0, help="Seconds of sweeps before and after.")] = 5.0,
     grid: Annotated[str, typer.Option(help="Corners and voxel in metres.")] = "",
@@ -184,7 +200,13 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="JSON file; pictures of the worst frames go to a folder beside it.")] = Path(
         "report.json"
     ),
-    mask: Annotated[str, typer.Option(help="Voxels that count for mIoU: camera, lidar or none.")] = "camera",
+    mask: Annotated[
+        str,
+        typer.Option(
+            help="Voxels that count for mIoU: camera, lidar or none.",
+            autocompletion=completing("camera", "lidar", "none"),
+        ),
+    ] = "camera",
     worst: Annotated[int, typer.Option(min=0, max=1000, help="Frames to draw.")] = 20,
     workers: Workers = None,
     as_json: AsJson = False,

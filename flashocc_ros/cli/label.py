@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, fisheye_of
+from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, completing, fisheye_of
 
 if TYPE_CHECKING:
     from flashocc_ros.labelling.run import Summary
@@ -55,7 +55,8 @@ def label(
     convention: Annotated[
         str,
         typer.Option(
-            help="touch: what a surface reaches into is occupied, as in Occ3D; solid: what has its middle inside."
+            help="touch: what a surface reaches into is occupied, as in Occ3D; solid: what has its middle inside.",
+            autocompletion=completing("touch", "solid"),
         ),
     ] = "touch",
     key_rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Labels per second.")] = 2.0,

@@ -61,6 +61,7 @@ FisheyeRays = Annotated[
         "--fisheye",
         help="Wide lenses (equidistant, rational_polynomial): rays lifts each pixel along its own, rectify straightens "
         "pictures to pinholes, as shipped networks know them. Default: a folder's calibration.yaml, else rectify.",
+        autocompletion=completing("rectify", "rays"),
     ),
 ]
 Untrained = Annotated[

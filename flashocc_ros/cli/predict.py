@@ -32,6 +32,7 @@ from flashocc_ros.cli.options import (
     complete_engine,
     complete_precision,
     complete_variant,
+    completing,
     counted,
     fisheye_of,
 )
@@ -68,7 +69,9 @@ def predict(
     formats: Annotated[
         str,
         typer.Option(
-            "--format", help="Of the files, one or more of npz (`Occupancy.load` reads it), ply, pcd, by commas."
+            "--format",
+            help="Of the files, one or more of npz (`Occupancy.load` reads it), ply, pcd, by commas.",
+            autocompletion=completing("npz", "ply", "pcd"),
         ),
     ] = "npz",
     png: Annotated[bool, typer.Option("--png", help="Also draw each result.")] = False,

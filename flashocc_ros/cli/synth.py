@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flashocc_ros.cli.options import counted, seed_range
+from flashocc_ros.cli.options import completing, counted, seed_range
 
 if TYPE_CHECKING:
     from flashocc_ros.data.synthetic import SyntheticRig
@@ -52,7 +52,13 @@ def synth(
     lidar: Annotated[
         bool, typer.Option("--lidar", help="Also points of a lidar at 20 Hz, and the true boxes with ids.")
     ] = False,
-    beams: Annotated[str, typer.Option(help="Of the lidar: 16, 32 or 128, or forward, which does not turn.")] = "32",
+    beams: Annotated[
+        str,
+        typer.Option(
+            help="Of the lidar: 16, 32 or 128, or forward, which does not turn.",
+            autocompletion=completing("16", "32", "128", "forward"),
+        ),
+    ] = "32",
     threads: Annotated[int, typer.Option(min=1, max=64, help="Cameras drawn at a time.")] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:

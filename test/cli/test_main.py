@@ -85,6 +85,8 @@ def test_the_log_of_engines_is_shown_while_a_command_runs_only(monkeypatch: pyte
         (["predict", "x", "--engine", "o"], {"openvino", "onnxruntime"}),
         (["bench", "--precision", ""], {"auto", "fp32", "fp16", "int8"}),
         (["render", "x", "--video", ""], {"mp4", "gif", "none"}),
+        (["fleet", "predict", "x", "--variant", "synth"], {"synthetic-tiny", "synthetic-tiny-4d"}),
+        (["doctor", "x", "--fisheye", "r"], {"rays", "rectify"}),
         (["predict", "--calib"], {"--calibration"}),
     ],
 )
