@@ -23,9 +23,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 import yaml
+
+from flashocc_ros.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -134,3 +138,25 @@ def test_the_notebook_runs() -> None:
     assert "CAM_FRONT" in names["rig"].names  # type: ignore[attr-defined]
     assert "Occupancy(" in repr(names["seen"])
     assert len(names["page"]._repr_html_()) > 100_000  # type: ignore[attr-defined]
+
+
+def options_of(command: Any) -> set[str]:
+    """Everything that begins with a dash and that a command takes."""
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_is_shown_exists_with_its_options(page: Path) -> None:
+    group: Any = typer.main.get_command(app)
+    wrong = []
+    for shown in re.findall(r"\bflashocc ([a-z](?:(?!\bflashocc )[^`\n#&|])*)", page.read_text().replace("\\\n", " ")):
+        name, *words = shown.split()
+        command, path = group.get_command(None, name), name
+        if command is not None and hasattr(command, "commands") and words and words[0] in command.commands:
+            command, path = command.commands[words[0]], f"{name} {words[0]}"
+        used = [word.partition("=")[0] for word in words if re.match(r"-{1,2}[a-z][a-z-]*$", word.partition("=")[0])]
+        if command is None and used:
+            wrong.append(f"flashocc {shown}")
+        elif command is not None:
+            wrong += [f"flashocc {path} {word}" for word in used if word not in options_of(command)]
+    assert wrong == []
