@@ -101,7 +101,8 @@ def test_a_folder_gives_one_file_and_picture_per_set(one_set: Path, tmp_path: Pa
 def test_a_file_of_each_format_is_written(one_set: Path, tmp_path: Path) -> None:
     done = run(one_set, *TINY, "--format", "npz,ply,pcd", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert sorted(os.listdir(tmp_path / "out")) == [f"{FIRST_NS}.{kind}" for kind in ("npz", "pcd", "ply")]
+    files = [f"{FIRST_NS}.{kind}" for kind in ("npz", "pcd", "ply")]
+    assert sorted(os.listdir(tmp_path / "out")) == [*files, "predict.json"]
     occupied = Occupancy.load(tmp_path / "out" / f"{FIRST_NS}.npz").points()
     assert f"POINTS {len(occupied)}\n".encode() in (tmp_path / "out" / f"{FIRST_NS}.pcd").read_bytes()
 
