@@ -33,7 +33,7 @@ from flashocc_ros.bags import Frames
 from flashocc_ros.bags.files import METADATA
 from flashocc_ros.bags.results import weights_note
 from flashocc_ros.demo.inputs import GeneratedDrive
-from flashocc_ros.demo.session import run_session
+from flashocc_ros.demo.session import REPLAYING, run_session
 from flashocc_ros.demo.settings import Network
 from flashocc_ros.demo.summary import SetCount, accuracy, count_sets, loss, summarise, table
 from flashocc_ros.errors import EngineError
@@ -163,7 +163,7 @@ def _phases(progress: Progress, sets: int) -> Callable[[str, int], None]:
         nonlocal name
         if what != name:
             name = what
-            progress.begin(what, sets)
+            progress.begin(what, sets if what == REPLAYING else None)
         progress(done)
 
     return tell

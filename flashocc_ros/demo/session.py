@@ -35,6 +35,8 @@ SETTLE_S = 30.0
 """How long a node that counts no further set is waited for."""
 SETTLED_REPORTS = 3
 POLL_S = 0.05
+REPLAYING = "replaying"
+"""Where progress counts results."""
 
 Progress = Callable[[str, int], None]
 
@@ -99,18 +101,18 @@ def run_session(bag: Path, out: Path, network: Network, rate: float, frames: Fra
                 with Child("flashocc_ros.cli.main", replay_arguments, out / "replay.log") as replay:
                     while replay.exit_code is None:
                         recorder.spin_once(POLL_S)
-                        progress("replaying", len(recorder.arrived_ns))
+                        progress(REPLAYING, len(recorder.arrived_ns))
                         _check_alive(node)
                 # One that lost sets ends with an error too, but leaves its report; they are counted in the summary.
                 if replay.exit_code != 0 and not (out / "replay.json").exists():
                     raise EngineError(f"the replay failed: {replay.last_words()} (see {replay.log})")
-                _settle(recorder)
+                _settle(recorder, progress)
                 exit_code = node.stop()
         finally:
             recorder.close()
             rclpy.try_shutdown()
         with BagReader(bag) as reader:
-            copy_inputs(reader, writer, frames)
+            copy_inputs(reader, writer, frames, progress)
     report = json.loads((out / "replay.json").read_text())
     return Session(out / "result", recorder.arrived_ns, recorder.status, report, exit_code, ready_s)
 
@@ -143,13 +145,14 @@ def _check_alive(node: Child) -> None:
         raise EngineError(f"the node ended with code {node.exit_code}: {node.last_words()} (see {node.log})")
 
 
-def _settle(recorder: Any) -> None:
+def _settle(recorder: Any, progress: Progress) -> None:
     """Wait until the node has nothing left to do: every set it got is accounted for, and its reports agree."""
     end = time.monotonic() + SETTLE_S
     before: tuple[int, ...] = ()
     seen, agreeing = recorder.reports, 0
     while agreeing < SETTLED_REPORTS and time.monotonic() < end:
         recorder.spin_once(POLL_S)
+        progress(REPLAYING, len(recorder.arrived_ns))
         if recorder.reports == seen:
             continue
         seen = recorder.reports
@@ -176,7 +179,12 @@ def _inputs(bag: BagReader, frames: Frames) -> list[str]:
     return topics + [t for t in (*frames.topics, "/odom") if t in bag.topics and bag.topics[t].count]
 
 
-def copy_inputs(bag: BagReader, writer: BagWriter, frames: Frames = Frames()) -> None:  # noqa: B008 - frozen
+def copy_inputs(
+    bag: BagReader,
+    writer: BagWriter,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
+    progress: Progress = lambda what, done: None,
+) -> None:
     """Take cameras, transforms, odometry and ground truth over into the result recording, transforms to ``/tf``."""
     truths = [t.name for t in bag.topics.values() if t.type == "flashocc_ros/msg/OccupancyTruth" and t.count]
     topics = [*_inputs(bag, frames), *truths]
@@ -184,5 +192,6 @@ def copy_inputs(bag: BagReader, writer: BagWriter, frames: Frames = Frames()) ->
     for name in topics:
         if plain.get(name, name) not in writer:
             writer.add_topic(plain.get(name, name), bag.topics[name].type, bag.topics[name].qos)
-    for topic, stamp_ns, cdr in bag.messages(topics):
+    for number, (topic, stamp_ns, cdr) in enumerate(bag.messages(topics)):
+        progress("copying messages of the drive", number)
         writer.write(plain.get(topic.name, topic.name), stamp_ns, cdr)
