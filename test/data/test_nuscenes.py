@@ -403,3 +403,18 @@ def test_the_tables_are_read_once_and_travel_with_the_data(copy: Path) -> None:
     shutil.rmtree(copy / VERSION)
     for there in (data, pickle.loads(pickle.dumps(data))):
         assert [len(list(there.frames(scene))) for scene in scenes] == [SAMPLES_PER_SCENE] * len(SCENES)
+
+
+def test_cameras_of_other_names_are_taken_as_they_are_asked_for(copy: Path) -> None:
+    for ours, theirs in (("CAM_FRONT", "AHEAD"), ("CAM_BACK", "REAR")):
+        change(copy, "sensor", ours, channel=theirs)
+    with pytest.raises(InputError, match=r"has no CAM_FRONT, CAM_BACK; .*the cameras have other names"):
+        read_infos(copy, VERSION, "all")
+    cameras = ("AHEAD", "REAR")
+    source = NuScenesSource(copy, VERSION, "all", get_variant("flashocc-r50-M0"), augment=False, cameras=cameras)
+    sample = source.sample(1, None)
+    assert sample.images.shape[:2] == (1, 2)
+    expected = read_infos(copy, VERSION, "all", ("CAM_FRONT_LEFT", "AHEAD"))[1].cameras[1].global_from_ego
+    np.testing.assert_array_equal(sample.geometry.ego2global[0, 0], expected)
+    frame = next(NuScenesFrames(copy, VERSION, "all", cameras).frames(SCENES[0]))
+    assert tuple(frame.rig.names) == cameras
