@@ -96,7 +96,7 @@ def run(minutes: float, seed: int, out: Path, only: list[str] | None) -> int:
         stage.random.shuffle(bearable)
         waiting = list(bearable)
         if bearable:
-            stage.run_node()
+            stage.begin_life()
         rested_s = time.monotonic()
         while waiting or (not only and time.monotonic() - begin_s < 60 * minutes):
             fault = waiting.pop() if waiting else stage.random.choice(bearable)
@@ -110,7 +110,7 @@ def run(minutes: float, seed: int, out: Path, only: list[str] | None) -> int:
                 stage.episode(str(fault.__doc__), fault)
             if stage.node is None or stage.node.exit_code is not None:
                 stage.node = None
-                stage.run_node()
+                stage.begin_life()
         if bearable:
             stage.end_node()
         text, problems = report(stage, (time.monotonic() - begin_s) / 60, seed)

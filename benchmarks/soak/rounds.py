@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from benchmarks.soak.message_faults import MESSAGE_FAULTS
 from benchmarks.soak.node_faults import Bearable, reconfigured
-from benchmarks.soak.stage import START_S, Stage
+from benchmarks.soak.stage import Stage
 
 SETTLING = 3
 """Rests until caches and pools are full."""
@@ -29,8 +29,7 @@ SHOWN = 5
 
 def rounds(stage: Stage, faults: Sequence[Bearable], number: int) -> str:
     """A table in Markdown of what grew from the first to the last round of each fault."""
-    stage.run_node()
-    stage.until(lambda: stage.judge.results, START_S, "no first result")
+    stage.begin_life()
     for _ in range(SETTLING):
         stage.episode(str(reconfigured.__doc__), reconfigured)
     lines = [

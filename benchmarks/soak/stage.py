@@ -137,10 +137,15 @@ class Stage:
             self.publisher.send(pause=False)
         return node
 
+    def begin_life(self) -> None:
+        """A new life that has heard everything: without odometry from its beginning it takes the vehicle as standing."""
+        known = len(self.judge.results)
+        self.run_node()
+        self.until(lambda: len(self.judge.results) > known, START_S, "no first result")
+
     def warm_up(self) -> None:
         """A life without faults: on a fresh checkout the first set waits for what is compiled, a minute or more."""
-        self.run_node()
-        self.until(lambda: self.judge.results, START_S, "no first result")
+        self.begin_life()
         self.end_node()
 
     def end_node(self, *, killed: bool = False, number: int = signal.SIGINT) -> None:

@@ -188,8 +188,13 @@ class TransformIntake:
         return ancestor in path and any(child in self._moving for child in path[: path.index(ancestor)])
 
     def path(self, target: str, source: str) -> set[str]:
-        """The frames whose transforms lie between two frames."""
-        return set(self._up(target)) ^ set(self._up(source))
+        """The frames whose transforms lie between two frames.
+
+        A single transform the other way round closes a loop, and stays known; then all of the loop counts.
+        """
+        up, down = self._up(source), self._up(target)
+        looped = target != source and target in up and source in down
+        return set(up) | set(down) if looped else set(up) ^ set(down)
 
     def _up(self, frame: str) -> list[str]:
         """``frame`` and its ancestors; ends where a loop closes."""

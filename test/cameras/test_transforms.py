@@ -280,6 +280,15 @@ def test_a_watched_frame_of_two_clocks_is_said(fed: Fed) -> None:
     assert "two publishers" in fed.said[0]
 
 
+def test_a_transform_the_other_way_round_hides_no_jump(fed: Fed) -> None:
+    assert fed.intake.path("odom", "base_link") == {"base_link"}
+    fed.move("base_link", "odom", 11.0)
+    for stamp_s, x in ((12.1, 12.1), (12.2, 40.0)):
+        fed.move("odom", "base_link", stamp_s, (x, 0.0, 0.0))
+    path = fed.intake.path("odom", "base_link")
+    assert fed.intake.pose_jumps.inside(path, round(12.1 * S), round(12.2 * S)) == "base_link"
+
+
 def test_names_that_are_made_up_are_forgotten_but_not_the_cameras(fed: Fed) -> None:
     fed.intake.watched = ("late_camera", "base_link")
     for number in range(MAX_FRAMES + 10):
