@@ -179,8 +179,9 @@ class Run:
                 self._start(seat)
             while self._goes_on():
                 futures: list[Future[Any]] = [*self._starting, *self._working]
-                done, _ = wait(futures, TICK_S, FIRST_COMPLETED)
-                for future in done:
+                if not futures:
+                    time.sleep(TICK_S)  # for what others have in work
+                for future in wait(futures, TICK_S, FIRST_COMPLETED).done:
                     if future in self._starting:
                         self._started(future)
                     else:
@@ -223,7 +224,7 @@ class Run:
             self._starts[seat.name] += 1
             if self._starts[seat.name] < MOST_STARTS:
                 self._start(seat)
-            elif not self._starting and not self._working:
+            elif not (self._starting or self._working or self._idle):
                 raise EngineError(
                     f"{MOST_STARTS} workers died before they were ready ({_line(error)}); is there memory for them?"
                 ) from error
