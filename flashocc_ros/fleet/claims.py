@@ -94,7 +94,8 @@ class Claim:
                     self._write()
 
     def _write(self) -> None:
-        os.pwrite(self._descriptor, json.dumps(self._facts).encode().ljust(SIZE_BYTES), 0)
+        if os.pwrite(self._descriptor, json.dumps(self._facts).encode().ljust(SIZE_BYTES), 0) < SIZE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def __enter__(self) -> Claim:
         return self
