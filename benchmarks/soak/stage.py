@@ -138,7 +138,7 @@ class Stage:
         return node
 
     def begin_life(self) -> None:
-        """A new life that has heard everything: without odometry from the beginning it takes the vehicle as standing."""
+        """A new life that has heard everything: without odometry from the beginning the vehicle seems to stand."""
         known = len(self.judge.results)
         self.run_node()
         self.until(lambda: len(self.judge.results) > known, START_S, "no first result")
