@@ -71,6 +71,10 @@ class BagError(FlashOccError):
     """A recording that is missing, empty, damaged or lacks the needed topics."""
 
 
+class RemoteError(FlashOccError):
+    """A server that fails or refuses; another try later may go well."""
+
+
 class OutputError(FlashOccError):
     """A result that cannot be written to disk."""
 

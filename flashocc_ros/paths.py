@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Where the installed launch, config and message files lie."""
+"""Where the installed launch, config and message files lie, and where caches do."""
 
 from __future__ import annotations
 
@@ -52,3 +52,10 @@ def fastdds_profile() -> tuple[str, str]:
     older = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
     name = "FASTRTPS_DEFAULT_PROFILES_FILE" if older else "FASTDDS_DEFAULT_PROFILES_FILE"
     return name, str(share_directory() / "config" / "fastdds_shm.xml")
+
+
+def cache_directory() -> Path:
+    """``$FLASHOCC_CACHE``, else ``flashocc_ros`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    if override := os.environ.get("FLASHOCC_CACHE"):
+        return Path(override)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flashocc_ros"

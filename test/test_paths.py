@@ -21,6 +21,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import flashocc_ros.paths
 
 
@@ -57,3 +59,11 @@ def test_prefix_of_the_interpreter_is_searched(tmp_path: Path) -> None:
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     assert "reinstall the package" in run_copy(tmp_path, {}).stderr
+
+
+def test_cache_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FLASHOCC_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert flashocc_ros.paths.cache_directory() == tmp_path / "flashocc_ros"
+    monkeypatch.setenv("FLASHOCC_CACHE", str(tmp_path / "mine"))
+    assert flashocc_ros.paths.cache_directory() == tmp_path / "mine"

@@ -24,7 +24,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, overload
 
 from flashocc_ros.bags.cameras import CameraTopics, find_cameras
@@ -39,6 +38,7 @@ from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.cameras.transforms import TransformIntake, TransformTree
 from flashocc_ros.cameras.video import VIDEO_TYPES, VideoStream
 from flashocc_ros.errors import BagError
+from flashocc_ros.remote import Location
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Frames:
 
 @overload
 def read_sets(
-    path: str | Path,
+    path: str | Location,
     cameras: Sequence[str] | None = ...,
     *,
     decode: Literal[True] = ...,
@@ -89,7 +89,7 @@ def read_sets(
 
 @overload
 def read_sets(
-    path: str | Path,
+    path: str | Location,
     cameras: Sequence[str] | None = ...,
     *,
     decode: Literal[False],
@@ -100,7 +100,7 @@ def read_sets(
 
 
 def read_sets(
-    path: str | Path,
+    path: str | Location,
     cameras: Sequence[str] | None = None,
     *,
     decode: bool = True,
@@ -116,7 +116,7 @@ def read_sets(
     there were and why.
 
     Args:
-        path: rosbag2 folder or file.
+        path: rosbag2 folder or file, or the URL of one.
         cameras: camera names in the wanted order; None means all that `find_cameras` finds. The first is the anchor
             that gives the key stamp.
         decode: False leaves images as recorded messages (cheap; not rectified) in a `PosedSet`.
@@ -159,7 +159,7 @@ def read_sets(
         _conclude(path, road.sync, usable, refused, last)
 
 
-def _conclude(path: str | Path, sync: Any, usable: int, refused: Counter[str], last: str) -> None:
+def _conclude(path: str | Location, sync: Any, usable: int, refused: Counter[str], last: str) -> None:
     """Say what was left out.
 
     Raises:

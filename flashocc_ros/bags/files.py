@@ -19,11 +19,12 @@ from __future__ import annotations
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from flashocc_ros import bounded_yaml
 from flashocc_ros.errors import BagError
+from flashocc_ros.remote import Location
 
 METADATA = "metadata.yaml"
 MAX_FILES = 4096
@@ -47,26 +48,26 @@ class RecordingFiles:
         remarks: what was wrong and is made up for, a sentence each.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[Location, ...]
     counts: dict[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 
-def is_recording(path: Path) -> bool:
+def is_recording(path: Location) -> bool:
     """Whether ``path`` should be opened as a recording: a folder with its index or files, or such a file itself."""
     if path.is_dir():
         return (path / METADATA).exists() or bool(_inside(path))
     return path.name.endswith((*SUFFIXES, ".bag")) or (path.is_file() and content_kind(path) is not None)
 
 
-def content_kind(path: Path) -> str | None:
+def content_kind(path: Location) -> str | None:
     """``mcap``, ``sqlite3``, ``zstd`` (a compressed file) or ``ros1`` by a file's first bytes; None for all others."""
     with path.open("rb") as file:
         head = file.read(16)
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def find_files(path: Path) -> RecordingFiles:
+def find_files(path: Location) -> RecordingFiles:
     """The files of the recording at ``path``, a folder or one file.
 
     Raises:
@@ -100,7 +101,7 @@ def find_files(path: Path) -> RecordingFiles:
     return _listed(path, found, information)
 
 
-def _single(path: Path) -> RecordingFiles:
+def _single(path: Location) -> RecordingFiles:
     kind = content_kind(path)
     if kind == "ros1" or (kind is None and path.suffix == ".bag"):
         raise BagError(
@@ -111,12 +112,12 @@ def _single(path: Path) -> RecordingFiles:
     return RecordingFiles((path,))
 
 
-def _inside(folder: Path) -> list[Path]:
+def _inside(folder: Location) -> list[Location]:
     """Recordings in a folder, regular files only: a pipe would be waited for in vain."""
     return sorted(p for p in folder.iterdir() if p.name.endswith(SUFFIXES) and p.is_file())
 
 
-def _information(index: Path) -> dict[str, Any]:
+def _information(index: Location) -> dict[str, Any]:
     """The content of ``metadata.yaml``.
 
     Raises:
@@ -138,7 +139,7 @@ def _information(index: Path) -> dict[str, Any]:
     return information
 
 
-def _listed(path: Path, found: list[Path], information: dict[str, Any]) -> RecordingFiles:
+def _listed(path: Location, found: list[Location], information: dict[str, Any]) -> RecordingFiles:
     names = information.get("relative_file_paths")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         names = []

@@ -34,6 +34,7 @@ from flashocc_ros.bags.storage import (
     decompress_message,
     in_time_order,
 )
+from flashocc_ros.remote import Location, RemotePath
 
 MOST_COMPRESSED = 1000
 """No camera recording gets smaller by more than this; what does is made to fill the disk."""
@@ -56,6 +57,7 @@ class JoinedFiles:
     def __init__(self, files: RecordingFiles, warn: Warn) -> None:
         self._warn = warn
         self._folder: Path | None = None
+        self._copied: list[RemotePath] = []
         self._storages: list[Storage] = []
         problems: list[DamagedError] = []
         try:
@@ -76,20 +78,37 @@ class JoinedFiles:
         self.start_ns = min((s.start_ns for s in filled), default=0)
         self.end_ns = max((s.end_ns for s in filled), default=0)
 
-    def _open(self, path: Path, kind: str | None) -> Storage:
+    def _open(self, path: Location, kind: str | None) -> Storage:
         if kind == "mcap":
             return McapFile(path, self._warn)
         if kind == "sqlite3":
-            return SqliteFile(path)
+            return SqliteFile(self._on_disk(path, "-wal"))
         if kind == "zstd":
             return self._open(*self._decompressed(path))
         raise DamagedError("it is empty" if path.stat().st_size == 0 else "it is neither MCAP nor SQLite")
 
-    def _decompressed(self, path: Path) -> tuple[Path, str | None]:
+    def _on_disk(self, path: Location, log: str = "") -> Path:
+        """The file itself, or a copy of a remote one, which stays until ``close``.
+
+        Raises:
+            DamagedError: its last messages are in a file beside it, whose name ends in ``log``.
+        """
+        if isinstance(path, Path):
+            return path
+        beside = path.with_name(path.name + log)
+        if log and beside.exists() and beside.size != 0:
+            raise DamagedError(
+                f"its last messages are in {beside.name}, which works on local disks only; copy both here"
+            )
+        self._copied.append(path)
+        return path.local()
+
+    def _decompressed(self, path: Location) -> tuple[Path, str | None]:
+        source = self._on_disk(path)
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="flashocc_"))
         target = self._folder / path.stem
-        if not decompress_file(path, target, max(path.stat().st_size * MOST_COMPRESSED, _LEAST_LIMIT_BYTES)):
+        if not decompress_file(source, target, max(source.stat().st_size * MOST_COMPRESSED, _LEAST_LIMIT_BYTES)):
             self._warn(f"{path} is damaged or cut off; it is read as far as it can be decompressed")
         kind = content_kind(target)
         if kind == "zstd":
@@ -118,7 +137,10 @@ class JoinedFiles:
         return in_time_order(parts)
 
     def close(self) -> None:
-        """Remove what was decompressed."""
+        """Remove what was decompressed and give copies of remote files free."""
+        for path in self._copied:
+            path.release()
+        self._copied.clear()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -21,7 +21,6 @@ import struct
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
 
@@ -35,11 +34,15 @@ from flashocc_ros.bags.storage import (
     definition,
     in_time_order,
 )
+from flashocc_ros.remote import Location, RemotePath
 
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, CHUNK_INDEX, STATISTICS, DATA_END = 2, 3, 4, 5, 6, 8, 11, 15
 FIRST_PRIVATE = 0x80
 MAX_RECORD_BYTES = 1 << 30
+MAX_SUMMARY_BYTES = 256 << 20
+REMOTE_SAMPLE = 8
+"""Chunks of a remote file that are looked at before its index is believed; each is looked at again when it is read."""
 RUN_BYTES = 4 << 20
 """Messages outside chunks are read in runs of about this size."""
 _HEAD = struct.Struct("<BQ")
@@ -88,25 +91,27 @@ class McapFile:
     """See ``Storage``. Uses the file's index where it is sound and reads the whole file otherwise.
 
     A damaged chunk, and what lies behind the end of a recording that was never finished, is left out with a warning.
+    Of a remote file with a sound index only the chunks with wanted messages are fetched; without one, a copy is read.
 
     Raises:
         DamagedError: not even its first record can be read.
     """
 
-    def __init__(self, path: Path, warn: Warn) -> None:
+    def __init__(self, path: Location, warn: Warn) -> None:
         self.path, self._warn = path, warn
-        self._size = path.stat().st_size
         self._schemas: dict[int, tuple[str, str, str]] = {}
         self._channels: dict[int, tuple[int, str, str, str]] = {}
         self._counts: Counter[int] = Counter()
         self._blocks: list[_Block] = []
         with path.open("rb") as file:
+            self._size = file.seek(0, os.SEEK_END)
             try:
                 indexed = self._read_summary(file)
             except (struct.error, ValueError, OSError):
                 indexed = False
-            if not indexed:
-                self._schemas, self._channels, self._counts, self._blocks = {}, {}, Counter(), []
+        if not indexed:
+            self._schemas, self._channels, self._counts, self._blocks = {}, {}, Counter(), []
+            with (path.local() if isinstance(path, RemotePath) else path).open("rb") as file:
                 self._scan(file)
         self.start_ns = min((block.start_ns for block in self._blocks), default=0)
         self.end_ns = max((block.end_ns for block in self._blocks), default=0)
@@ -127,6 +132,9 @@ class McapFile:
             if block.end_ns >= first_ns and (block.channels is None or not wanted.isdisjoint(block.channels))
         ]
 
+        if isinstance(self.path, RemotePath):
+            self.path.expect((block.offset, block.size) for block in blocks)
+
         def part(block: _Block) -> Part:
             return Part(block.start_ns, lambda: self._messages_of(block, wanted, first_ns))
 
@@ -142,6 +150,8 @@ class McapFile:
         tail = file.read(37)
         opcode, size, start, _, crc = struct.unpack_from("<BQQQI", tail)
         if tail[-8:] != MAGIC or (opcode, size) != (FOOTER, 20) or not len(MAGIC) <= start < self._size - 37:
+            return False
+        if self._size - 37 - start > MAX_SUMMARY_BYTES:
             return False
         file.seek(start)
         summary = file.read(self._size - 37 - start)
@@ -163,7 +173,10 @@ class McapFile:
         known = set(self._counts) <= set(self._channels)
         known &= all(schema == 0 or schema in self._schemas for schema, *_ in self._channels.values())
         found = bool(self._blocks) or not self._counts.total()
-        return counted and known and found and all(self._stands(file, block) for block in self._blocks)
+        looked_at = self._blocks
+        if isinstance(self.path, RemotePath):  # each look is a request
+            looked_at = self._blocks[:: max(1, len(self._blocks) // REMOTE_SAMPLE)] + self._blocks[-1:]
+        return counted and known and found and all(self._stands(file, block) for block in looked_at)
 
     def _stands(self, file: BinaryIO, block: _Block) -> bool:
         """Whether there is a chunk where the index says so."""
@@ -262,6 +275,8 @@ class McapFile:
             data = file.read(block.size)
         found = []
         try:
+            if block.is_chunk and _HEAD.unpack_from(data)[0] != CHUNK:
+                raise DamagedError("no chunk begins there")
             for opcode, record in _records(_chunk_content(data[_HEAD.size :]) if block.is_chunk else data):
                 if opcode == MESSAGE:
                     channel, _, stamp_ns, _ = _MESSAGE_HEAD.unpack_from(record)

@@ -21,7 +21,6 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +32,7 @@ from flashocc_ros.bags.joined import JoinedFiles
 from flashocc_ros.bags.storage import Connection, DamagedError
 from flashocc_ros.bags.types import LATCHED, add_own_types, is_static_tf, offered, own_types, standard_types, strongest
 from flashocc_ros.errors import BagError, did_you_mean
+from flashocc_ros.remote import Location, location
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,12 +57,13 @@ class Topic:
 
 class BagReader:
     """A rosbag2 recording, opened read-only: its folder, or one ``.mcap`` or ``.db3`` file, compressed or not.
+    Of files on servers (URLs as fsspec takes them) what is needed is read.
 
     Use as a context manager. What is wrong but can be made up for (no index, a recorder that was killed, a damaged
     chunk, topics that are not of ROS 2) is logged as a warning, once per process.
 
     Args:
-        path: the folder or file.
+        path: the folder or file, or its URL.
         raw: list topics of unknown types too, whose messages can be passed on but not deserialised.
 
     Attributes:
@@ -74,8 +75,8 @@ class BagReader:
         BagError: nothing there, not a recording, ROS 1, damaged from its start, or without a single message.
     """
 
-    def __init__(self, path: str | Path, raw: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Location, raw: bool = False) -> None:
+        self.path = location(path)
         files = find_files(self.path)
         self._is_sqlite = ".db3" in files.paths[0].suffixes
         for remark in files.remarks:
@@ -225,7 +226,7 @@ class BagReader:
             ) from error
 
 
-def read_messages(path: str | Path, *topics: str) -> Iterator[tuple[str, int, Any]]:
+def read_messages(path: str | Location, *topics: str) -> Iterator[tuple[str, int, Any]]:
     """Topic name, time in nanoseconds and deserialised message, in time order, of ``topics`` (all when none is given).
 
     Raises:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -33,6 +32,7 @@ from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError
 from flashocc_ros.labels import FREE
+from flashocc_ros.remote import Location
 from flashocc_ros.structures import CameraRig, Instance, VoxelGrid
 
 OCCUPANCY_TYPE = "flashocc_ros/msg/Occupancy3D"
@@ -82,7 +82,7 @@ class ResultFrame:
     objects: tuple[Instance, ...] = ()
 
 
-def read_results(path: str | Path, pictures: bool = True, *, keep_jpeg: bool = False) -> Iterator[ResultFrame]:
+def read_results(path: str | Location, pictures: bool = True, *, keep_jpeg: bool = False) -> Iterator[ResultFrame]:
     """Every occupancy message of a recording in time order, with what else is known of its moment.
 
     Args:
@@ -127,7 +127,9 @@ def _frames(bag: BagReader, topic: str) -> Frames:
     return Frames()
 
 
-def read_truths(path: str | Path, pictures: bool = True) -> Iterator[tuple[int, Truth, VoxelGrid, CameraSet | None]]:
+def read_truths(
+    path: str | Location, pictures: bool = True
+) -> Iterator[tuple[int, Truth, VoxelGrid, CameraSet | None]]:
     """Stamp, ground truth, its grid and pictures, as JPEG files where there is no distortion, of a recording.
 
     Raises:
@@ -146,20 +148,20 @@ def read_truths(path: str | Path, pictures: bool = True) -> Iterator[tuple[int, 
             yield stamp_ns, truth, grid, sets.at(stamp_ns)
 
 
-def count_results(path: str | Path, message_type: str = OCCUPANCY_TYPE) -> int:
+def count_results(path: str | Location, message_type: str = OCCUPANCY_TYPE) -> int:
     """Number of occupancy messages, or of those of another type, in a recording."""
     with BagReader(path) as bag:
         return next((t.count for t in bag.topics.values() if t.type == message_type and t.count), 0)
 
 
-def is_drawn(path: str | Path) -> bool:
+def is_drawn(path: str | Location) -> bool:
     """Whether the pictures of a recording are of the synthetic world."""
     with BagReader(path) as bag:
         topic = bag.topics.get(DRAWN_TRUTH_TOPIC)
         return topic is not None and topic.type == TRUTH_TYPE
 
 
-def weights_note(path: str | Path, facts: Mapping[str, str]) -> str:
+def weights_note(path: str | Location, facts: Mapping[str, str]) -> str:
     """The warning that belongs to the results in a recording, see `weights.note`; ``facts`` are its `network_facts`.
 
     Results that stand apart from their pictures say with ``drawn`` whether those are of the synthetic world.
@@ -167,7 +169,7 @@ def weights_note(path: str | Path, facts: Mapping[str, str]) -> str:
     return weights.note_of(facts, facts.get("drawn") == "true" or is_drawn(path))
 
 
-def network_facts(path: str | Path) -> dict[str, str]:
+def network_facts(path: str | Location) -> dict[str, str]:
     """What the node last told of itself in the recorded diagnostics, by key: ``variant``, ``runs_on``, ``trained`` and
     others (`ros.diagnostics`); empty when there are none."""
     facts: dict[str, str] = {}

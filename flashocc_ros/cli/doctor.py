@@ -23,7 +23,7 @@ import typer
 
 from flashocc_ros.cli import doctor_environment, doctor_files
 from flashocc_ros.cli.doctor_findings import Finding
-from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, fisheye_of
+from flashocc_ros.cli.options import BaseFrame, FisheyeRays, Place, TfPrefix, fisheye_of, place
 from flashocc_ros.errors import ConfigError, InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -37,8 +37,10 @@ EPILOG = (
 @app.command(epilog=EPILOG)
 def doctor(
     target: Annotated[
-        Path | None,
-        typer.Argument(help="A checkpoint, a recording, pictures or an export; without it, this machine."),
+        Place | None,
+        typer.Argument(
+            parser=place, help="A checkpoint, a recording or its URL, pictures or an export; without it, this machine."
+        ),
     ] = None,
     picture: Annotated[
         Path | None,
@@ -66,7 +68,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _check_gpu(target: Path | None) -> None:
+def _check_gpu(target: Place | None) -> None:
     if target is not None:
         raise ConfigError(f"--gpu looks at this machine, not at {target}; leave one of them out")
     from flashocc_ros.checks.gpu.check import check

@@ -106,9 +106,9 @@ def _version(distributions: tuple[str, ...]) -> str:
 
 
 def _cache() -> list[Finding]:
-    from flashocc_ros.engine.store.cache import default_root
+    from flashocc_ros.paths import cache_directory
 
-    folder = default_root()
+    folder = cache_directory()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         tempfile.TemporaryFile(dir=existing).close()

@@ -26,15 +26,16 @@ from flashocc_ros.bags.files import is_recording
 from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.cli.doctor_findings import Finding
-from flashocc_ros.data.frames import CALIBRATION_FILE, first_frame
+from flashocc_ros.data.frames import CALIBRATION_FILE, first_frame, has_calibration
 from flashocc_ros.errors import BagError, CheckpointError, ConfigError, EngineError, InputError, OutputError
+from flashocc_ros.remote import Location, only_local
 from flashocc_ros.structures import CameraRig
 
 _NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on")
 
 
 def check(
-    path: Path,
+    path: Location,
     picture: Path | None = None,
     base_frame: str = "base_link",
     tf_prefix: str = "",
@@ -49,11 +50,12 @@ def check(
         tf_prefix: of a recording: the namespace of its transforms.
         fisheye: what becomes of wide lenses of a recording or a folder, see ``data.frames.read_frames``.
     """
-    if (path / CALIBRATION_FILE).is_file() or any(path.glob(f"*/{CALIBRATION_FILE}")):
+    if isinstance(path, Path) and has_calibration(path):
         return check_sets(path, picture, fisheye=fisheye)
     if is_recording(path):
         frames = Frames.of(base_frame, tf_prefix)
         return [*check_recording(path, frames), *check_sets(path, picture, frames, fisheye)]
+    path = only_local(path, "what is no recording")
     if picture is not None:
         raise InputError(f"--picture draws the rig of a recording or a folder of pictures, and {path} is neither")
     if path.is_dir():
@@ -98,7 +100,7 @@ def check_checkpoint(path: Path) -> list[Finding]:
     return [*findings, Finding("error", "variant", f"fits none; nearest is {nearest}: {mismatches[nearest]}")]
 
 
-def check_recording(path: Path, frames: Frames) -> list[Finding]:
+def check_recording(path: Location, frames: Frames) -> list[Finding]:
     """Duration, cameras and transforms."""
     from flashocc_ros.bags.cameras import colour_cameras
     from flashocc_ros.bags.reader import BagReader
@@ -119,7 +121,7 @@ def check_recording(path: Path, frames: Frames) -> list[Finding]:
 
 
 def check_sets(
-    path: Path,
+    path: Location,
     picture: Path | None,
     frames: Frames = Frames(),  # noqa: B008 - frozen
     fisheye: Fisheye | None = None,
@@ -141,7 +143,7 @@ def check_sets(
 
 
 def _drawn(
-    path: Path, picture: Path | None, rig: CameraRig, sizes: Sequence[tuple[int, int]], odd: tuple[RigFinding, ...]
+    path: Location, picture: Path | None, rig: CameraRig, sizes: Sequence[tuple[int, int]], odd: tuple[RigFinding, ...]
 ) -> Finding:
     from flashocc_ros.viz.rig import draw_rig
     from flashocc_ros.viz.video import write_png

@@ -56,7 +56,10 @@ def evaluate(
     seeds: Annotated[str | None, typer.Option(help="Synthetic drives FIRST:STOP; 1000 and up are held out.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Key frames per synthetic drive.")] = 8,
     interval: Annotated[float, typer.Option(min=0.05, max=5.0, help="Seconds between them.")] = 0.5,
-    bag: Annotated[list[Path] | None, typer.Option(help="Recording with ground truth; may be repeated.")] = None,
+    bag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH|URL", help="Recording with ground truth, or a pattern of several; may be repeated."),
+    ] = None,
     labels: Annotated[list[Path] | None, typer.Option(help="Folder of `flashocc label`; may be repeated.")] = None,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
@@ -132,9 +135,10 @@ def evaluate(
         data = LabelFrames(tuple(labels))
     elif bag:
         from flashocc_ros.bags import Frames
+        from flashocc_ros.remote import expand
 
         rays = fisheye_of(fisheye) or "rectify"
-        data = BagFrames(tuple(bag), Frames.of(base_frame, tf_prefix), names or None, rays)
+        data = BagFrames(tuple(expand(bag)), Frames.of(base_frame, tf_prefix), names or None, rays)
     else:
         data = SyntheticFrames(seed_range(seeds or "1000:1005"), frames, interval)
     question = None

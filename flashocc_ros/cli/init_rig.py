@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, counted
+from flashocc_ros.cli.options import BaseFrame, Place, TfPrefix, counted, place
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -32,10 +32,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 )
 def init_rig(
     source: Annotated[
-        Path,
+        Place,
         typer.Argument(
-            help="A recording, a calibration file of KITTI, calibrated_sensor.json of nuScenes, or a folder of "
-            "pictures, one folder for each camera."
+            parser=place,
+            help="A recording or its URL, a calibration file of KITTI, calibrated_sensor.json of nuScenes, or a folder "
+            "of pictures, one folder for each camera.",
         ),
     ],
     out: Annotated[
@@ -56,7 +57,7 @@ def init_rig(
 
     names = [name.strip() for name in cameras.split(",") if name.strip()]
     rig = read_rig(source, names, Frames.of(base_frame, tf_prefix))
-    folder = out or (source if "K" in rig.unknown else Path("out/rig"))
+    folder = out or (source if "K" in rig.unknown and isinstance(source, Path) else Path("out/rig"))
     texts = {folder / CALIBRATION_FILE: calibration_yaml(rig), folder / PARAMETERS_FILE: parameters_yaml(rig)}
     if there := [str(path) for path in texts if path.exists() and not force]:
         raise ConfigError(f"{' and '.join(there)} exists; give --force to replace it, or another --out")

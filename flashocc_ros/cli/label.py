@@ -40,7 +40,10 @@ _LINE_EVERY_S = 5.0
     "flashocc label --nuscenes data/nuscenes --version v1.0-mini --out data/nuscenes/gts"
 )
 def label(
-    drives: Annotated[list[Path] | None, typer.Argument(help="Recordings with lidar, poses and cameras.")] = None,
+    drives: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DRIVE]...", help="Recordings with lidar, poses and cameras: paths, URLs or patterns."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for <drive>/<stamp>/labels.npz.")] = Path("labels"),
     lidar: Annotated[
         list[str] | None, typer.Option(help="Topic of points; may be repeated. Default: the only one.")
@@ -119,18 +122,20 @@ def label(
 
 
 def _label_recordings(
-    drives: list[Path], sources: Any, out: Path, settings: Settings, pictures: bool, progress: _Progress
+    drives: list[str], sources: Any, out: Path, settings: Settings, pictures: bool, progress: _Progress
 ) -> list[Summary]:
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.labelling.recording import Recording
     from flashocc_ros.labelling.run import label_drive
+    from flashocc_ros.remote import expand
 
-    names = [path.resolve().name.removesuffix(".mcap").removesuffix(".db3") for path in drives]
+    places = expand(drives)
+    names = [path.resolve().name.removesuffix(".mcap").removesuffix(".db3") for path in places]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"two drives are called {twice}, and labels go to a folder of that name; rename one")
     # All are opened before the first is worked on: a mistake in the last shows at once.
-    recordings = [Recording(path, sources, settings, say) for path in drives]
+    recordings = [Recording(path, sources, settings, say) for path in places]
     return [
         label_drive(
             recording, out, name, recording.described(), settings, pictures=pictures, progress=progress.of(name)

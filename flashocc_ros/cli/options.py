@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -26,6 +26,11 @@ from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
     from flashocc_ros.cameras.rectify import Fisheye
+    from flashocc_ros.remote import Location
+
+    Place: TypeAlias = Location
+else:
+    Place = Path  # typer gives a parser to a single type only
 
 MAX_SEEDS = 1_000_000
 
@@ -69,6 +74,13 @@ Untrained = Annotated[
 ]
 VariantByPlace = Annotated[str | None, typer.Argument(metavar="[VARIANT]", hidden=True)]
 """The variant without ``--variant``, as the first release had it."""
+
+
+def place(text: str) -> Place:
+    """The path or URL that somebody typed."""
+    from flashocc_ros.remote import location
+
+    return location(text)
 
 
 def one_variant(option: str | None, by_place: str | None) -> str | None:

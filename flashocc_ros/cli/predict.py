@@ -26,6 +26,7 @@ import typer
 from flashocc_ros.cli.options import (
     BaseFrame,
     FisheyeRays,
+    Place,
     TfPrefix,
     Untrained,
     check_trained,
@@ -35,6 +36,7 @@ from flashocc_ros.cli.options import (
     completing,
     counted,
     fisheye_of,
+    place,
 )
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
@@ -58,14 +60,19 @@ _WRITERS: dict[str, Callable[[Occupancy, Path], None]] = {
     "fill in."
 )
 def predict(
-    source: Annotated[Path, typer.Argument(help="A folder with calibration.yaml and pictures, or a rosbag2.")],
+    source: Annotated[
+        Place,
+        typer.Argument(parser=place, help="A folder with calibration.yaml and pictures, or a rosbag2 or its URL."),
+    ],
     variant: Annotated[
         str, typer.Option(help="Network, see `flashocc variants`.", autocompletion=complete_variant)
     ] = "flashocc-r50-M0",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights (.pth or .safetensors).")] = None,
     engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=complete_engine)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
-    out: Annotated[Path, typer.Option(help="Folder for the files, named by stamp.")] = Path("out/predict"),
+    out: Annotated[Place, typer.Option(parser=place, help="Folder or URL for the files, named by stamp.")] = Path(
+        "out/predict"
+    ),
     formats: Annotated[
         str,
         typer.Option(
@@ -97,11 +104,13 @@ def predict(
     from flashocc_ros.data.predicted import Predicted
     from flashocc_ros.errors import InputError
     from flashocc_ros.progress import Progress
+    from flashocc_ros.remote import output_file
     from flashocc_ros.variants import get_variant
     from flashocc_ros.whole_file import make_folder
 
     kinds = _kinds(formats)
-    make_folder(out)
+    if isinstance(out, Path):
+        make_folder(out)
     names = tuple(name.strip() for name in cameras.split(",") if name.strip())
     read = Predicted(
         source=source,
@@ -128,9 +137,11 @@ def predict(
         for item in sets:
             result = predictor.predict(item)
             for kind in kinds:
-                _WRITERS[kind](result, out / f"{result.stamp_ns}.{kind}")
+                with output_file(out / f"{result.stamp_ns}.{kind}") as path:
+                    _WRITERS[kind](result, path)
             if png:
-                _draw(out / f"{result.stamp_ns}.png", result, item, predictor, note)
+                with output_file(out / f"{result.stamp_ns}.png") as path:
+                    _draw(path, result, item, predictor, note)
             for stage, value_ms in result.timings.items():
                 timings.setdefault(stage, []).append(value_ms)
             done += 1

@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import completing, counted
+from flashocc_ros.cli.options import Place, completing, counted, place
 from flashocc_ros.cli.viewer_files import write_for_viewer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -32,7 +32,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "you like, instances, truth and truth_instances of the same shape."
 )
 def render(
-    source: Annotated[Path, typer.Argument(metavar="BAG|NPZ", help="A result recording, or arrays.")],
+    source: Annotated[
+        Place, typer.Argument(parser=place, metavar="BAG|NPZ", help="A result recording or its URL, or arrays.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out/pictures"),
     video: Annotated[
         str, typer.Option(help="mp4, gif or none; recordings only.", autocompletion=completing("mp4", "gif", "none"))
@@ -67,6 +69,7 @@ def render(
     from flashocc_ros.bags.results import count_results
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.progress import Progress
+    from flashocc_ros.remote import only_local
     from flashocc_ros.viz.album import write_album
     from flashocc_ros.viz.arrays import draw_arrays
 
@@ -75,7 +78,7 @@ def render(
     if color not in ("class", "object"):
         raise ConfigError(f"--color is {color!r}; choose class or object")
     if source.suffix == ".npz":
-        typer.echo(draw_arrays(source, out, width, by_object=color == "object"))
+        typer.echo(draw_arrays(only_local(source, "an NPZ file"), out, width, by_object=color == "object"))
         return
     total = count_results(source)
     with Progress() as progress:

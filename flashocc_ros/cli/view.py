@@ -22,6 +22,7 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.options import Place, place
 from flashocc_ros.cli.viewer_files import write_for_viewer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -36,8 +37,12 @@ PAGE_PORT = 8000
 )
 def view(
     source: Annotated[
-        Path | None,
-        typer.Argument(metavar="RESULT|BAG|FOLDER", help="A result recording, a folder of `predict`, or one .npz."),
+        Place | None,
+        typer.Argument(
+            parser=place,
+            metavar="RESULT|BAG|FOLDER",
+            help="A result recording or its URL, a folder of `predict`, or one .npz.",
+        ),
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Show what a running node publishes.")] = False,
     topic: Annotated[str, typer.Option(help="With --live: the node's occupancy topic.")] = "/occupancy",
@@ -79,7 +84,7 @@ def view(
         _serve(source, PAGE_PORT if port is None else port, host, browser, pictures, picture_width, limit)
 
 
-def _write(source: Path, html: Path, pictures: bool, picture_width: int | None, limit: int) -> None:
+def _write(source: Place, html: Path, pictures: bool, picture_width: int | None, limit: int) -> None:
     from flashocc_ros.view.recorded import FILE_PICTURE_WIDTH, write_file
 
     width = picture_width or FILE_PICTURE_WIDTH
@@ -88,7 +93,7 @@ def _write(source: Path, html: Path, pictures: bool, picture_width: int | None, 
 
 
 def _serve(
-    source: Path, port: int, host: str, browser: bool, pictures: bool, picture_width: int | None, limit: int
+    source: Place, port: int, host: str, browser: bool, pictures: bool, picture_width: int | None, limit: int
 ) -> None:
     from flashocc_ros.view.pictures import WIDTH
     from flashocc_ros.view.recorded import RecordedView
@@ -102,7 +107,7 @@ def _serve(
         shown.close()
 
 
-def _foxglove(source: Path, port: int | None, host: str, pictures: bool) -> None:
+def _foxglove(source: Place, port: int | None, host: str, pictures: bool) -> None:
     from flashocc_ros.errors import InputError
     from flashocc_ros.view.foxglove_server import PORT, FoxgloveServer
     from flashocc_ros.view.sources import open_source

@@ -19,11 +19,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from flashocc_ros.cli.options import counted
+from flashocc_ros.cli.options import Place, counted
 
 
 def write_for_viewer(
-    source: Path, path: Path, write: Callable[..., int], limit: int = 0, *, pictures: bool = True, **options: object
+    source: Place, path: Path, write: Callable[..., int], limit: int = 0, *, pictures: bool = True, **options: object
 ) -> str:
     """Let ``write`` make ``path`` of at most ``limit`` frames (0 is all) of ``source``.
 

@@ -25,12 +25,18 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.data.folder import ImageFolder
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.remote import Location
 
 CALIBRATION_FILE = "calibration.yaml"
 
 
+def has_calibration(path: Path) -> bool:
+    """Whether a folder holds pictures as ``data.folder`` describes it, or several such folders."""
+    return (path / CALIBRATION_FILE).is_file() or any(path.glob(f"*/{CALIBRATION_FILE}"))
+
+
 def read_frames(
-    path: Path,
+    path: Location,
     frames: Frames = Frames(),  # noqa: B008 - frozen
     fisheye: Fisheye | None = None,
 ) -> Iterator[CameraSet]:
@@ -46,10 +52,9 @@ def read_frames(
     """
     if not path.exists():
         raise ConfigError(f"{path} does not exist; give a rosbag2 or a folder with {CALIBRATION_FILE} and pictures")
-    single = (path / CALIBRATION_FILE).is_file()
-    folders = [path] if single else sorted(file.parent for file in path.glob(f"*/{CALIBRATION_FILE}"))
-    if folders:
-        for folder in folders:
+    if isinstance(path, Path) and has_calibration(path):
+        single = (path / CALIBRATION_FILE).is_file()
+        for folder in [path] if single else sorted(file.parent for file in path.glob(f"*/{CALIBRATION_FILE}")):
             yield from ImageFolder(folder, fisheye=fisheye)
     elif not path.is_dir() or is_recording(path):
         yield from read_sets(path, frames=frames, fisheye=fisheye or "rectify")
@@ -61,7 +66,7 @@ def read_frames(
 
 
 def first_frame(
-    path: Path,
+    path: Location,
     frames: Frames = Frames(),  # noqa: B008 - frozen
     fisheye: Fisheye | None = None,
 ) -> CameraSet:
@@ -75,7 +80,7 @@ def first_frame(
     raise ConfigError(f"{path} holds no complete frame; record at least one picture of every camera")
 
 
-def check_cameras(frame: CameraSet, path: Path, cameras: int) -> None:
+def check_cameras(frame: CameraSet, path: Location, cameras: int) -> None:
     """Refuse frames of a vehicle with another number of cameras.
 
     Raises:

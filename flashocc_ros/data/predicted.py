@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from flashocc_ros.bags import Frames, read_sets
 from flashocc_ros.bags.files import is_recording
@@ -30,10 +31,14 @@ from flashocc_ros.data.frames import CALIBRATION_FILE
 from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.plain_json import parse
 from flashocc_ros.regular_file import regular_size
-from flashocc_ros.whole_file import write_whole
+from flashocc_ros.remote import Location, location, only_local, output_file
 
 FILE = "predict.json"
 MAX_BYTES = 1 << 16
+
+
+def _place(value: object) -> object:
+    return location(value) if isinstance(value, str) else value
 
 
 class Predicted(BaseModel):
@@ -48,9 +53,9 @@ class Predicted(BaseModel):
         variant, runs_on, note: what predicted, and the warning that belongs to it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
-    source: Path
+    source: Annotated[Location, BeforeValidator(_place), PlainSerializer(str)]
     calibration: Path | None = None
     cameras: tuple[str, ...] = ()
     base_frame: str = "base_link"
@@ -71,7 +76,7 @@ class Predicted(BaseModel):
         if not source.exists():
             raise BagError(f"{source} does not exist; give a folder with calibration.yaml and pictures, or a rosbag2")
         if source.is_dir() and ((source / CALIBRATION_FILE).is_file() or not is_recording(source)):
-            folder = ImageFolder(source, self.calibration, self.fisheye)
+            folder = ImageFolder(only_local(source, "a folder of pictures"), self.calibration, self.fisheye)
             return folder, len(folder)
         sets = read_sets(
             source,
@@ -83,15 +88,17 @@ class Predicted(BaseModel):
         )
         return sets, None
 
-    def write(self, folder: Path) -> None:
-        """Note it in ``folder``.
+    def write(self, folder: Location) -> None:
+        """Note it in ``folder``, without the credentials of a URL.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError, RemoteError: it cannot be written.
         """
+        source = self.source.resolve() if isinstance(self.source, Path) else self.source
         calibration = None if self.calibration is None else self.calibration.resolve()
-        places = {"source": self.source.resolve(), "calibration": calibration}
-        write_whole(folder / FILE, self.model_copy(update=places).model_dump_json(indent=1) + "\n")
+        text = self.model_copy(update={"source": source, "calibration": calibration}).model_dump_json(indent=1)
+        with output_file(folder / FILE) as path:
+            path.write_text(text + "\n")
 
 
 def read_predicted(folder: Path) -> Predicted | None:

@@ -46,10 +46,11 @@ from flashocc_ros.data.label_folder import LabelDrive, open_drives, stamp_of
 from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.labels import FIRST_INSTANCE_ID
 from flashocc_ros.npz_damage import NPZ_DAMAGE
+from flashocc_ros.remote import Location
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 
 
-def check_grid(bag: Path, grid: VoxelGrid) -> None:
+def check_grid(bag: Location, grid: VoxelGrid) -> None:
     """Whether a truth can be compared with predictions.
 
     Raises:
@@ -59,7 +60,7 @@ def check_grid(bag: Path, grid: VoxelGrid) -> None:
         raise BagError(f"{bag}: its ground truth is on {grid}, networks predict on {OCC3D_GRID}; resample it")
 
 
-def read_truth(bag: Path) -> dict[int, Truth]:
+def read_truth(bag: Location) -> dict[int, Truth]:
     """Ground truth of a recording by stamp.
 
     Raises:
@@ -82,7 +83,7 @@ def objects_of(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
     return np.where(ids >= FIRST_INSTANCE_ID, ids.astype(np.int32), 0)
 
 
-def truth_stamps(recording: Path) -> set[int]:
+def truth_stamps(recording: Location) -> set[int]:
     """Stamps of the ground truth of a recording, nanoseconds; empty where it has none."""
     with BagReader(recording) as reader:
         topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE and topic.count]
@@ -90,7 +91,7 @@ def truth_stamps(recording: Path) -> set[int]:
 
 
 def cameras_at(
-    recording: Path,
+    recording: Location,
     stamps_ns: Container[int],
     cameras: Sequence[str] | None = None,
     frames: Frames = Frames(),  # noqa: B008

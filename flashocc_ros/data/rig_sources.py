@@ -39,6 +39,7 @@ from flashocc_ros.data.video_file import VIDEO_SUFFIXES, VideoFile
 from flashocc_ros.errors import ConfigError, ImageError, InputError, did_you_mean
 from flashocc_ros.ranges import MAX_CAMERAS
 from flashocc_ros.regular_file import regular_size
+from flashocc_ros.remote import Location, only_local
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ NUSCENES_SIZE = (1600, 900)
 MAX_HEADER_BYTES = 1 << 20
 
 
-def read_rig(path: Path, cameras: Sequence[str] = (), frames: Frames = Frames()) -> Rig:  # noqa: B008 - frozen
+def read_rig(path: Location, cameras: Sequence[str] = (), frames: Frames = Frames()) -> Rig:  # noqa: B008 - frozen
     """What ``path`` tells of its cameras.
 
     Args:
@@ -64,6 +65,7 @@ def read_rig(path: Path, cameras: Sequence[str] = (), frames: Frames = Frames())
         raise ConfigError(f"{path} does not exist; give a recording, a calibration or a folder of pictures")
     if is_recording(path):
         return _from_recording(path, cameras, frames)
+    path = only_local(path, "what is no recording")
     if path.is_dir() and (path / "calibrated_sensor.json").is_file():
         path = path / "calibrated_sensor.json"
     if path.is_dir():
@@ -94,7 +96,7 @@ def _chosen(rig: Rig, names: Sequence[str], path: Path) -> Rig:
     return Rig(found, rig.origin, rig.remarks, rig.base_frame, rig.odom_frame)
 
 
-def _from_recording(path: Path, names: Sequence[str], frames: Frames) -> Rig:
+def _from_recording(path: Location, names: Sequence[str], frames: Frames) -> Rig:
     """Of the first set that the node would use, so of what it would see."""
     with BagReader(path) as bag:
         topics = find_cameras(bag, names or None, frames.tf_prefix)

@@ -38,6 +38,7 @@ from flashocc_ros.data.partial_labels import judged_by, possible_classes, target
 from flashocc_ros.data.recorded_frames import cameras_at, objects_of, read_truth
 from flashocc_ros.errors import BagError
 from flashocc_ros.evaluation.mean_iou import Mask
+from flashocc_ros.remote import Location
 from flashocc_ros.structures import CameraRig
 
 LIDAR_ORIGIN_M = (0.9858, 0.0, 1.8402)
@@ -97,7 +98,7 @@ def lidar_origins(
 
 
 def recorded_origins(
-    bag: Path,
+    bag: Location,
     mounts_m: Mapping[int, npt.ArrayLike],
     names: Frames = Frames(),  # noqa: B008 - frozen
     cameras: Sequence[str] | None = None,
@@ -152,15 +153,15 @@ class SyntheticFrames:
 class BagFrames:
     """Camera sets of recordings that carry ground truth at the key stamp; one recording is one sequence."""
 
-    bags: tuple[Path, ...]
+    bags: tuple[Location, ...]
     names: Frames = field(default_factory=Frames)
     cameras: tuple[str, ...] | None = None
     fisheye: Fisheye = "rectify"
 
-    def sequences(self) -> list[Path]:
+    def sequences(self) -> list[Location]:
         return list(self.bags)
 
-    def frames(self, sequence: Path) -> Iterator[EvalFrame]:
+    def frames(self, sequence: Location) -> Iterator[EvalFrame]:
         truths = read_truth(sequence)
         cameras = cameras_at(sequence, truths, self.cameras, self.names)
         mounts_m = {stamp_ns: truth.lidar_origin_m for stamp_ns, truth in truths.items()}

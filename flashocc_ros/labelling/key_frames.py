@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 
 from flashocc_ros.bags.camera_sets import read_sets
 from flashocc_ros.bags.cameras import colour_cameras
@@ -28,6 +27,7 @@ from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_top
 from flashocc_ros.cameras.road import PosedSet
 from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.stream import Event, Key
+from flashocc_ros.remote import Location
 
 COMPARED = 100
 """Messages of lidar and cameras whose clocks are compared."""
@@ -40,7 +40,7 @@ class KeyFrames:
         lags: recorded less stamped time of the first images, nanoseconds.
     """
 
-    def __init__(self, path: Path, sources: Sources, key_rate_hz: float, say: Callable[[str], object]) -> None:
+    def __init__(self, path: Location, sources: Sources, key_rate_hz: float, say: Callable[[str], object]) -> None:
         with BagReader(path) as bag:
             topics = colour_cameras(bag, sources.frames.tf_prefix)
             images = bag.messages([pair.image for pair in topics.values()])

@@ -47,6 +47,7 @@ from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.stream import Break, Event, Key
 from flashocc_ros.labelling.sweeps import Sweep, make_sweep
 from flashocc_ros.labels import FREE
+from flashocc_ros.remote import Location
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Recording:
     """
 
     def __init__(
-        self, path: Path, sources: Sources, settings: Settings, say: Callable[[str], object] | None = None
+        self, path: Location, sources: Sources, settings: Settings, say: Callable[[str], object] | None = None
     ) -> None:
         self.path, self.sources, self.settings = path, sources, settings
         self.remarks: list[str] = []
@@ -342,7 +343,7 @@ def _frame(item: Any) -> str:
     return frame_name(item.frame if isinstance(item, (Moment, _Scan)) else item.header.frame_id)
 
 
-def _classes(path: Path, classes: npt.NDArray[np.uint8], class_map: dict[str, int]) -> npt.NDArray[np.uint8]:
+def _classes(path: Location, classes: npt.NDArray[np.uint8], class_map: dict[str, int]) -> npt.NDArray[np.uint8]:
     """Of the class table."""
     table = np.arange(256)
     for own, number in class_map.items():

@@ -36,6 +36,7 @@ from flashocc_ros.bags.results import (
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.predicted import Predicted, read_predicted
 from flashocc_ros.errors import BagError, FlashOccError, InputError
+from flashocc_ros.remote import Location, only_local
 from flashocc_ros.structures import Occupancy, VoxelGrid
 from flashocc_ros.view.frame import Layer, Report, ViewFrame, frame_of, shots_of
 from flashocc_ros.viz.array_files import read_arrays, stored_names
@@ -77,7 +78,7 @@ def written(source: Source, limit: int, progress: Callable[[int], None], purpose
         raise InputError(f"{source.title} holds no frame to {purpose}; record the node's occupancy topic")
 
 
-def open_source(path: Path, pictures: bool = True) -> Source:
+def open_source(path: Location, pictures: bool = True) -> Source:
     """What a path holds.
 
     Raises:
@@ -90,6 +91,7 @@ def open_source(path: Path, pictures: bool = True) -> Source:
         path = path / DEMO_RESULT
     if is_recording(path):
         return _recording(path, pictures)
+    path = only_local(path, "what is no recording")
     files = [path] if path.is_file() else sorted(path.glob("*.npz"), key=_stamp_of)
     if not files:
         raise InputError(
@@ -102,10 +104,12 @@ def open_source(path: Path, pictures: bool = True) -> Source:
     return Source(title, made.note, len(files), lambda: _predicted(files, made, pictures))
 
 
-def _recording(path: Path, pictures: bool) -> Source:
+def _recording(path: Location, pictures: bool) -> Source:
     facts = network_facts(path)
     count = count_results(path)
-    name = path.resolve().parent.name if path.name == DEMO_RESULT else path.name
+    name = path.name
+    if isinstance(path, Path) and name == DEMO_RESULT:
+        name = path.resolve().parent.name
     if count:
         note = weights_note(path, facts)
         values = {key: facts[key] for key in ("variant", "runs_on") if facts.get(key)}
@@ -117,7 +121,7 @@ def _recording(path: Path, pictures: bool) -> Source:
     return Source(name, note, truths, lambda: (_truth(*found) for found in read_truths(path, pictures)))
 
 
-def _results(path: Path, report: Report, pictures: bool) -> Iterator[ViewFrame]:
+def _results(path: Location, report: Report, pictures: bool) -> Iterator[ViewFrame]:
     """Voxels are shown also where the pictures cannot be used, with the reason."""
     shown = False
     try:

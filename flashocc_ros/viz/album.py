@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashocc_ros.bags.results import ResultFrame, network_facts, read_results, rig_at_key, weights_note
+from flashocc_ros.remote import Location
 from flashocc_ros.viz.canvas import WIDTH
 from flashocc_ros.viz.render import Figure, render_figure
 from flashocc_ros.viz.video import VideoWriter, write_png
@@ -39,7 +40,7 @@ class Album:
 
 
 def write_album(
-    bag: str | Path,
+    bag: str | Location,
     out: Path,
     video: Path | None,
     *,
@@ -73,7 +74,7 @@ def write_album(
 
 def _write_album(
     stack: ExitStack,
-    bag: str | Path,
+    bag: str | Location,
     out: Path,
     video: Path | None,
     rate_hz: float | None,

@@ -39,6 +39,7 @@ from filelock import FileLock, Timeout
 
 from flashocc_ros import plain_json
 from flashocc_ros.errors import EngineError
+from flashocc_ros.paths import cache_directory
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +75,6 @@ class CacheKey:
         return f"{self.kind}-{self.variant}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def default_root() -> Path:
-    """``$FLASHOCC_CACHE``, else ``flashocc_ros`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    if override := os.environ.get("FLASHOCC_CACHE"):
-        return Path(override)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flashocc_ros"
-
-
 def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
@@ -96,7 +90,7 @@ def cache_root(root: Path | str | None) -> Path:
     Raises:
         EngineError: no folder can have this name.
     """
-    root = default_root() if root is None else root
+    root = cache_directory() if root is None else root
     try:
         folder = Path(root).expanduser()
         folder.stat()

@@ -30,7 +30,7 @@ from pathlib import Path
 import pytest
 
 from flashocc_ros.engine.store import cache
-from flashocc_ros.engine.store.cache import CacheKey, cached, default_root, found
+from flashocc_ros.engine.store.cache import CacheKey, cached, found
 from flashocc_ros.errors import EngineError
 
 KEY = CacheKey("openvino", "flashocc-r50-M0", {"onnx": "abc", "version": "2026.4", "device": "CPU"})
@@ -320,11 +320,3 @@ def test_an_entry_that_does_not_list_what_it_holds_is_built_again(tmp_path: Path
 
     assert cached(tmp_path, KEY, build) == entry
     assert len(built) == 1
-
-
-def test_default_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("FLASHOCC_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_root() == tmp_path / "flashocc_ros"
-    monkeypatch.setenv("FLASHOCC_CACHE", str(tmp_path / "mine"))
-    assert default_root() == tmp_path / "mine"
