@@ -23,7 +23,7 @@ from pathlib import PurePath
 from typing import Any
 
 from flashocc_ros import bounded_yaml
-from flashocc_ros.errors import BagError
+from flashocc_ros.errors import BagError, FlashOccError
 from flashocc_ros.remote import Location
 
 METADATA = "metadata.yaml"
@@ -75,6 +75,8 @@ def find_files(path: Location) -> RecordingFiles:
     """
     try:
         mode = path.stat().st_mode
+    except FlashOccError:
+        raise
     except (OSError, ValueError) as error:
         raise BagError(f"{path} does not exist; give the folder of a rosbag2 recording or its file") from error
     if stat.S_ISREG(mode):

@@ -34,8 +34,10 @@ from flashocc_ros.remote.urls import WEB, is_url, scheme_of, shown, split_query
 
 _MAGIC = "*?["
 _UNKNOWN: Any = object()
-_CHECKSUMS = ("etag", "contentmd5", "digest", "md5hash", "crc32c", "generation", "versionid")
-_TIMES = ("lastmodified", "mtime", "modified", "updated", "created")
+_CHANGING = (
+    *("etag", "contentmd5", "digest", "md5hash", "crc32c", "generation", "versionid"),
+    *("lastmodified", "mtime", "modified", "updated", "created"),
+)
 """What servers call that which changes with a file, without dashes and underscores."""
 
 
@@ -155,9 +157,8 @@ class RemotePath:
         """Text that changes when the file does, as far as its server tells: size, checksum, time of change."""
         info = self._look() or {}
         told = {str(key).lower().replace("-", "").replace("_", ""): value for key, value in info.items()}
-        return " ".join(
-            [f"size={info.get('size')}", *(f"{key}={told[key]}" for key in _CHECKSUMS + _TIMES if told.get(key))]
-        )
+        parts = [f"{key}={told[key]}" for key in _CHANGING if told.get(key)]
+        return " ".join([f"size={info.get('size')}", *parts])
 
     def stat(self) -> os.stat_result:
         """Kind and size (0 where the server does not tell); nothing else of it means anything.
