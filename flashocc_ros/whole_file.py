@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from flashocc_ros.errors import OutputError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Where writing fails whoever writes: libraries raise them too."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")  # a path has one slash where a URL has two
 
 
 @contextmanager
@@ -40,6 +42,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the block or the replacement ended in an OSError, as on a full disk.
     """
+    _refuse_url(path)
     # Standard output that the shell redirected counts as a file, but the shell would go on writing to the old one.
     direct = (path.exists() and not path.is_file()) or str(path).startswith(("/dev/", "/proc/"))
     target = path if direct else Path(os.path.realpath(path))
@@ -69,6 +72,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the block or the renaming ended in an OSError, as on a full disk.
     """
+    _refuse_url(path)
     target = Path(os.path.realpath(path))
     around = target.with_name(f".writing.{target.name}")
     try:
@@ -112,6 +116,7 @@ def make_folder(path: Path) -> None:
     Raises:
         OutputError: it is a file, or cannot be made.
     """
+    _refuse_url(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -121,6 +126,12 @@ def make_folder(path: Path) -> None:
 def unwritable(path: Path, error: OSError) -> OutputError:
     """One sentence for a file or folder that the system refuses to write."""
     return OutputError(f"cannot write {path} ({error.strerror or error}); free some space or choose another place")
+
+
+def _refuse_url(path: Path) -> None:
+    """Instead of a folder called ``s3:`` in the working directory."""
+    if _URL.match(str(path)):
+        raise OutputError(f"cannot write {path}: results of this command go to local disks; give a path, then copy it")
 
 
 def _to_disk(path: Path) -> None:
