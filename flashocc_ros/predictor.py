@@ -31,6 +31,7 @@ from flashocc_ros.cameras.rig_check import RigFinding
 from flashocc_ros.engine.select import open_backend, trained_on
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.pipeline.backend import Backend
+from flashocc_ros.pipeline.observation import Observation
 from flashocc_ros.pipeline.stream import Stream
 from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS, TRACK_MAX_AGE_S
 from flashocc_ros.structures import CameraRig, Occupancy
@@ -207,3 +208,17 @@ class Predictor:
         """
         with self._lock:
             return self._stream(camera_set)
+
+    def observe(self, camera_set: CameraSet) -> Observation:
+        """The network's part of `predict`; calls of it and of `track` make the same results, one after the other.
+
+        Raises:
+            InputError: a picture cannot be decoded; the memory is as before.
+        """
+        with self._lock:
+            return self._stream.observe(camera_set)
+
+    def track(self, observation: Observation) -> Occupancy:
+        """The rest of `predict`: objects and their ids, which depend on all that was tracked before."""
+        with self._lock:
+            return self._stream.track(observation)

@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, overload
 
 from flashocc_ros.bags.cameras import CameraTopics, find_cameras
 from flashocc_ros.bags.headers import header_frame, header_stamp_ns
-from flashocc_ros.bags.reader import BagReader
+from flashocc_ros.bags.reader import BagReader, Topic
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
 from flashocc_ros.cameras.playback import due, why_no_set
@@ -145,7 +145,7 @@ def read_sets(
                 last = outcome.sentence
                 continue
             try:
-                posed = _deserialized(bag, outcome)
+                posed = deserialized(bag, outcome)
                 result = posed if decoder is None else decoder(posed)
             except SetDropped as error:
                 refused[error.reason] += 1
@@ -213,10 +213,24 @@ def road_of(bag: BagReader, names: Sequence[str], frames: Frames, needs_odometry
     )
 
 
+def serialised(topic: Topic, recorded_ns: int, stamp_ns: int, cdr: bytes) -> Any:
+    """An image as a pair of type and bytes."""
+    return topic.type, bytes(cdr)
+
+
 def outcomes(
-    bag: BagReader, road: CameraRoad, topics: dict[str, CameraTopics], frames: Frames
+    bag: BagReader,
+    road: CameraRoad,
+    topics: dict[str, CameraTopics],
+    frames: Frames,
+    hold: Callable[[Topic, int, int, bytes], Any] = serialised,
 ) -> Iterator[PosedSet | Refusal]:
-    """A recording down the road; images stay serialised, as pairs of type and bytes, but for those of a video."""
+    """A recording down the road.
+
+    Args:
+        hold: what of an image travels, of its topic, time of recording, stamp and content; pictures of a video travel
+            themselves.
+    """
     moving, static = frames.topics
     image_cameras = {pair.image: name for name, pair in topics.items()}
     videos = {name: VideoStream() for name, pair in topics.items() if bag.topics[pair.image].type in VIDEO_TYPES}
@@ -231,7 +245,7 @@ def outcomes(
             if topic.name in image_cameras:
                 camera = image_cameras[topic.name]
                 stamp_ns, frame = header_stamp_ns(cdr), header_frame(cdr)
-                image: Any = (topic.type, bytes(cdr))
+                image: Any = hold(topic, recorded_ns, stamp_ns, cdr)
                 if camera in videos:
                     image = videos[camera].add(bag.deserialize(cdr, topic.type), stamp_ns)
                 if image is not None:
@@ -250,7 +264,7 @@ def outcomes(
     yield from due(road, None)
 
 
-def _deserialized(bag: BagReader, posed: PosedSet) -> PosedSet:
+def deserialized(bag: BagReader, posed: PosedSet) -> PosedSet:
     """The set with its images as messages; pictures of a video are pictures already.
 
     Raises:

@@ -109,7 +109,7 @@ def cameras_at(
 
 
 def take_out(
-    recording: Location,
+    recording: Path,
     out: Path,
     labels: Path | None = None,
     truth: str | None = None,

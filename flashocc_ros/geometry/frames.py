@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,6 +139,10 @@ class Geometry:
             a.shape == b.shape and np.allclose(a, b, rtol=0, atol=tolerance)
             for a, b in zip(self._lift_inputs(), other._lift_inputs(), strict=True)
         )
+
+    def lift_digest(self) -> str:
+        """Hex digest of all that a lift table is made from: equal only for equal numbers."""
+        return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in self._lift_inputs())).hexdigest()
 
     def _lift_inputs(self) -> tuple[Float64, ...]:
         return self.camera_to_key(0), self.intrinsics[0], self.post_rot[0], self.post_tran[0], self.bda

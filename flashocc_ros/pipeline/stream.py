@@ -25,7 +25,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -40,12 +40,14 @@ from flashocc_ros.pipeline import panoptic
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.pipeline.decode import decode_centers
 from flashocc_ros.pipeline.memory import PastFrame, TemporalMemory, Verdict
+from flashocc_ros.pipeline.observation import Observation
 from flashocc_ros.pipeline.preprocess import image_transform
 from flashocc_ros.pipeline.reference_instances import reference_instances
 from flashocc_ros.pipeline.set_geometry import geometry_of
 from flashocc_ros.pipeline.tracking import Tracker
 from flashocc_ros.ranges import MEMORY_INTERVAL_S, MEMORY_MAX_GAP_S, MEMORY_MAX_SPEED_MPS, TRACK_MAX_AGE_S
 from flashocc_ros.structures import CameraRig, Instance, Occupancy
+from flashocc_ros.variants import Variant
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,33 @@ MAP_SLOTS = 5
 FINITE_EVERY = 50
 """Sets from one look for NaN inside the network to the next. Class logits are looked at in every set where the engine
 sees them; the look at the rest takes milliseconds on a CPU."""
+
+
+def memory_of(
+    variant: Variant,
+    interval_s: float = MEMORY_INTERVAL_S.default,
+    max_gap_s: float = MEMORY_MAX_GAP_S.default,
+    max_speed_mps: float = MEMORY_MAX_SPEED_MPS.default,
+) -> TemporalMemory:
+    """An empty memory for a network; see `TemporalMemory`."""
+    slots = STEREO_SLOTS if variant.stereo else MAP_SLOTS
+    return TemporalMemory(
+        variant.num_history,
+        interval_s,
+        slots_per_interval=slots,
+        max_gap_s=max_gap_s,
+        max_speed_mps=max_speed_mps,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A set that went through the network, before anything of it is kept."""
+
+    observation: Observation
+    camera_set: CameraSet
+    verdict: Verdict | None
+    remembered: PastFrame | None
 
 
 class Stream:
@@ -90,13 +119,7 @@ class Stream:
         track_max_age_s: float = TRACK_MAX_AGE_S.default,
     ) -> None:
         self.backend, self.variant = backend, backend.variant
-        self.memory = TemporalMemory(
-            self.variant.num_history,
-            memory_interval_s,
-            slots_per_interval=STEREO_SLOTS if self.variant.stereo else MAP_SLOTS,
-            max_gap_s=max_gap_s,
-            max_speed_mps=max_speed_mps,
-        )
+        self.memory = memory_of(self.variant, memory_interval_s, max_gap_s, max_speed_mps)
         self._tracker = Tracker(track_max_age_s)
         if not isinstance(panoptic_reference_mode, bool):
             raise ConfigError(f"panoptic_reference_mode is {panoptic_reference_mode!r:.60}, needs True or False")
@@ -107,6 +130,7 @@ class Stream:
         self.rig_findings: tuple[RigFinding, ...] = ()
         self._checked: tuple[CameraRig, tuple[Any, ...], tuple[RigFinding, ...]] | None = None
         self._table: tuple[Geometry, Any] | None = None
+        self._table_name = ""
         self._unlooked = 0
 
     def prepare(self, num_cameras: int) -> None:
@@ -131,6 +155,29 @@ class Stream:
             EngineError: the engine failed, or gave NaN or infinity.
             After these and any other error memory and tracks are as before.
         """
+        seen = self._see(camera_set)
+        tracker, result = self._tracked(seen.observation)
+        self._accept(seen)
+        self._tracker = tracker
+        return result
+
+    def observe(self, camera_set: CameraSet) -> Observation:
+        """The network's part of a prediction, which needs a few frames of the past; `track` does the rest.
+
+        Raises:
+            InputError, EngineError: as for a prediction; the memory is as before.
+        """
+        seen = self._see(camera_set)
+        self._accept(seen)
+        return seen.observation
+
+    def track(self, observation: Observation) -> Occupancy:
+        """The rest: instances with their ids, which depend on all observations before. Gives what a call would."""
+        self._tracker, result = self._tracked(observation)
+        return result
+
+    def _see(self, camera_set: CameraSet) -> _Seen:
+        """A set through the network; changes nothing that the next set sees."""
         begin = perf_counter()
         timings: dict[str, float] = {}
         self._check_rig(camera_set)
@@ -142,17 +189,42 @@ class Stream:
             verdict = Verdict("reset", "the set is of another epoch")
         head, remembered = self._run(camera_set, verdict is not None, timings)
         with _timed(timings, "decode"):
-            tracker = copy(self._tracker)
-            if verdict is not None:
-                tracker.reset()
-            instances, centers = self._instances(head, camera_set, tracker)
-        self._tracker = tracker
-        self.memory.accept(*seen, verdict)
-        self._epoch, self._pose_epoch = camera_set.epoch, camera_set.pose_epoch
-        if remembered is not None:
-            self.memory.add(remembered)
+            centers = None
+            if head.heatmap is not None and head.reg is not None and head.height is not None:
+                share = 1.0 if self._reference_mode else panoptic.WEAK_SHARE
+                threshold = self.variant.score_threshold * share
+                centers = decode_centers(head.heatmap, head.reg, head.height, threshold)
         timings["total"] = (perf_counter() - begin) * 1e3
-        return Occupancy(head.labels, instances, centers, camera_set.stamp_ns, timings)
+        observation = Observation(
+            head.labels,
+            centers,
+            camera_set.key_pose,
+            camera_set.stamp_ns,
+            forgotten=verdict is not None,
+            remembered=remembered is not None,
+            table=self._table_name,
+            timings=timings,
+        )
+        return _Seen(observation, camera_set, verdict, remembered)
+
+    def _accept(self, seen: _Seen) -> None:
+        """Let the next set see this one."""
+        of = seen.camera_set
+        self.memory.accept(of.stamp_ns, of.rig, of.image_sizes, of.key_pose, seen.verdict)
+        self._epoch, self._pose_epoch = of.epoch, of.pose_epoch
+        if seen.remembered is not None:
+            self.memory.add(seen.remembered)
+
+    def _tracked(self, observation: Observation) -> tuple[Tracker, Occupancy]:
+        timings = dict(observation.timings)
+        spent_ms = timings.get("decode", 0.0)
+        with _timed(timings, "decode"):
+            tracker = copy(self._tracker)
+            if observation.forgotten:
+                tracker.reset()
+            instances, centers = self._instances(observation, tracker)
+        timings["total"] = timings.pop("total", 0.0) + timings["decode"] - spent_ms
+        return tracker, Occupancy(observation.labels, instances, centers, observation.stamp_ns, timings)
 
     def _check_rig(self, camera_set: CameraSet) -> None:
         """Look at a rig when it changes and at poses always; warn of what did not hold for the set before."""
@@ -257,22 +329,20 @@ class Stream:
         """The table of this geometry; rebuilt only when something moved."""
         if self._table is None or not geometry.lifts_like(self._table[0], TABLE_TOLERANCE):
             self._table = geometry, self.backend.lift_table(geometry)
+            self._table_name = geometry.lift_digest()
         return self._table[1]
 
     def _instances(
-        self, head: HeadOutput, camera_set: CameraSet, tracker: Tracker
+        self, seen: Observation, tracker: Tracker
     ) -> tuple[npt.NDArray[np.int32] | None, tuple[Instance, ...]]:
-        if head.heatmap is None or head.reg is None or head.height is None:
+        if seen.centers is None:
             return None, ()
-        threshold = self.variant.score_threshold
         if self._reference_mode:
-            centers = decode_centers(head.heatmap, head.reg, head.height, threshold)
-            return reference_instances(head.labels, centers)
-        centers = decode_centers(head.heatmap, head.reg, head.height, threshold * panoptic.WEAK_SHARE)
-        pose, stamp_ns = camera_set.key_pose, camera_set.stamp_ns
-        expected = tracker.expected(pose, stamp_ns)
-        objects = panoptic.find_objects(head.labels, centers, threshold, expected, limits_m=self._limits_m)
-        return panoptic.paint(head.labels, objects, tracker.update(objects, pose, stamp_ns))
+            return reference_instances(seen.labels, seen.centers)
+        expected = tracker.expected(seen.key_pose, seen.stamp_ns)
+        threshold = self.variant.score_threshold
+        objects = panoptic.find_objects(seen.labels, seen.centers, threshold, expected, limits_m=self._limits_m)
+        return panoptic.paint(seen.labels, objects, tracker.update(objects, seen.key_pose, seen.stamp_ns))
 
 
 def _key_from(geometry: Geometry, old: PastFrame | None) -> npt.NDArray[np.float64]:
