@@ -58,7 +58,7 @@ class PlannedSets:
         path: of the recording.
         names: of the cameras; ``topics`` of their images.
         sets: with an `ImagePlace` instead of each image and a number in ``infos`` instead of each calibration.
-        infos: ``CameraInfo`` messages, serialised.
+        infos: ``CameraInfo`` messages, serialised, without headers of their own.
     """
 
     path: Location
@@ -92,22 +92,37 @@ def plan_sets(
                 "cannot be cut; leave --chunk-s out for it"
             )
         road = road_of(bag, tuple(topics), frames, needs_odometry)
-        infos: dict[bytes, int] = {}
-        numbers: dict[int, tuple[Any, int]] = {}  # by object, which is kept so that no other has its id
+        calibrations = _Calibrations(bag)
         sets = []
         for outcome in outcomes(bag, road, topics, frames, _place):
             if isinstance(outcome, Refusal):
                 _LOG.debug("%s: the set at %d ns is left out: %s", path, outcome.stamp_ns, outcome.sentence)
                 continue
-            for info in outcome.infos:
-                if id(info) not in numbers:
-                    content = bytes(bag.types.serialize_cdr(info, CAMERA_INFO_TYPE))
-                    numbers[id(info)] = info, infos.setdefault(content, len(infos))
-            sets.append(replace(outcome, infos=tuple(numbers[id(info)][1] for info in outcome.infos)))
+            infos = tuple(calibrations.number(*named) for named in zip(outcome.names, outcome.infos, strict=True))
+            sets.append(replace(outcome, infos=infos))
         if not sets:
             raise BagError(f"{bag.path} holds no complete set of {len(topics)} cameras: {why_no_set(road.sync)}")  # type: ignore[arg-type]
         images = tuple(pair.image for pair in topics.values())
-        return PlannedSets(bag.path, tuple(topics), images, tuple(sets), tuple(infos))
+        return PlannedSets(bag.path, tuple(topics), images, tuple(sets), tuple(calibrations.contents))
+
+
+class _Calibrations:
+    """Numbers of different calibrations, whose messages differ by their stamps at least."""
+
+    def __init__(self, bag: BagReader) -> None:
+        self._bag = bag
+        self._last: dict[str, tuple[Any, int]] = {}
+        self._header: Any = None
+        self.contents: dict[bytes, int] = {}
+
+    def number(self, camera: str, info: Any) -> int:
+        known, number = self._last.get(camera, (None, -1))
+        if known is not info:
+            self._header = self._header or info.header
+            content = self._bag.types.serialize_cdr(replace(info, header=self._header), CAMERA_INFO_TYPE)
+            number = self.contents.setdefault(bytes(content), len(self.contents))
+            self._last[camera] = info, number
+        return number
 
 
 def _place(topic: Topic, recorded_ns: int, stamp_ns: int, cdr: bytes) -> ImagePlace:

@@ -178,7 +178,7 @@ def earlier(
 
 
 def _begin_of_table(chunk: Chunk, whole: Sequence[Trace], has_memory: bool) -> int:
-    """The frame at which the table was made that the warm-up should have begun with; at least one earlier than before."""
+    """The frame that made the table which the warm-up should have begun with; at least one earlier than before."""
     warm = max(0, chunk.warm - 1)
     while warm > 0 and (whole[warm - 1].table == whole[warm].table or not whole[warm].used):
         warm -= 1
