@@ -57,7 +57,7 @@ class JoinedFiles:
     def __init__(self, files: RecordingFiles, warn: Warn) -> None:
         self._warn = warn
         self._folder: Path | None = None
-        self._copied: list[RemotePath] = []
+        self._remote = [path for path in files.paths if isinstance(path, RemotePath)]
         self._storages: list[Storage] = []
         problems: list[DamagedError] = []
         try:
@@ -100,7 +100,6 @@ class JoinedFiles:
             raise DamagedError(
                 f"its last messages are in {beside.name}, which works on local disks only; copy both here"
             )
-        self._copied.append(path)
         return path.local()
 
     def _decompressed(self, path: Location) -> tuple[Path, str | None]:
@@ -138,9 +137,8 @@ class JoinedFiles:
 
     def close(self) -> None:
         """Remove what was decompressed and give copies of remote files free."""
-        for path in self._copied:
+        for path in self._remote:
             path.release()
-        self._copied.clear()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

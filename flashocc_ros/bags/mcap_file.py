@@ -91,7 +91,8 @@ class McapFile:
     """See ``Storage``. Uses the file's index where it is sound and reads the whole file otherwise.
 
     A damaged chunk, and what lies behind the end of a recording that was never finished, is left out with a warning.
-    Of a remote file with a sound index only the chunks with wanted messages are fetched; without one, a copy is read.
+    Of a remote file with a sound index only the chunks with wanted messages are fetched. Without one, and where these
+    are most of the file, a copy is read.
 
     Raises:
         DamagedError: not even its first record can be read.
@@ -133,6 +134,8 @@ class McapFile:
         ]
 
         if isinstance(self.path, RemotePath):
+            if start_ns is None and sum(block.size for block in blocks) > self._size / 2:
+                self.path.copy_if_room()  # chunks mix topics: all is needed, by each who reads some of them
             self.path.expect((block.offset, block.size) for block in blocks)
 
         def part(block: _Block) -> Part:

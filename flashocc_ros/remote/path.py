@@ -22,16 +22,19 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 from urllib.parse import quote
 
-from flashocc_ros.errors import ConfigError, InputError
+from flashocc_ros.errors import ConfigError, InputError, OutputError
 from flashocc_ros.remote.access import attempt, filesystem
-from flashocc_ros.remote.cache import LocalCopy, local_copy
+from flashocc_ros.remote.cache import LocalCopy, limit_bytes, local_copy
 from flashocc_ros.remote.ranges import RangeFile, RangeReader
 from flashocc_ros.remote.urls import WEB, is_url, scheme_of, shown, split_query
 
+MOST_OF_CACHE = 0.25
+"""A larger share of the room for copies is not given to a file that can be read without one."""
 _MAGIC = "*?["
 _UNKNOWN: Any = object()
 _CHANGING = (
@@ -246,6 +249,16 @@ class RemotePath:
         if self._copy is None:
             self._copy = local_copy(self.url, self.name, self.size, self.version)
         return self._copy.path
+
+    def copy_if_room(self) -> None:
+        """Read from a copy from now on, as long as copies of several such files fit; else go on reading by ranges.
+
+        Raises:
+            FileNotFoundError, RemoteError: the file cannot be read.
+        """
+        if self._copy is None and (self.size or 0) <= limit_bytes() * MOST_OF_CACHE:
+            with suppress(OutputError):  # others use it up, or the disk is full
+                self.local()
 
     def release(self) -> None:
         """Let a copy make room for others."""
