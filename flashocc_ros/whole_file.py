@@ -102,6 +102,7 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: ``path`` is a folder, or its own cannot be made or written to.
     """
+    _refuse_url(path)
     if path.is_dir():
         raise OutputError(f"cannot write {path} (it is a folder); give the name of a file")
     if not path.exists():

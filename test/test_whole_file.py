@@ -26,7 +26,7 @@ import pytest
 from full_disk import largest_file
 
 from flashocc_ros.errors import OutputError
-from flashocc_ros.whole_file import check_writable, whole_file, whole_folder, write_whole
+from flashocc_ros.whole_file import check_writable, make_folder, whole_file, whole_folder, write_whole
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -138,3 +138,11 @@ def test_an_interruption_leaves_no_folder(tmp_path: Path, error: BaseException) 
     with pytest.raises((OutputError, KeyboardInterrupt)):
         interrupted()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [lambda path: write_whole(path, "a"), make_folder, check_writable])
+def test_a_url_is_no_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: object) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match=r"cannot write s3:/bucket/a.json: results of this command go to local disks"):
+        write(Path("s3://bucket/a.json"))  # type: ignore[operator]
+    assert content(tmp_path) == {}

@@ -141,7 +141,9 @@ class McapFile:
         def part(block: _Block) -> Part:
             return Part(block.start_ns, lambda: self._messages_of(block, wanted, first_ns))
 
-        return in_time_order(part(block) for block in blocks)
+        yield from in_time_order(part(block) for block in blocks)
+        if isinstance(self.path, RemotePath):
+            self.path.check_unchanged()
 
     # --- the index -----------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 from urllib.parse import quote
 
-from flashocc_ros.errors import ConfigError, InputError, OutputError
+from flashocc_ros.errors import ConfigError, InputError, OutputError, RemoteError
 from flashocc_ros.remote.access import attempt, filesystem
 from flashocc_ros.remote.cache import LocalCopy, limit_bytes, local_copy
 from flashocc_ros.remote.ranges import RangeFile, RangeReader
@@ -249,6 +249,15 @@ class RemotePath:
         if self._copy is None:
             self._copy = local_copy(self.url, self.name, self.size, self.version)
         return self._copy.path
+
+    def check_unchanged(self) -> None:
+        """After parts of it were read at different times.
+
+        Raises:
+            RemoteError: it is another file by now.
+        """
+        if self._copy is None and RemotePath(self.url).version != self.version:
+            raise RemoteError(f"{self} was replaced while it was read; run again")
 
     def copy_if_room(self) -> None:
         """Read from a copy from now on, as long as copies of several such files fit; else go on reading by ranges.

@@ -218,6 +218,17 @@ def test_a_replaced_file_is_fetched_anew(web: Web, tmp_path: Path) -> None:
     assert len([name for name, _ in web.asked[asked:] if name == "drive.db3"]) <= 3  # looks at its head, no copy
 
 
+def test_a_file_replaced_while_it_is_read_is_no_result(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASHOCC_RECORDINGS_GB", "0.0001")
+    file = write_drive(web.folder / "drive", sets=40) / "drive.mcap"
+    with bags.BagReader(f"{web.url}/drive/drive.mcap") as bag:
+        messages = bag.messages()
+        next(messages)
+        file.write_bytes(file.read_bytes())
+        with pytest.raises(RemoteError, match=r"drive.mcap was replaced while it was read; run again"):
+            list(messages)
+
+
 def test_the_version_changes_with_the_file(web: Web, tmp_path: Path) -> None:
     for file in (web.folder / "a.mcap", tmp_path / "b.mcap"):
         place = location(f"{web.url}/a.mcap") if file.name == "a.mcap" else file
