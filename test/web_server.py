@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 
 @dataclass
@@ -72,7 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
         if with_body:
             web.asked.append((path.name, wanted))
         if path.is_dir():
-            links = "".join(f'<a href="{file.name}{"/" * file.is_dir()}">{file.name}</a>' for file in path.iterdir())
+            links = "".join(
+                f'<a href="{quote(file.name)}{"/" * file.is_dir()}">{file.name}</a>' for file in path.iterdir()
+            )
             self._send(200, links.encode(), with_body, kind="text/html")
             return
         if not path.is_file():

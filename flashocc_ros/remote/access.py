@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 
 PAUSES_S = (0.5, 1.0, 2.0)
 """Before the second try, the third and the last."""
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 30.0
 """Of the web; what speaks to other servers has its own limits, settings of fsspec."""
 MAX_REASON = 200
 

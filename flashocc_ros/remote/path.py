@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from flashocc_ros.errors import ConfigError, InputError, OutputError, RemoteError
 from flashocc_ros.remote.access import attempt, filesystem
@@ -72,7 +72,8 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        return self._base.rpartition("/")[2]
+        name = self._base.rpartition("/")[2]
+        return unquote(name) if scheme_of(self._base) in WEB else name
 
     @property
     def suffixes(self) -> list[str]:
@@ -205,7 +206,7 @@ class RemotePath:
         for info in attempt(self.url, ask):
             name = str(info["name"]).rstrip("/").removeprefix(inside)
             if name and "/" not in name:
-                found = self / name
+                found = self / (unquote(name) if scheme_of(self._base) in WEB else name)
                 if info.get("size") is not None or info["type"] == "directory":
                     found._info = info
                 yield found

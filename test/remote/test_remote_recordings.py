@@ -21,6 +21,8 @@ import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from urllib.parse import quote
 
 import fsspec
 import numpy as np
@@ -127,9 +129,11 @@ def test_a_folder_in_a_store_is_what_it_is_on_disk(memory: str, tmp_path: Path, 
     assert stamps(url) == ALL
 
 
-def test_a_folder_of_the_web_is_listed_by_its_links(web: Web) -> None:
-    drive = write_drive(web.folder / "drive")
-    assert stamps(f"{web.url}/drive/") == stamps(drive)
+@pytest.mark.parametrize("name", ["drive", "day 1 #2 100%"])
+def test_a_folder_of_the_web_is_listed_by_its_links(web: Web, name: str) -> None:
+    drive = write_drive(web.folder / name)
+    (drive / "metadata.yaml").unlink()
+    assert stamps(f"{web.url}/{quote(name)}/") == stamps(drive)
 
 
 def test_of_an_indexed_file_only_chunks_with_wanted_topics_are_fetched(web: Web, tmp_path: Path) -> None:
@@ -274,6 +278,15 @@ def test_a_server_that_is_not_there_is_named_without_credentials() -> None:
     assert str(caught.value).startswith(f"http://127.0.0.1:{port}/drive.mcap cannot be reached (ClientConnectorError")
     assert "PASSWORD" not in str(caught.value)
     assert "TOPSECRET" not in str(caught.value)
+
+
+def test_a_silent_server_is_given_up(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "READ_TIMEOUT_S", 0.1)
+    ended = Event()
+    web.fault = lambda number: 503 if ended.wait(30) else None
+    with pytest.raises(RemoteError, match=r"drive.mcap cannot be reached .*Timeout.* tried 4 times"):
+        stamps(f"{web.url}/drive.mcap")
+    ended.set()
 
 
 def test_what_is_not_there_is_said_as_on_disk(web: Web) -> None:
