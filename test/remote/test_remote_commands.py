@@ -77,7 +77,9 @@ def test_what_a_recording_lacks_is_said_of_its_url(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = run(
-        name, *arguments, f"{web.url}/drive/*.mcap" if command in ("label", "eval") else f"{web.url}/drive/drive.mcap"
+        command,
+        *arguments,
+        f"{web.url}/drive/*.mcap" if command in ("label", "eval") else f"{web.url}/drive/drive.mcap",
     )
     assert isinstance(result.exception, BagError), result.output
     assert f"{web.url}/drive/drive.mcap" in str(result.exception)
