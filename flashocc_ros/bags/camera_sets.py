@@ -156,10 +156,10 @@ def read_sets(
                 continue
             usable += 1
             yield result
-        _conclude(path, road.sync, usable, refused, last)
+        conclude(path, road.sync, usable, refused, last)
 
 
-def _conclude(path: str | Location, sync: Any, usable: int, refused: Counter[str], last: str) -> None:
+def conclude(path: str | Location, sync: Any, usable: int, refused: Counter[str], last: str) -> None:
     """Say what was left out.
 
     Raises:

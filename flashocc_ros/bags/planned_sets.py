@@ -22,24 +22,29 @@ all sets as `read_sets` does; afterwards each of them needs nothing but its own 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from flashocc_ros.bags.camera_sets import Frames, deserialized, outcomes, road_of
+from flashocc_ros.bags.camera_sets import Frames, conclude, deserialized, outcomes, road_of
 from flashocc_ros.bags.cameras import find_cameras
 from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.reader import BagReader, Topic
 from flashocc_ros.bags.types import CAMERA_INFO_TYPE
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.decode import SetDecoder, SetDropped, is_rectified_topic
-from flashocc_ros.cameras.playback import why_no_set
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.cameras.road import PosedSet, Refusal
 from flashocc_ros.cameras.video import VIDEO_TYPES
 from flashocc_ros.errors import BagError, ConfigError
 from flashocc_ros.remote import Location, location
 
 _LOG = logging.getLogger(__name__)
+
+
+class CannotCut(ConfigError):
+    """A recording that is read from its start only."""
 
 
 class ImagePlace(NamedTuple):
@@ -82,26 +87,29 @@ def plan_sets(
 
     Raises:
         BagError: the recording is unreadable, lacks a camera or its calibration, or gives no set.
-        ConfigError: a camera is named twice, or is a video, whose pictures are of use only one after the other.
+        ConfigError: a camera is named twice.
+        CannotCut: a camera is a video, whose pictures are of use only one after the other.
     """
     with BagReader(path) as bag:
         topics = find_cameras(bag, cameras, frames.tf_prefix)
         if videos := [name for name, pair in topics.items() if bag.topics[pair.image].type in VIDEO_TYPES]:
-            raise ConfigError(
+            raise CannotCut(
                 f"{bag.path}: {', '.join(videos)} is a video, whose pictures need those before them, so the recording "
                 "cannot be cut; leave --chunk-s out for it"
             )
         road = road_of(bag, tuple(topics), frames, needs_odometry)
         calibrations = _Calibrations(bag)
         sets = []
+        refused: Counter[str] = Counter()
+        last = ""
         for outcome in outcomes(bag, road, topics, frames, _place):
             if isinstance(outcome, Refusal):
-                _LOG.debug("%s: the set at %d ns is left out: %s", path, outcome.stamp_ns, outcome.sentence)
+                refused[outcome.reason] += 1
+                last = outcome.sentence
                 continue
             infos = tuple(calibrations.number(*named) for named in zip(outcome.names, outcome.infos, strict=True))
             sets.append(replace(outcome, infos=infos))
-        if not sets:
-            raise BagError(f"{bag.path} holds no complete set of {len(topics)} cameras: {why_no_set(road.sync)}")  # type: ignore[arg-type]
+        conclude(bag.path, road.sync, len(sets), refused, last)
         images = tuple(pair.image for pair in topics.values())
         return PlannedSets(bag.path, tuple(topics), images, tuple(sets), tuple(calibrations.contents))
 
@@ -129,7 +137,9 @@ def _place(topic: Topic, recorded_ns: int, stamp_ns: int, cdr: bytes) -> ImagePl
     return ImagePlace(topic.name, recorded_ns, stamp_ns)
 
 
-def read_planned(planned: PlannedSets, bit_depth: int = 0) -> Iterator[CameraSet | SetDropped]:
+def read_planned(
+    planned: PlannedSets, bit_depth: int = 0, fisheye: Fisheye = "rectify"
+) -> Iterator[CameraSet | SetDropped]:
     """The sets with their images, decoded, in their order; what cannot be decoded is left out, with the reason instead.
 
     Raises:
@@ -139,7 +149,9 @@ def read_planned(planned: PlannedSets, bit_depth: int = 0) -> Iterator[CameraSet
         return
     wanted = {place for posed in planned.sets for place in posed.images}
     first_ns, last_ns = (choose(place.recorded_ns for place in wanted) for choose in (min, max))
-    decoder = SetDecoder(planned.names, [is_rectified_topic(topic) for topic in planned.topics], bit_depth)
+    decoder = SetDecoder(
+        planned.names, [is_rectified_topic(topic) for topic in planned.topics], bit_depth, fisheye=fisheye
+    )
     waiting = list(reversed(planned.sets))
     with BagReader(location(planned.path)) as bag:
         infos = [bag.deserialize(content, CAMERA_INFO_TYPE) for content in planned.infos]

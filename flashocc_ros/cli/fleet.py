@@ -105,6 +105,13 @@ def predict(
     tf_prefix: TfPrefix = "",
     bit_depth: Annotated[int, typer.Option(help="Bits that the sensor uses of 16 bit images, 8 to 16; 0 is all.")] = 0,
     fisheye: FisheyeRays = None,
+    chunk_s: Annotated[
+        float,
+        typer.Option(
+            help="Compute recordings in chunks of that many seconds: one whose worker dies goes on with those that are "
+            "there, and its results are the same; 0 for none."
+        ),
+    ] = 0.0,
     untrained: Untrained = False,
     cache_dir: Annotated[Path | None, typer.Option(help="Where built engines are kept.")] = None,
     as_json: AsJson = False,
@@ -112,6 +119,7 @@ def predict(
 ) -> None:
     """Predict recordings into result recordings."""
     from flashocc_ros.bags import Frames
+    from flashocc_ros.fleet.chunks import check_chunk_s
     from flashocc_ros.fleet.predict import PredictWork
 
     check_trained(variant, checkpoint, untrained)
@@ -127,6 +135,7 @@ def predict(
         bit_depth,
         threads,
         fisheye_of(fisheye) or "rectify",
+        check_chunk_s(chunk_s),
     )
     summary = _run(
         recordings, work, out, executor, address, workers, threads, gpus_per_worker, memory_gb, retries, resume, shard,

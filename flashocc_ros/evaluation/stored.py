@@ -28,6 +28,7 @@ from flashocc_ros.bags.results import TRUTH_TYPE, Follower, read_results, read_t
 from flashocc_ros.data.recorded_frames import check_grid, objects_of
 from flashocc_ros.errors import BagError
 from flashocc_ros.evaluation.frames import EvalFrame, lidar_origins
+from flashocc_ros.remote import Location
 from flashocc_ros.structures import Occupancy
 
 
@@ -42,7 +43,7 @@ class StoredRun:
 
     def __init__(
         self,
-        recording: Path,
+        recording: Location,
         result: Path,
         cameras: Sequence[str] | None = None,
         names: Frames = Frames(),  # noqa: B008
@@ -50,11 +51,11 @@ class StoredRun:
         self.recording, self.result, self.cameras, self.names = recording, result, cameras, names
         self._current: Occupancy | None = None
 
-    def sequences(self) -> list[Path]:
+    def sequences(self) -> list[Location]:
         """One."""
         return [self.recording]
 
-    def frames(self, sequence: Path) -> Iterator[EvalFrame]:
+    def frames(self, sequence: Location) -> Iterator[EvalFrame]:
         """Frames that have a truth and a result.
 
         Raises:
@@ -97,7 +98,7 @@ class StoredRun:
         return self._current
 
 
-def _truth_stamps(recording: Path) -> set[int]:
+def _truth_stamps(recording: Location) -> set[int]:
     with BagReader(recording) as bag:
         topics = [t.name for t in bag.topics.values() if t.type == TRUTH_TYPE and t.count]
         if not topics:

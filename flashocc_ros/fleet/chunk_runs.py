@@ -23,11 +23,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from flashocc_ros.bags.camera_sets import Frames
 from flashocc_ros.bags.planned_sets import PlannedSets, plan_sets, read_planned
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.errors import InputError
 from flashocc_ros.fleet.chunks import Chunk, Trace, earlier, plan_chunks
 from flashocc_ros.pipeline.observation import Observation
@@ -48,13 +50,14 @@ class ChunkWork:
         number: among the chunks of the recording.
         chunk: its sets among all of the recording.
         planned: these sets, warm-up included.
-        bit_depth: see `read_sets`.
+        bit_depth, fisheye: see `read_sets`.
     """
 
     number: int
     chunk: Chunk
     planned: PlannedSets
     bit_depth: int
+    fisheye: Fisheye
 
     @property
     def name(self) -> str:
@@ -70,6 +73,7 @@ class RecordingPlan:
     variant: Variant
     chunks: tuple[Chunk, ...]
     bit_depth: int = 0
+    fisheye: Fisheye = "rectify"
 
     @property
     def works(self) -> tuple[ChunkWork, ...]:
@@ -77,7 +81,7 @@ class RecordingPlan:
         return tuple(self._work(number, chunk) for number, chunk in enumerate(self.chunks))
 
     def _work(self, number: int, chunk: Chunk) -> ChunkWork:
-        return ChunkWork(number, chunk, self.planned.some(chunk.warm, chunk.stop), self.bit_depth)
+        return ChunkWork(number, chunk, self.planned.some(chunk.warm, chunk.stop), self.bit_depth, self.fisheye)
 
     def again(self, folder: Path) -> RecordingPlan | None:
         """The plan with an earlier begin of chunks that did not find the past of the uncut run; None when all did.
@@ -100,6 +104,7 @@ def plan_recording(
     cameras: Sequence[str] | None = None,
     frames: Frames = Frames(),  # noqa: B008 - frozen
     bit_depth: int = 0,
+    fisheye: Fisheye = "rectify",
 ) -> RecordingPlan:
     """Look through a recording and cut it into chunks of about ``chunk_s`` seconds; other arguments as of `read_sets`.
 
@@ -108,7 +113,7 @@ def plan_recording(
     """
     row = get_variant(variant)
     planned = plan_sets(path, cameras, frames, row.temporal)
-    return RecordingPlan(planned, row, plan_chunks(planned, row, chunk_s), bit_depth)
+    return RecordingPlan(planned, row, plan_chunks(planned, row, chunk_s), bit_depth, fisheye)
 
 
 def predict_chunk(
@@ -133,7 +138,7 @@ def predict_chunk(
     table = ""
     with whole_folder(target) as made:
         made.mkdir()
-        for index, item in enumerate(read_planned(work.planned, work.bit_depth), work.chunk.warm):
+        for index, item in enumerate(read_planned(work.planned, work.bit_depth, work.fisheye), work.chunk.warm):
             if isinstance(item, CameraSet):
                 seen = predictor.observe(item)
                 table = seen.table
@@ -145,6 +150,28 @@ def predict_chunk(
             tell(len(traces), len(work.planned.sets))
         (made / TRACE_FILE).write_text(json.dumps(traces))
     return target
+
+
+def in_chunks(
+    predictor: Predictor, plan: RecordingPlan, folder: Path, tell: Callable[[int, int], object]
+) -> Iterator[Occupancy]:
+    """A recording in chunks, one after the other; those whose results are in ``folder`` are not computed again.
+
+    Raises:
+        BagError, InputError, EngineError: as for the whole recording.
+    """
+    again: RecordingPlan | None = plan
+    while again is not None:
+        plan = again
+        for work in plan.works:
+            predict_chunk(predictor, work, folder, partial(_tell_all, tell, work, len(plan.planned.sets)))
+        again = plan.again(folder)
+    yield from join_chunks(predictor, plan, folder)
+
+
+def _tell_all(tell: Callable[[int, int], object], work: ChunkWork, sets: int, done: int, _: int) -> None:
+    """How far the recording is; a warm-up is no progress."""
+    tell(max(work.chunk.first, work.chunk.warm + done), sets)
 
 
 def join_chunks(predictor: Predictor, plan: RecordingPlan, folder: Path) -> Iterator[Occupancy]:

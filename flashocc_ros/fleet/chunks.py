@@ -22,6 +22,7 @@ the lift table. So both are compared where chunks overlap, and a chunk in which 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,11 +82,21 @@ def plan_chunks(planned: PlannedSets, variant: Variant, chunk_s: float) -> tuple
     Raises:
         ConfigError: ``chunk_s`` is too short.
     """
-    if not chunk_s >= LEAST_CHUNK_S:
-        raise ConfigError(f"--chunk-s is {chunk_s:g}, needs {LEAST_CHUNK_S:g} seconds or more")
+    check_chunk_s(chunk_s or -1.0)
     cuts = cut([posed.completed_ns for posed in planned.sets], round(chunk_s * 1e9))
     needs = needs_of(planned.sets, variant)
     return tuple(Chunk(needs.warm(first, stop), first, stop) for first, stop in pairwise(cuts))
+
+
+def check_chunk_s(chunk_s: float) -> float:
+    """The same number, where recordings can be cut by it; 0 cuts none.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if chunk_s and not LEAST_CHUNK_S <= chunk_s < math.inf:
+        raise ConfigError(f"--chunk-s is {chunk_s:g}, needs {LEAST_CHUNK_S:g} seconds or more, or 0 for no chunks")
+    return chunk_s
 
 
 def cut(times_ns: Sequence[int], chunk_ns: int) -> list[int]:

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from flashocc_ros import remote
 from flashocc_ros.bags import Frames, read_sets
 from flashocc_ros.bags.results import Follower, ResultFrame, network_facts, read_results, read_truths, weights_note
 from flashocc_ros.errors import EngineError, FlashOccError, InputError
@@ -39,6 +40,7 @@ from flashocc_ros.fleet.ledger import Ledger, State
 from flashocc_ros.fleet.manifest import read_manifest
 from flashocc_ros.fleet.seats import spawned_with
 from flashocc_ros.fleet.worker import end_with_parent, environment
+from flashocc_ros.remote import Location
 from flashocc_ros.structures import Occupancy
 from flashocc_ros.viz.album import to_figure
 from flashocc_ros.viz.render import render_figure
@@ -154,7 +156,7 @@ def _measured(states: list[State], out: Path, made: Made, mask: Mask | None, wor
 
 def measure(state: State, out: Path, made: Made, mask: Mask | None) -> Measured:
     """One recording; never raises what is its own fault."""
-    run = StoredRun(Path(state.location), out / state.recording, made.cameras, made.frames)
+    run = StoredRun(remote.location(state.location), out / state.recording, made.cameras, made.frames)
     frames: list[FrameScore] = []
 
     def judge(frame: EvalFrame, result: Occupancy) -> None:
@@ -184,14 +186,14 @@ def _draw(
         facts = network_facts(result)
         note = weights_note(result, facts)
         scores = {f.stamp_ns: f.mean_iou for f in frames if f.recording == name}
-        for number, frame in enumerate(_whole_frames(Path(states[name].location), result, made, wanted)):
+        for number, frame in enumerate(_whole_frames(remote.location(states[name].location), result, made, wanted)):
             details = [f"mIoU {100 * scores[frame.stamp_ns]:.1f}", name, f"{frame.stamp_ns / 1e9:.3f} s"]
             figure = replace(to_figure(frame, facts, number, note), details=details)
             write_png(wanted[frame.stamp_ns], render_figure(figure))
     return paths
 
 
-def _whole_frames(recording: Path, result: Path, made: Made, wanted: Mapping[int, Path]) -> Iterator[ResultFrame]:
+def _whole_frames(recording: Location, result: Path, made: Made, wanted: Mapping[int, Path]) -> Iterator[ResultFrame]:
     """Results with the pictures and the truth of their recording."""
     sets = Follower(read_sets(recording, made.cameras, frames=made.frames), lambda s: s.stamp_ns)
     truths = Follower(read_truths(recording, pictures=False), lambda t: t[0])

@@ -17,10 +17,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
+from flashocc_ros import remote
 from flashocc_ros.errors import BagError
+from flashocc_ros.remote import Location, RemotePath
 
 END_BYTES = 65536
 
@@ -32,7 +34,8 @@ class Fingerprint:
     Attributes:
         bytes: size of all its files.
         sha256: of their names, sizes, first and last ``END_BYTES``; not of where they lie or when they were written.
-        written_ns: latest change of a file, to notice one that is being written.
+        written_ns: latest change of a file, to notice one that is being written; of servers a number that changes with
+            what they tell of it.
     """
 
     bytes: int
@@ -47,17 +50,23 @@ def fingerprint(location: str) -> Fingerprint:
         BagError: nothing is there.
         OSError: it cannot be read.
     """
-    top = Path(location)
+    top = remote.location(location)
     if not top.exists():
         raise BagError(f"{location} does not exist any more; name recordings that are there")
     digest = hashlib.sha256()
     size, written_ns = 0, 0
     for path in sorted(file for file in top.iterdir() if file.is_file()) if top.is_dir() else [top]:
         status = path.stat()
-        size, written_ns = size + status.st_size, max(written_ns, status.st_mtime_ns)
+        size, written_ns = size + status.st_size, max(written_ns, _change(path, status))
         digest.update(f"{path.name if path != top else path.suffix}\0{status.st_size}\0".encode())
         with path.open("rb") as file:
             digest.update(file.read(END_BYTES))
             file.seek(max(0, status.st_size - END_BYTES))
             digest.update(file.read(END_BYTES))
     return Fingerprint(size, digest.hexdigest(), written_ns)
+
+
+def _change(path: Location, status: os.stat_result) -> int:
+    if isinstance(path, RemotePath):
+        return int.from_bytes(hashlib.sha256(path.version.encode()).digest()[:7], "big")
+    return status.st_mtime_ns

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flashocc_ros import remote
 from flashocc_ros.data.label_files import FRAME
 from flashocc_ros.fleet.rig_digest import rig_digest
 from flashocc_ros.fleet.work import Made, Tell
@@ -60,7 +61,7 @@ class LabelWork:
 
     def make(self, name: str, location: str, folder: Path, tell: Tell) -> Made:
         """A folder of key frames."""
-        recording = Recording(Path(location), self.sources, self.label, logger.warning)
+        recording = Recording(remote.location(location), self.sources, self.label, logger.warning)
         expected = max(1, round(recording.seconds * self.label.key_rate_hz))
         summary = label_drive(
             recording,

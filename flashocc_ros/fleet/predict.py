@@ -16,7 +16,10 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,18 +28,26 @@ import numpy as np
 
 from flashocc_ros.bags import BagReader, Frames, read_sets
 from flashocc_ros.bags.cameras import find_cameras
+from flashocc_ros.bags.planned_sets import CannotCut, read_planned
 from flashocc_ros.bags.result_writer import ResultWriter
 from flashocc_ros.bags.results import is_drawn
+from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.engine.select import find_checkpoint, find_export, resolved_precision
 from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.engine.store.meta import META_FILE
+from flashocc_ros.fleet.chunk_runs import RecordingPlan, in_chunks, plan_recording
 from flashocc_ros.fleet.rig_digest import rig_digest
 from flashocc_ros.fleet.work import Made, Tell
 from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
 from flashocc_ros.predictor import Predictor
-from flashocc_ros.structures import Occupancy
+from flashocc_ros.structures import CameraRig, Occupancy
 from flashocc_ros.variants import get_variant
+
+logger = logging.getLogger(__name__)
+
+CHUNKS = ".chunks"
+"""Beside the result while it is made."""
 
 
 @dataclass
@@ -47,6 +58,8 @@ class PredictWork:
         variant, checkpoint, engine, precision, cache_dir: see ``Predictor``.
         cameras, frames, bit_depth, fisheye: see ``read_sets``.
         threads: that the engine has, which can move its sums by rounding.
+        chunk_s: recordings are computed in chunks of that many seconds, and one whose worker died goes on with the
+            chunks that are there; the results are the same. 0 for none.
     """
 
     variant: str
@@ -59,8 +72,12 @@ class PredictWork:
     bit_depth: int = 0
     threads: int = 1
     fisheye: Fisheye = "rectify"
+    chunk_s: float = 0.0
     goes_on: bool = field(default=False, init=False)
     _predictor: Predictor | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.goes_on = bool(self.chunk_s)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -102,6 +119,25 @@ class PredictWork:
             topics = find_cameras(bag, self.cameras, self.frames.tf_prefix)
             expected = bag.topics[next(iter(topics.values())).image].count
             duration_s = (bag.end_ns - bag.start_ns) / 1e9
+        shutil.rmtree(folder / name, ignore_errors=True)  # what a killed attempt left
+        rig, counts = "", _Counts()
+        with ResultWriter(folder / name, self._facts(predictor, location), self.frames.base) as writer:
+            for found, result in self._results(predictor, location, folder, tell, expected):
+                rig = rig or rig_digest(found.names, found.intrinsics, found.base_from_camera)
+                writer.write(result)
+                counts.add(result)
+        return Made(counts.sets, duration_s, rig, counts.means(), predictor.backend.describe())
+
+    def _results(
+        self, predictor: Predictor, location: str, folder: Path, tell: Tell, expected: int
+    ) -> Iterator[tuple[CameraRig, Occupancy]]:
+        """Results in their order, each with its rig; in chunks always the first one, which is what is asked for."""
+        plan = self._plan(location) if self.chunk_s else None
+        if plan is not None:
+            first = next(found for found in read_planned(plan.planned, self.bit_depth) if isinstance(found, CameraSet))
+            for result in in_chunks(predictor, plan, folder / CHUNKS, tell):
+                yield first.rig, result
+            return
         predictor.reset()
         sets = read_sets(
             location,
@@ -111,15 +147,18 @@ class PredictWork:
             needs_odometry=predictor.variant.temporal,
             fisheye=self.fisheye,
         )
-        rig, counts = "", _Counts()
-        with ResultWriter(folder / name, self._facts(predictor, location), self.frames.base) as writer:
-            for item in sets:
-                rig = rig or rig_digest(item.rig.names, item.rig.intrinsics, item.rig.base_from_camera)
-                result = predictor.predict(item)
-                writer.write(result)
-                counts.add(result)
-                tell(counts.sets, expected)
-        return Made(counts.sets, duration_s, rig, counts.means(), predictor.backend.describe())
+        for done, item in enumerate(sets, 1):
+            yield item.rig, predictor.predict(item)
+            tell(done, expected)
+
+    def _plan(self, location: str) -> RecordingPlan | None:
+        try:
+            return plan_recording(
+                location, self.variant, self.chunk_s, self.cameras, self.frames, self.bit_depth, self.fisheye
+            )
+        except CannotCut as error:
+            logger.debug("%s", error)  # its results are the same, only a worker that dies costs more
+            return None
 
     @staticmethod
     def _facts(predictor: Predictor, location: str) -> dict[str, str]:

@@ -22,8 +22,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flashocc_ros import remote
 from flashocc_ros.bags.files import SUFFIXES, is_recording
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.remote import Location, RemotePath, is_url
 
 MAX_NAME = 200
 
@@ -35,7 +37,7 @@ class Recording:
     Attributes:
         name: its path below the first folder with a wildcard, ``/`` as ``__``, without suffix: what results are
             called, wherever the recordings lie.
-        location: whole path of the file or folder.
+        location: whole path of the file or folder, or its URL.
         bytes: its size.
     """
 
@@ -59,7 +61,8 @@ def find_recordings(patterns: Sequence[str], out: Path | None = None) -> list[Re
             roots.setdefault(location, _root(pattern))
     named: dict[str, str] = {}
     for location, root in roots.items():
-        if os.path.dirname(location) in roots or (out is not None and Path(location).absolute().is_relative_to(out)):
+        is_result = out is not None and not is_url(location) and Path(location).absolute().is_relative_to(out)
+        if os.path.dirname(location) in roots or is_result:
             continue  # a file of a recording that is there as a folder, or a result
         name = _name(location, root)
         other = named.setdefault(name, location)
@@ -74,7 +77,8 @@ def find_recordings(patterns: Sequence[str], out: Path | None = None) -> list[Re
             "of them in quotes"
         )
     return [
-        Recording(name, os.path.abspath(location), _size(Path(location))) for name, location in sorted(named.items())
+        Recording(name, location if is_url(location) else os.path.abspath(location), _size(remote.location(location)))
+        for name, location in sorted(named.items())
     ]
 
 
@@ -94,6 +98,8 @@ def shard(recordings: Sequence[Recording], text: str) -> list[Recording]:
 
 
 def _matches(pattern: str) -> Iterable[str]:
+    if is_url(pattern):
+        return _on_servers(pattern)
     if not glob.has_magic(pattern):
         if not os.path.exists(pattern):
             raise ConfigError(f"{pattern:.500} does not exist; give recordings that are there, or a pattern in quotes")
@@ -103,9 +109,20 @@ def _matches(pattern: str) -> Iterable[str]:
     return (path for path in paths if path != root and is_recording(Path(path)))
 
 
+def _on_servers(pattern: str) -> list[str]:
+    places = [place for place in remote.expand([pattern]) if is_recording(place)]
+    for place in places:
+        if isinstance(place, RemotePath) and place.url != str(place):
+            raise ConfigError(
+                f"{place} is given with a password or a signature, which the manifest would tell everybody; leave "
+                "them to fsspec's settings"
+            )
+    return [str(place) for place in places]
+
+
 def _root(pattern: str) -> str:
     """The folder of a pattern that no wildcard touches; of a path, the folder it lies in."""
-    parts = os.path.normpath(pattern).split(os.sep)
+    parts = (pattern if is_url(pattern) else os.path.normpath(pattern)).split(os.sep)
     fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
     return os.sep.join(parts[:fixed]) or (os.sep if pattern.startswith(os.sep) else ".")
 
@@ -124,10 +141,10 @@ def _name(location: str, root: str) -> str:
     return name
 
 
-def _size(path: Path) -> int:
+def _size(path: Location) -> int:
     try:
         if path.is_dir():
-            return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
+            return sum(entry.stat().st_size for entry in path.iterdir() if entry.is_file())
         return path.stat().st_size
     except OSError:
         return 0  # told when it is its turn

@@ -18,11 +18,13 @@ from __future__ import annotations
 
 from flashocc_ros.remote.path import Location, RemotePath, expand, location, only_local, version_of
 from flashocc_ros.remote.upload import output_file, output_folder, upload
+from flashocc_ros.remote.urls import is_url
 
 __all__ = [
     "Location",
     "RemotePath",
     "expand",
+    "is_url",
     "location",
     "only_local",
     "output_file",

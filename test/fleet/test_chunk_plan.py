@@ -158,7 +158,7 @@ def test_a_chunk_with_another_lift_table_begins_where_the_table_was_made() -> No
     assert earlier(chunks, [driven, [driven[19], *alone[1:]]], sets, SINGLE) == (None, None)
 
 
-@pytest.mark.parametrize("chunk_s", [0.0, -1.0, 0.5, float("nan")])
+@pytest.mark.parametrize("chunk_s", [0.0, -1.0, 0.5, float("nan"), float("inf")])
 def test_a_chunk_too_short_is_refused(chunk_s: float) -> None:
     with pytest.raises(ConfigError, match=r"--chunk-s is .* needs 1 seconds or more"):
         plan_chunks(planned(sets_at([0, 1])), SINGLE, chunk_s)
