@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labels import COLORS_RGB, FIRST_INSTANCE_ID, FREE
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.voxel_grid import VoxelGrid
 from flashocc_ros.whole_file import write_whole
 
 POINT_DTYPE = np.dtype(
@@ -34,33 +35,32 @@ POINT_DTYPE = np.dtype(
 )
 """One point: metres; the bits of ``rgb`` are 0x00RRGGBB, as PCL and RViz expect; 0 is no instance."""
 
-_PACKED_RGB = (COLORS_RGB.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)).view(np.float32)
-
 
 def voxel_points(
     semantics: npt.NDArray[np.uint8],
     instances: npt.NDArray[np.int32] | None,
-    resolution_m: float,
-    origin_m: tuple[float, float, float],
+    grid: VoxelGrid,
+    classes: ClassTable = OCC3D,
 ) -> npt.NDArray[np.void]:
-    """Centres of the voxels that are not free, (M,) of ``POINT_DTYPE``, in the frame of ``origin_m``.
+    """Centres of the voxels that are not free, (M,) of ``POINT_DTYPE``, in the base frame.
 
     Args:
         semantics: (X, Y, Z) uint8 class ids.
-        instances: (X, Y, Z), ids from 18 on are objects; None where there are none.
-        resolution_m: edge length of a voxel.
-        origin_m: lower corner of voxel (0, 0, 0).
+        instances: (X, Y, Z), ids past those of the classes are objects; None where there are none.
+        grid: where the voxels lie.
+        classes: what the ids mean.
     """
-    flat = np.flatnonzero(semantics != FREE)
+    flat = np.flatnonzero(semantics != classes.free)
     labels = semantics.ravel()[flat]
     points = np.zeros(flat.size, POINT_DTYPE)
-    for name, index, lower_m in zip("xyz", np.unravel_index(flat, semantics.shape), origin_m, strict=True):
-        points[name] = (index + 0.5) * resolution_m + lower_m
-    points["rgb"] = _PACKED_RGB[labels]
+    for name, index, lower_m in zip("xyz", np.unravel_index(flat, semantics.shape), grid.origin_m, strict=True):
+        points[name] = (index + 0.5) * grid.resolution_m + lower_m
+    packed = np.array(classes.colors_rgb, np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    points["rgb"] = packed.view(np.float32)[labels]
     points["class_id"] = labels
     if instances is not None:
         ids = instances.ravel()[flat]
-        points["instance_id"] = np.where(ids >= FIRST_INSTANCE_ID, ids, 0)
+        points["instance_id"] = np.where(ids >= classes.first_instance_id, ids, 0)
     return points
 
 
@@ -75,7 +75,7 @@ def write_ply(path: Path, points: npt.NDArray[np.void]) -> None:
         [("xyz", "<f4", 3), ("rgb", "u1", 3), ("class_id", "u1"), ("instance_id", "<i4")],
     )
     vertex["xyz"] = np.stack([points[axis] for axis in "xyz"], 1)
-    vertex["rgb"] = COLORS_RGB[points["class_id"]]
+    vertex["rgb"] = points["rgb"].copy().view(np.uint8).reshape(-1, 4)[:, 2::-1]
     vertex["class_id"] = points["class_id"]
     vertex["instance_id"] = points["instance_id"]
     properties = [("float", axis) for axis in "xyz"]

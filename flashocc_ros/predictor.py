@@ -49,7 +49,7 @@ class Predictor:
     predictor.
 
     Args:
-        variant: a name of ``flashocc_ros.model.VARIANTS`` (or a row of it).
+        variant: a name of ``flashocc_ros.model.VARIANTS``, the path of a variant file (.yaml), or a row.
         checkpoint: weights file (.pth or .safetensors), or the folder of an export. None takes the weights shipped for
             the synthetic variants; other variants then run with untrained weights and ``trained`` is False.
         engine: "auto", "tensorrt", "openvino", "onnxruntime" or "torch".
@@ -59,7 +59,7 @@ class Predictor:
         max_gap_s: a longer pause between two calls makes it forget the past.
         max_speed_mps: so does a pose that moves faster.
         panoptic_reference_mode: instances as the published code makes them, mistakes included, without tracking.
-        panoptic_max_distance_m: distance limits per class name, replacing some of ``panoptic.MAX_DISTANCE_M``.
+        panoptic_max_distance_m: distance limits per class name, replacing some of ``panoptic.max_distances``.
         track_max_age_s: an object not seen for longer gets a new id.
         backend: an opened engine, instead of ``checkpoint``, ``engine``, ``precision`` and ``cache_dir``.
 
@@ -78,7 +78,7 @@ class Predictor:
 
     def __init__(
         self,
-        variant: str | Variant,
+        variant: str | Path | Variant,
         checkpoint: str | Path | None = None,
         engine: str = "auto",
         precision: str = "auto",

@@ -20,9 +20,10 @@ Frames: ``base`` is x forward, y left, z up (REP-103); a camera frame is optical
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,36 +32,16 @@ import numpy.typing as npt
 
 from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.errors import InputError, OutputError
-from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.npz_damage import NPZ_DAMAGE
 from flashocc_ros.point_files import voxel_points, write_pcd, write_ply
 from flashocc_ros.ranges import MAX_CAMERAS
 from flashocc_ros.regular_file import regular_size
+from flashocc_ros.voxel_grid import OCC3D_GRID as OCC3D_GRID
+from flashocc_ros.voxel_grid import VoxelGrid as VoxelGrid
 from flashocc_ros.whole_file import whole_file
 
 Float64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class VoxelGrid:
-    """A regular grid in the base frame; voxel (i, j, k) covers ``origin_m + (i, j, k) * resolution_m`` and one step on.
-
-    Attributes:
-        resolution_m: edge length of a voxel in metres.
-        origin_m: lower corner (x, y, z) of voxel (0, 0, 0) in metres.
-        size: number of voxels along x, y, z.
-    """
-
-    resolution_m: float = 0.4
-    origin_m: tuple[float, float, float] = (-40.0, -40.0, -1.0)
-    size: tuple[int, int, int] = (200, 200, 16)
-
-    def centers_m(self, indices: npt.NDArray[np.integer]) -> Float64:
-        """Centres in metres, base frame, (M, 3) float64, of voxel indices (M, 3)."""
-        return (np.asarray(indices, np.float64) + 0.5) * self.resolution_m + np.asarray(self.origin_m)
-
-
-OCC3D_GRID = VoxelGrid()
 
 MAX_MOUNTING_M = 1e5
 """No camera is further from its vehicle; it leaves room for millimetres, which ``cameras.rig_check`` tells."""
@@ -254,7 +235,7 @@ class Instance:
 
     Attributes:
         id: value of its voxels in ``Occupancy.instances``; stable over frames.
-        class_id: occupancy class most of its voxels have, see ``labels.CLASS_NAMES``.
+        class_id: occupancy class most of its voxels have.
         score: detection score in [0, 1], 0 where the head found no centre.
         center_m: (x, y, z) in metres, base frame; the head's centre, or the middle of the box where that is weak.
         extent_m: size of the axis-aligned box around its voxels in metres.
@@ -274,14 +255,15 @@ class Occupancy:
     """Result of one prediction, in the base frame at ``stamp_ns``.
 
     Attributes:
-        semantics: (200, 200, 16) uint8, axes x, y, z; class ids of ``labels.CLASS_NAMES``, 17 is free.
-        instances: (200, 200, 16) int32 or None for variants without instances. Voxels of an instance carry its id
-            (at least 18), all others their class id.
+        semantics: (X, Y, Z) uint8 of the size of ``grid``, axes x, y, z; ids of ``classes``.
+        instances: the same shape, int32, or None for variants without instances. Voxels of an instance carry its id
+            (past those of the classes), all others their class id.
         centers: the instances, best score first; empty for variants without instances.
         stamp_ns: key stamp in nanoseconds.
         timings: wall milliseconds per stage: preprocess, encoder, pooling, head, decode, total.
         grid: where the voxels lie.
         masked_cameras: cameras whose picture was missing; black pixels took its place.
+        classes: what the ids mean, which of them is free.
     """
 
     semantics: npt.NDArray[np.uint8]
@@ -291,11 +273,13 @@ class Occupancy:
     timings: dict[str, float] = field(default_factory=dict)
     grid: VoxelGrid = OCC3D_GRID
     masked_cameras: tuple[str, ...] = ()
+    classes: ClassTable = OCC3D
 
     def __repr__(self) -> str:
-        counts = np.bincount(self.semantics.ravel(), minlength=NUM_CLASSES)
-        counts[FREE] = 0
-        most = [f"{CLASS_NAMES[i]} {counts[i]}" for i in np.argsort(-counts, kind="stable")[:3] if counts[i]]
+        names = self.classes.names
+        counts = np.bincount(self.semantics.ravel(), minlength=len(names))
+        counts[self.classes.free] = 0
+        most = [f"{names[i]} {counts[i]}" for i in np.argsort(-counts, kind="stable")[:3] if counts[i]]
         parts = [f"{counts.sum()} of {self.semantics.size} voxels occupied ({', '.join(most) or 'none'})"]
         if self.instances is not None:
             parts.append("1 object" if len(self.centers) == 1 else f"{len(self.centers)} objects")
@@ -304,7 +288,7 @@ class Occupancy:
 
     def points(self) -> npt.NDArray[np.void]:
         """Centres of the occupied voxels, (M,) with fields x y z [m, base frame], rgb, class_id, instance_id."""
-        return voxel_points(self.semantics, self.instances, self.grid.resolution_m, self.grid.origin_m)
+        return voxel_points(self.semantics, self.instances, self.grid, self.classes)
 
     def show(self, camera_set: Any = None) -> Any:
         """In a notebook: a page with the voxels, and the pictures of a ``CameraSet``; see ``flashocc_ros.show``."""
@@ -330,9 +314,9 @@ class Occupancy:
         """Write everything as compressed npz, whole or not at all; `load` reads it back.
 
         Arrays: ``semantics`` (X, Y, Z) uint8; ``stamp_ns``; ``resolution_m``; ``origin_m`` (3,); ``stage``,
-        ``stage_ms``; ``masked_cameras``; with instances also ``instances`` (X, Y, Z) int32 and, one row per object,
-        ``instance_id``, ``instance_class``, ``instance_score``, ``instance_center_m`` (K, 3), ``instance_extent_m``
-        (K, 3), ``instance_voxels``.
+        ``stage_ms``; ``masked_cameras``; ``class_table``, JSON of ``classes``; with instances also ``instances``
+        (X, Y, Z) int32 and, one row per object, ``instance_id``, ``instance_class``, ``instance_score``,
+        ``instance_center_m`` (K, 3), ``instance_extent_m`` (K, 3), ``instance_voxels``.
 
         Raises:
             OutputError: it cannot be written, or is not named .npz.
@@ -348,6 +332,7 @@ class Occupancy:
             "stage": np.array(list(self.timings), np.str_),
             "stage_ms": np.array(list(self.timings.values()), np.float64),
             "masked_cameras": np.array(self.masked_cameras, np.str_),
+            "class_table": np.array(json.dumps(asdict(self.classes)), np.str_),
         }
         if self.instances is not None:
             arrays |= {"instances": self.instances} | _instance_columns(self.centers)
@@ -366,7 +351,8 @@ class Occupancy:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             semantics = np.asarray(arrays["semantics"], np.uint8)
-            if semantics.ndim != 3 or semantics.max(initial=0) >= NUM_CLASSES:
+            classes = _class_table(str(arrays["class_table"])) if "class_table" in arrays else OCC3D
+            if semantics.ndim != 3 or semantics.max(initial=0) >= len(classes):
                 raise ValueError(f"semantics of shape {semantics.shape} and values up to {semantics.max(initial=0)}")
             instances = arrays.get("instances")
             if instances is not None and instances.shape != semantics.shape:
@@ -381,10 +367,20 @@ class Occupancy:
                 dict(zip(arrays["stage"].tolist(), arrays["stage_ms"].tolist(), strict=True)),
                 VoxelGrid(float(arrays["resolution_m"]), (x_m, y_m, z_m), (size_x, size_y, size_z)),
                 tuple(arrays["masked_cameras"].tolist()),
+                classes,
             )
         except (*NPZ_DAMAGE, TypeError) as error:
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{path} is no saved occupancy: {why}; make one with Occupancy.save") from error
+
+
+def _class_table(text: str) -> ClassTable:
+    """Raises ValueError where ``text`` is no JSON of a table."""
+    if text == json.dumps(asdict(OCC3D)):
+        return OCC3D
+    from pydantic import TypeAdapter  # a tenth of a second, which results of published networks need not wait for
+
+    return TypeAdapter(ClassTable).validate_json(text)
 
 
 def _instance_columns(instances: Sequence[Instance]) -> dict[str, npt.NDArray[Any]]:

@@ -31,7 +31,6 @@ from launch_ros.substitutions import ExecutableInPackage
 from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
 from flashocc_ros.paths import fastdds_profile, share_directory
 from flashocc_ros.ros.rviz_layout import camera_views, rviz_config
-from flashocc_ros.variants import VARIANTS
 
 SHARE = share_directory()
 FROM_FILE = ""  # an argument left empty leaves the parameter to the params file
@@ -97,8 +96,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "variant",
                 default_value=FROM_FILE,
-                choices=[FROM_FILE, *VARIANTS],
-                description="Network; empty: as in the params file. `flashocc variants` describes them.",
+                description="Network of `flashocc variants`, or path of a variant file; empty: as in the params file.",
             ),
             DeclareLaunchArgument(
                 "checkpoint",

@@ -26,6 +26,7 @@ from flashocc_ros.ros.diagnostics import COUNTERS, IMAGES, NETWORK, TIMES
 from flashocc_ros.ros.parameter_checks import build
 from flashocc_ros.ros.parameters import CAMERA_OVERRIDES, Limits, walk
 from flashocc_ros.ros.publishers import outputs
+from flashocc_ros.variants import VARIANTS
 
 TYPES = {bool: "bool", int: "integer", float: "double", str: "string", tuple: "array"}
 
@@ -66,7 +67,7 @@ def _default(value: object) -> str:
 
 def _allowed(name: str, limits: Limits) -> str:
     if name == "variant":
-        return "`flashocc variants`"
+        return "`flashocc variants`, or a .yaml"
     if limits.choices:
         return ", ".join(f"`{choice}`" for choice in limits.choices)
     if limits.read_only:
@@ -75,10 +76,10 @@ def _allowed(name: str, limits: Limits) -> str:
 
 
 def _outputs() -> str:
-    found = outputs(build({"cameras.names": ["camera"]}, {}), panoptic=True)
+    found = outputs(build({"cameras.names": ["camera"]}, {}), VARIANTS["synthetic-tiny"])
     rows = [(f"`{o.topic}`", _ros_type(o.message_type), o.description) for o in found]
     rows.append(
-        ("`class_table`", "flashocc_ros/ClassTable", "names and colours of the classes, latched: node is active")
+        ("`class_table`", "flashocc_ros/ClassTable", "names, colours and kinds of the classes, latched: node is active")
     )
     rows.append(("`/diagnostics`", "diagnostic_msgs/DiagnosticArray", "health, see below"))
     return _table(("topic", "type", "content"), rows)

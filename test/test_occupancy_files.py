@@ -26,6 +26,7 @@ import pytest
 from full_disk import largest_file
 
 from flashocc_ros.errors import InputError, OutputError
+from flashocc_ros.labels import ClassTable, SemanticClass
 from flashocc_ros.structures import Instance, Occupancy, VoxelGrid
 
 
@@ -103,3 +104,27 @@ def test_its_repr_is_a_line_not_an_array() -> None:
     assert text.startswith("Occupancy(1515 of 1600 voxels occupied (")
     assert "1 object, without rear, hütte" in text
     assert len(text) < 200
+
+
+OWN = ClassTable("own", 1, (SemanticClass("free", (0, 0, 0)), SemanticClass("crate", (200, 100, 0), thing=True)), 0)
+
+
+def test_own_classes_come_back_and_name_what_is_there(tmp_path: Path) -> None:
+    semantics = np.zeros((4, 3, 2), np.uint8)
+    semantics[1, 1] = 1
+    Occupancy(semantics, None, (), 5, grid=VoxelGrid(0.2, (0.0, 0.0, 0.0), (4, 3, 2)), classes=OWN).save(
+        tmp_path / "o.npz"
+    )
+    loaded = Occupancy.load(tmp_path / "o.npz")
+    assert loaded.classes == OWN
+    assert "2 of 24 voxels occupied (crate 2)" in repr(loaded)
+    assert loaded.points()["class_id"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("table", ["", "{}", '{"name": 3}', "[" * 100_000])
+def test_a_damaged_class_table_is_refused(tmp_path: Path, table: str) -> None:
+    make(False).save(tmp_path / "o.npz")
+    arrays = dict(np.load(tmp_path / "o.npz"))
+    np.savez(tmp_path / "p.npz", **(arrays | {"class_table": np.array(table)}))
+    with pytest.raises(InputError, match="is no saved occupancy"):
+        Occupancy.load(tmp_path / "p.npz")

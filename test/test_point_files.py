@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flashocc_ros.labels import COLORS_RGB
+from flashocc_ros.labels import OCC3D
 from flashocc_ros.structures import Occupancy, VoxelGrid
 
 CAR, FREE = 4, 17
@@ -56,7 +56,7 @@ def test_ply_has_one_vertex_a_point(occupancy: Occupancy, tmp_path: Path) -> Non
     dtype = np.dtype([(name, kinds[kind]) for _, kind, name in (line.split() for line in lines[3:])])
     vertices = np.frombuffer(body, dtype)
     assert vertices["z"].tolist() == [0.25, 2.25]
-    assert [tuple(vertices[c][0] for c in ("red", "green", "blue"))] == [tuple(COLORS_RGB[CAR])]
+    assert [tuple(vertices[c][0] for c in ("red", "green", "blue"))] == [OCC3D.colors_rgb[CAR]]
     assert vertices["instance_id"].tolist() == [70_000, 0]
 
 
@@ -68,7 +68,7 @@ def test_pcd_has_one_row_a_point(occupancy: Occupancy, tmp_path: Path) -> None:
     rows = np.frombuffer(body, np.dtype(list(zip(head["FIELDS"], kinds, strict=True))))
     assert (head["POINTS"], len(rows)) == (["2"], 2)
     assert rows["x"].tolist() == [-0.75, 0.25]
-    red, green, blue = COLORS_RGB[CAR].tolist()
+    red, green, blue = OCC3D.colors_rgb[CAR]
     assert rows["rgb"].view(np.uint32).tolist()[0] == red << 16 | green << 8 | blue
 
 

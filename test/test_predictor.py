@@ -38,7 +38,7 @@ from flashocc_ros.errors import CheckpointError, ConfigError, InputError
 from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.model import build_model, get_variant
 from flashocc_ros.pipeline.backend import HeadOutput
-from flashocc_ros.pipeline.countable import GROUP_OF_CLASS
+from flashocc_ros.pipeline.countable import traits_of
 from flashocc_ros.pipeline.panoptic import MAX_DISTANCE_M
 
 CAMERAS = ("FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_LEFT", "BACK", "BACK_RIGHT")
@@ -222,8 +222,9 @@ def test_instances_agree_with_semantics_and_centres(tiny: TorchBackend) -> None:
     for instance in result.centers[:25]:
         owned = result.instances == instance.id
         assert owned.sum() == instance.voxel_count
-        groups = GROUP_OF_CLASS[result.semantics[owned]]
-        assert (groups == GROUP_OF_CLASS[instance.class_id]).all()
+        group_of_class = traits_of(result.classes).group
+        groups = group_of_class[result.semantics[owned]]
+        assert (groups == group_of_class[instance.class_id]).all()
     assert set(np.unique(result.instances[~stuff])) <= {c.id for c in result.centers}
 
 

@@ -21,24 +21,23 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labels import FIRST_INSTANCE_ID
-
-ID_COUNT = 2**16 - FIRST_INSTANCE_ID
-"""Instance ids a ``uint16`` voxel can carry beside the class ids."""
+from flashocc_ros.labels import ClassTable
 
 
 @overload
-def message_ids(ids: int) -> int: ...
+def message_ids(ids: int, classes: ClassTable) -> int: ...
 @overload
-def message_ids(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.uint16]: ...
-def message_ids(ids: int | npt.NDArray[np.int32]) -> int | npt.NDArray[np.uint16]:
-    """Ids of a result as ``uint16``: class ids stay, instance ids start again at 18 after 65535.
+def message_ids(ids: npt.NDArray[np.int32], classes: ClassTable) -> npt.NDArray[np.uint16]: ...
+def message_ids(ids: int | npt.NDArray[np.int32], classes: ClassTable) -> int | npt.NDArray[np.uint16]:
+    """Ids of a result as ``uint16``: class ids stay, instance ids start again behind them after 65535.
 
     A drive of hours hands out more than 65 518 ids; an id used again then is hours older than its namesake.
     """
+    first = classes.first_instance_id
+    count = 2**16 - first
     if isinstance(ids, int):
-        return ids if ids < FIRST_INSTANCE_ID else FIRST_INSTANCE_ID + (ids - FIRST_INSTANCE_ID) % ID_COUNT
+        return ids if ids < first else first + (ids - first) % count
     if ids.size == 0 or int(ids.max()) < 2**16:
         return ids.astype(np.uint16)
-    wrapped = FIRST_INSTANCE_ID + (ids - FIRST_INSTANCE_ID) % ID_COUNT
-    return np.where(ids < FIRST_INSTANCE_ID, ids, wrapped).astype(np.uint16)
+    wrapped = first + (ids - first) % count
+    return np.where(ids < first, ids, wrapped).astype(np.uint16)

@@ -24,13 +24,28 @@ from typing import Any
 import numpy as np
 
 from flashocc_ros.bags.ids import message_ids
-from flashocc_ros.bags.results import DIAGNOSTICS_TYPE, OBJECTS_TYPE, OCCUPANCY_TYPE
+from flashocc_ros.bags.results import CLASS_TABLE_TYPE, DIAGNOSTICS_TYPE, OBJECTS_TYPE, OCCUPANCY_TYPE
 from flashocc_ros.bags.types import LATCHED
 from flashocc_ros.bags.writer import BagWriter
-from flashocc_ros.labels import CLASS_NAMES, CLASS_TABLE_NAME, CLASS_TABLE_VERSION, COLORS_RGB
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.structures import Instance, Occupancy
 
 OCCUPANCY, INSTANCES, CLASS_TABLE, DIAGNOSTICS = "/occupancy", "/instances", "/class_table", "/diagnostics"
+
+
+def class_table_message(bag: BagWriter, classes: ClassTable) -> Any:
+    """A ClassTable message for a recording."""
+    return bag.message(
+        CLASS_TABLE_TYPE,
+        name=classes.name,
+        version=classes.version,
+        ids=np.arange(len(classes), dtype=np.uint8),
+        names=list(classes.names),
+        colors_rgb=np.array(classes.colors_rgb, np.uint8).ravel(),
+        free=classes.free,
+        things=np.array(classes.things, np.uint8),
+        flat=np.array(classes.flat, np.uint8),
+    )
 
 
 class ResultWriter:
@@ -58,28 +73,20 @@ class ResultWriter:
         stamp_ns = result.stamp_ns
         header = self._header(stamp_ns)
         if not self._begun:
-            self._begin(stamp_ns, result.instances is not None, header)
+            self._begin(stamp_ns, result.instances is not None, header, result.classes)
         self._bag.write(OCCUPANCY, stamp_ns, self._occupancy(result, header))
         if result.instances is not None:
-            objects = [self._object(instance) for instance in result.centers]
+            objects = [self._object(instance, result.classes) for instance in result.centers]
             self._bag.write(INSTANCES, stamp_ns, self._bag.message(OBJECTS_TYPE, header=header, instances=objects))
 
-    def _begin(self, stamp_ns: int, has_instances: bool, header: Any) -> None:
+    def _begin(self, stamp_ns: int, has_instances: bool, header: Any, classes: ClassTable) -> None:
         bag, self._begun = self._bag, True
         bag.add_topic(OCCUPANCY, OCCUPANCY_TYPE)
         if has_instances:
             bag.add_topic(INSTANCES, OBJECTS_TYPE)
-        bag.add_topic(CLASS_TABLE, "flashocc_ros/msg/ClassTable", LATCHED)
+        bag.add_topic(CLASS_TABLE, CLASS_TABLE_TYPE, LATCHED)
         bag.add_topic(DIAGNOSTICS, DIAGNOSTICS_TYPE)
-        table = bag.message(
-            "flashocc_ros/msg/ClassTable",
-            name=CLASS_TABLE_NAME,
-            version=CLASS_TABLE_VERSION,
-            ids=np.arange(len(CLASS_NAMES), dtype=np.uint8),
-            names=list(CLASS_NAMES),
-            colors_rgb=COLORS_RGB.ravel(),
-        )
-        bag.write(CLASS_TABLE, stamp_ns, table)
+        bag.write(CLASS_TABLE, stamp_ns, class_table_message(bag, classes))
         values = [
             bag.message("diagnostic_msgs/msg/KeyValue", key=key, value=value) for key, value in self._facts.items()
         ]
@@ -100,7 +107,11 @@ class ResultWriter:
 
     def _occupancy(self, result: Occupancy, header: Any) -> Any:
         grid = result.grid
-        ids = np.array([], np.uint16) if result.instances is None else message_ids(result.instances).ravel()
+        ids = (
+            np.array([], np.uint16)
+            if result.instances is None
+            else message_ids(result.instances, result.classes).ravel()
+        )
         return self._bag.message(
             OCCUPANCY_TYPE,
             header=header,
@@ -111,15 +122,15 @@ class ResultWriter:
             size_z=grid.size[2],
             labels=np.ascontiguousarray(result.semantics, np.uint8).ravel(),
             instances=ids,
-            class_table=CLASS_TABLE_NAME,
-            class_table_version=CLASS_TABLE_VERSION,
+            class_table=result.classes.name,
+            class_table_version=result.classes.version,
             masked_cameras=list(result.masked_cameras),
         )
 
-    def _object(self, instance: Instance) -> Any:
+    def _object(self, instance: Instance, classes: ClassTable) -> Any:
         return self._bag.message(
             "flashocc_ros/msg/PanopticInstance",
-            id=message_ids(int(instance.id)),
+            id=message_ids(int(instance.id), classes),
             class_id=int(instance.class_id),
             score=float(instance.score),
             center=self._triple("Point", instance.center_m),

@@ -58,7 +58,7 @@ def _count(variant: Variant, cameras: int, frames: int, *, streaming: bool) -> f
         images = torch.zeros(cameras, 3, *variant.input_size)
         numbers = torch.zeros(cameras, NUM_CAMERA_PARAMS)
         volume = (variant.lift_z_bins,) if variant.volumetric else ()
-        bev = torch.zeros(1, variant.map_channels, *volume, 200, 200)
+        bev = torch.zeros(1, variant.map_channels, *volume, *variant.map_size)
         previous = None
         if variant.stereo:
             quarter = (variant.input_size[0] // 4, variant.input_size[1] // 4)

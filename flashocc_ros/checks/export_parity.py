@@ -134,7 +134,7 @@ def compare_export(
         folder: what ``flashocc export`` wrote.
         variant: which network.
         checkpoint: the weights the export was made from; None for the shipped or untrained ones.
-        frames: recording or frame folders; None takes noise seen by the nominal six-camera rig.
+        frames: recording or frame folders; None takes noise seen by a nominal rig of the variant's number of cameras.
         engines: names to try; those not installed are left out.
         max_frames: frames to compare.
 
@@ -157,7 +157,7 @@ def compare_export(
     classes = [cls for cls in map(backend_class, engines) if cls.unavailable() is None]
     if not classes:
         raise ConfigError(f"none of {', '.join(engines)} is installed here; pip install 'flashocc_ros[openvino]'")
-    sets: list[CameraSet] = [_noise()] if frames is None else _recorded(frames, max_frames)
+    sets: list[CameraSet] = [_noise(row.num_cameras)] if frames is None else _recorded(frames, max_frames)
     reference = TorchBackend(row, checkpoint, device="cpu")
     results = []
     for cls in classes:
@@ -247,14 +247,15 @@ class _Comparison:
     def _start(self) -> tuple[list[None], npt.NDArray[np.float32] | None]:
         """Head arguments of a sequence's first frame."""
         count = self.variant.num_history
-        return [None] * count, np.stack([bev_warp_grid(np.eye(4))] * count) if count else None
+        return [None] * count, np.stack([bev_warp_grid(np.eye(4), grid=self.variant.grid)] * count) if count else None
 
     def _past(self, key: Any) -> tuple[list[Any], npt.NDArray[np.float32] | None]:
         """The same map at every age, further behind the older it is."""
         count = self.variant.num_history
         if not count:
             return [], None
-        return [key] * count, np.stack([bev_warp_grid(_forward(-0.5 * age)) for age in range(1, count + 1)])
+        grid = self.variant.grid
+        return [key] * count, np.stack([bev_warp_grid(_forward(-0.5 * age), grid=grid) for age in range(1, count + 1)])
 
     def _warp(self, reference: Any, backend: Backend, bev: Any, history: list[Any], grids: Any) -> None:
         """What the engine's own warp changes in the logits, against maps that PyTorch warped."""
@@ -264,7 +265,7 @@ class _Comparison:
             reference.model.warp(torch.from_numpy(past), torch.from_numpy(grid)[None]).numpy()
             for past, grid in zip(history, grids, strict=True)
         ]
-        still = np.stack([bev_warp_grid(np.eye(4))] * len(history))
+        still = np.stack([bev_warp_grid(np.eye(4), grid=self.variant.grid)] * len(history))
         tensor = "logits" if backend.gives_logits else "labels"
         expected, got = (
             getattr(backend.head(bev, maps, where, with_logits=backend.gives_logits), tensor)
@@ -315,11 +316,11 @@ def _recorded(path: Path, count: int) -> list[CameraSet]:
     return frames
 
 
-def _noise() -> CameraSet:
-    rig = nominal_rig(6)
+def _noise(cameras: int) -> CameraSet:
+    rig = nominal_rig(cameras)
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (*SOURCE_HW, 3), np.uint8) for _ in rig.names]
-    return CameraSet(images, rig, np.tile(np.eye(4), (6, 1, 1)), 1)
+    return CameraSet(images, rig, np.tile(np.eye(4), (cameras, 1, 1)), 1)
 
 
 def _weights(sha256: str | None) -> str:

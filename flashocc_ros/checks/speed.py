@@ -280,7 +280,8 @@ class ReferencePipeline:
                 bev = model.preprocess_bev(
                     torch_pooler.pool_index_add(encoded.depth, encoded.context, table, volumetric=variant.volumetric)
                 )
-                maps.append(model.warp(bev, torch.from_numpy(bev_warp_grid(np.eye(4)))[None]) if frame else bev)
+                still = torch.from_numpy(bev_warp_grid(np.eye(4), grid=variant.grid))[None]
+                maps.append(model.warp(bev, still) if frame else bev)
             logits = model.bev_head(model.concatenate(maps[0], maps[1:])).occ_logits
             return logits.softmax(-1).argmax(-1)[0].numpy().astype(np.uint8)
 

@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from flashocc_ros.cli.options import (
+    VARIANT_HELP,
     BaseFrame,
     TfPrefix,
     VariantByPlace,
@@ -43,8 +44,7 @@ DEFAULT = "flashocc-r50-M0"
 def bench(
     by_place: VariantByPlace = None,
     variant: Annotated[
-        str | None,
-        typer.Option(help=f"Network, see `flashocc variants`; default: {DEFAULT}.", autocompletion=complete_variant),
+        str | None, typer.Option(help=f"{VARIANT_HELP} Default: {DEFAULT}.", autocompletion=complete_variant)
     ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights; default: the shipped ones, else untrained (as fast).")

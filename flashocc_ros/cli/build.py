@@ -22,6 +22,7 @@ from typing import Annotated
 import typer
 
 from flashocc_ros.cli.options import (
+    VARIANT_HELP,
     BaseFrame,
     TfPrefix,
     VariantByPlace,
@@ -43,9 +44,7 @@ def build(
     by_place: VariantByPlace = None,
     variant: Annotated[
         str | None,
-        typer.Option(
-            help="Network, see `flashocc variants`; may be left out with --prune.", autocompletion=complete_variant
-        ),
+        typer.Option(help=f"{VARIANT_HELP} May be left out with --prune.", autocompletion=complete_variant),
     ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
@@ -54,7 +53,10 @@ def build(
         str, typer.Option(help=f"{one_of((AUTO, *EXPORT_ENGINES))}.", autocompletion=completing(AUTO, *EXPORT_ENGINES))
     ] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
-    cameras: Annotated[int, typer.Option(min=1, max=MAX_CAMERAS, help="Number of cameras of the vehicle.")] = 6,
+    cameras: Annotated[
+        int | None,
+        typer.Option(min=1, max=MAX_CAMERAS, help="Number of cameras of the vehicle; default: the variant's."),
+    ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Recording or frame folders of this vehicle: needed once for int8.")
     ] = None,

@@ -30,8 +30,9 @@ from flashocc_ros.data.frames import CALIBRATION_FILE, first_frame, has_calibrat
 from flashocc_ros.errors import BagError, CheckpointError, ConfigError, EngineError, InputError, OutputError
 from flashocc_ros.remote import Location, only_local
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.variants import get_variant, is_file
 
-_NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on")
+_NOTES = ("epoch", "iter", "updates", "time", "exp_name", "mmdet3d_version", "variant", "trained_on", "predicts")
 
 
 def check(
@@ -67,12 +68,20 @@ def check(
         )
     if not path.is_file():
         raise InputError(f"{path} is not a regular file; give a checkpoint, a recording or the folder of an export")
-    return check_checkpoint(path)
+    return check_variant(path) if is_file(path) else check_checkpoint(path)
+
+
+def check_variant(path: Path) -> list[Finding]:
+    """What a variant file describes; one that describes no network raises."""
+    from flashocc_ros.cli.variants import counted, sheet
+
+    first, *rest = sheet(counted(get_variant(path))).splitlines()
+    return [Finding("ok", "variant", first), *(Finding("info", "", line) for line in rest)]
 
 
 def check_checkpoint(path: Path) -> list[Finding]:
     """Format, size and the networks the weights fit; never runs anything the file holds."""
-    from flashocc_ros.model.checkpoint import check_values, compare_keys, fitting_variants
+    from flashocc_ros.model.checkpoint import PREDICTS, check_values, compare_keys, fitting_variants
     from flashocc_ros.model.weights_file import read_weights
     from flashocc_ros.variants import VARIANTS
 
@@ -95,6 +104,9 @@ def check_checkpoint(path: Path) -> list[Finding]:
     fitting = fitting_variants(weights.tensors)
     if fitting:
         return [*findings, Finding("ok", "variant", " or ".join(fitting))]
+    if PREDICTS in weights.meta:
+        own = f"{weights.meta.get('variant', 'not named')}, of a variant file; give that file as --variant"
+        return [*findings, Finding("ok", "fits", own)]
     mismatches = {name: compare_keys(weights.tensors, row) for name, row in VARIANTS.items()}
     nearest = min(mismatches, key=lambda name: mismatches[name].size)
     return [*findings, Finding("error", "variant", f"fits none; nearest is {nearest}: {mismatches[nearest]}")]

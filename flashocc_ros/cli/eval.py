@@ -23,6 +23,7 @@ from typing import Annotated
 import typer
 
 from flashocc_ros.cli.options import (
+    VARIANT_HELP,
     BaseFrame,
     FisheyeRays,
     TfPrefix,
@@ -45,9 +46,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     "flashocc eval --drop-cameras all --perturb 'extrinsics=1,0 0,10'"
 )
 def evaluate(
-    variant: Annotated[
-        str, typer.Option(help="Network, see `flashocc variants`.", autocompletion=complete_variant)
-    ] = "synthetic-tiny",
+    variant: Annotated[str, typer.Option(help=VARIANT_HELP, autocompletion=complete_variant)] = "synthetic-tiny",
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, or the folder of an export; default: shipped.")
     ] = None,
@@ -124,6 +123,7 @@ def evaluate(
     names = tuple(part.strip() for part in cameras.split(",") if part.strip())
     if names and not (bag or nuscenes):
         raise ConfigError("--cameras chooses among those of --bag or --nuscenes")
+    row = get_variant(variant)
     data: EvalData
     if nuscenes is not None:
         from flashocc_ros.data.nuscenes_tables import CAMERAS
@@ -132,7 +132,7 @@ def evaluate(
         scenes = tuple(split.split(",")) if "," in split else split
         data = NuScenesFrames(nuscenes, version, scenes, names or CAMERAS)
     elif labels:
-        data = LabelFrames(tuple(labels))
+        data = LabelFrames(tuple(labels), row.grid, row.classes)
     elif bag:
         from flashocc_ros.bags import Frames
         from flashocc_ros.remote import expand
@@ -140,13 +140,13 @@ def evaluate(
         rays = fisheye_of(fisheye) or "rectify"
         data = BagFrames(tuple(expand(bag)), Frames.of(base_frame, tf_prefix), names or None, rays)
     else:
-        data = SyntheticFrames(seed_range(seeds or "1000:1005"), frames, interval)
+        data = SyntheticFrames(seed_range(seeds or "1000:1005"), frames, interval, row.grid)
     question = None
     if drop_cameras is not None or perturb:
         errors = tuple(pair for text in perturb or () for pair in calibration_errors(text))
         question = Question(None if drop_cameras is None else lost_cameras(drop_cameras), errors)
     precision = resolved_precision(checkpoint, precision)
-    settings = PredictorSettings(get_variant(variant).name, str(checkpoint) if checkpoint else None, engine, precision)
+    settings = PredictorSettings(variant, str(checkpoint) if checkpoint else None, engine, precision)
     with Progress() as progress:
         progress.begin("evaluating")
         scores = run(
@@ -159,7 +159,7 @@ def evaluate(
         )
     if not scores.frames:
         raise InputError("nothing was measured: no frame could be used; see the warnings above")
-    result = {"variant": settings.variant, "engine": engine, "precision": precision, **scores.result()}
+    result = {"variant": row.name, "engine": engine, "precision": precision, **scores.result()}
     typer.echo(format_tables(result) if question is None else format_robustness(result))
     if output is not None:
         write_whole(output, json.dumps(result, indent=2) + "\n")

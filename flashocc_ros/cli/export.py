@@ -22,7 +22,14 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, TfPrefix, VariantByPlace, complete_variant, one_variant
+from flashocc_ros.cli.options import (
+    VARIANT_HELP,
+    BaseFrame,
+    TfPrefix,
+    VariantByPlace,
+    complete_variant,
+    one_variant,
+)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -37,9 +44,7 @@ class PrecisionName(str, Enum):
 def export(
     out: Annotated[Path, typer.Option(help="Folder for the graphs and meta.json; made when missing.")],
     by_place: VariantByPlace = None,
-    variant: Annotated[
-        str | None, typer.Option(help="Network, see `flashocc variants`.", autocompletion=complete_variant)
-    ] = None,
+    variant: Annotated[str | None, typer.Option(help=VARIANT_HELP, autocompletion=complete_variant)] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights, .pth or .safetensors; default: the shipped ones, else untrained.")
     ] = None,

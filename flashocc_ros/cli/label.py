@@ -65,7 +65,11 @@ def label(
     key_rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Labels per second.")] = 2.0,
     window: Annotated[float, typer.Option(min=0.1, max=30.0, help="Seconds of sweeps before and after.")] = 5.0,
     grid: Annotated[
-        str, typer.Option(help="Lower corner, upper corner and voxel in metres: -40,-40,-1,40,40,5.4,0.4 is Occ3D's.")
+        str,
+        typer.Option(
+            help="Lower corner, upper corner and voxel in metres: -40,-40,-1,40,40,5.4,0.4 is Occ3D's; or a variant "
+            "file (.yaml), whose grid it is."
+        ),
     ] = "",
     own_box: Annotated[
         str,

@@ -27,12 +27,14 @@ from rich.table import Table
 
 from flashocc_ros.evaluation.frames import EvalFrame, SyntheticFrames
 from flashocc_ros.evaluation.run import PredictorSettings, evaluate
-from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.labels import ClassTable
+from flashocc_ros.model.checkpoint import PREDICTS
 from flashocc_ros.predictor import Predictor
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.training.checkpoint import WEIGHTS, export_weights
 from flashocc_ros.training.config import HeldOut, TrainConfig
 from flashocc_ros.training.loop import initial_model
+from flashocc_ros.variants import get_variant
 from flashocc_ros.viz.comparison import render_comparison
 from flashocc_ros.viz.video import write_png
 from flashocc_ros.whole_file import write_whole
@@ -48,11 +50,12 @@ def show_learned(config: TrainConfig, held_out: HeldOut, out: Path, quiet: bool)
 
     Leaves ``learned.json`` and ``learned.png`` in ``out``.
     """
-    data = SyntheticFrames(tuple(held_out.seeds), held_out.frames_per_drive)
+    row = get_variant(config.variant)
+    data = SyntheticFrames(tuple(held_out.seeds), held_out.frames_per_drive, grid=row.grid)
     with Console(stderr=True, quiet=quiet).status("measuring on drives it has not seen"):
         with tempfile.TemporaryDirectory() as folder:
-            start = Path(folder) / "start.safetensors"
-            export_weights(start, initial_model(config)[0].state_dict(), {"variant": config.variant}, half=False)
+            start, notes = Path(folder) / "start.safetensors", {"variant": row.name, PREDICTS: row.predicts}
+            export_weights(start, initial_model(config)[0].state_dict(), notes, half=False)
             files = {START: start, NOW: out / WEIGHTS}
             results = {name: _measured(data, config.variant, file) for name, file in files.items()}
             frame = next(iter(data.frames(held_out.seeds[0])))
@@ -60,14 +63,16 @@ def show_learned(config: TrainConfig, held_out: HeldOut, out: Path, quiet: bool)
             assert rig is not None  # drawn frames have one
             volumes = [(name, _predicted(config.variant, file, frame, rig)) for name, file in files.items()]
         picture = render_comparison(
-            [*volumes, ("ground truth", frame.semantics)],
+            [*volumes, ("ground truth", frame.labels_of(row.grid, row.classes))],
             list(zip(rig.names, frame.images, strict=True))[:SHOWN_CAMERAS],
-            config.variant,
+            row.name,
             (f"drive {held_out.seeds[0]}", f"{config.schedule.iterations} iterations"),
+            row.grid,
+            row.classes,
         )
     write_png(out / PICTURE, picture)
     write_whole(out / NUMBERS, json.dumps({"seeds": held_out.seeds, **results}, indent=2) + "\n")
-    Console(highlight=False).print(_table(results, held_out.seeds))
+    Console(highlight=False).print(_table(results, held_out.seeds, row.classes))
     Console(highlight=False).print(f"picture: {out / PICTURE}; numbers: {out / NUMBERS}", soft_wrap=True)
 
 
@@ -81,15 +86,15 @@ def _predicted(variant: str, file: Path, frame: EvalFrame, rig: CameraRig) -> An
     return predict(frame.images, rig, frame.odom_from_base, frame.stamp_ns).semantics
 
 
-def _table(results: dict[str, dict[str, Any]], seeds: Sequence[int]) -> Table:
+def _table(results: dict[str, dict[str, Any]], seeds: Sequence[int], classes: ClassTable) -> Table:
     """The totals, then the classes that are there, the best ones first."""
     table = Table(f"held-out drives {', '.join(map(str, seeds))}", *results, box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for key, name in TOTALS.items():
         table.add_row(name, *(_number(result[key]) for result in results.values()))
-    classes = [name for name in CLASS_NAMES[:FREE] if results[NOW]["IoU"][name]]
-    for name in sorted(classes, key=lambda name: -results[NOW]["IoU"][name]):
+    found = [classes.names[c] for c in classes.solid if results[NOW]["IoU"][classes.names[c]]]
+    for name in sorted(found, key=lambda name: -results[NOW]["IoU"][name]):
         table.add_row(f"  {name.replace('_', ' ')}", *(_number(result["IoU"][name]) for result in results.values()))
     return table
 

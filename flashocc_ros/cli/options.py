@@ -33,6 +33,7 @@ else:
     Place = Path  # typer gives a parser to a single type only
 
 MAX_SEEDS = 1_000_000
+VARIANT_HELP = "Network of `flashocc variants`, or a variant file (.yaml)."
 
 Completer = Callable[[str], list[str]]
 

@@ -23,7 +23,7 @@ import typer
 
 from flashocc_ros.cli.options import complete_variant
 from flashocc_ros.errors import ConfigError, InputError
-from flashocc_ros.variants import VARIANTS, Variant, get_variant
+from flashocc_ros.variants import VARIANTS, Variant, get_variant, is_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ def parity(
     if target not in VARIANTS and Path(target).is_dir():
         _compare_export(Path(target), variant, checkpoint, images)
         return
-    if target not in VARIANTS and ("/" in target or variant is not None):
+    if target not in VARIANTS and not is_file(target) and ("/" in target or variant is not None):
         raise ConfigError(
             f"{target} is no folder; write an export there with `flashocc export --variant NAME --out {target}`"
         )

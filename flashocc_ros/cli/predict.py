@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flashocc_ros.cli.options import (
+    VARIANT_HELP,
     BaseFrame,
     FisheyeRays,
     Place,
@@ -64,9 +65,7 @@ def predict(
         Place,
         typer.Argument(parser=place, help="A folder with calibration.yaml and pictures, or a rosbag2 or its URL."),
     ],
-    variant: Annotated[
-        str, typer.Option(help="Network, see `flashocc variants`.", autocompletion=complete_variant)
-    ] = "flashocc-r50-M0",
+    variant: Annotated[str, typer.Option(help=VARIANT_HELP, autocompletion=complete_variant)] = "flashocc-r50-M0",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights (.pth or .safetensors).")] = None,
     engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=complete_engine)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP, autocompletion=complete_precision)] = "auto",
@@ -183,5 +182,6 @@ def _draw(path: Path, result: Occupancy, item: Any, predictor: Any, note: str) -
         note=note,
         details=(f"{result.stamp_ns / 1e9:.3f} s",),
         grid=result.grid,
+        classes=result.classes,
     )
     write_png(path, render_figure(figure))

@@ -44,6 +44,10 @@ def synth(
     width: Annotated[
         int | None, typer.Option(min=64, max=4096, help="Width of the pictures; default 704, or the rig file's.")
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="Variant file (.yaml): the truth on its grid and, of a recording, in its classes."),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Instead of a recording: folder of frames to train on; one begun is continued.")
     ] = None,
@@ -68,12 +72,14 @@ def synth(
     from flashocc_ros.data.synthetic.lidar import LIDARS, make_lidar
     from flashocc_ros.errors import BagError, ConfigError
     from flashocc_ros.progress import Progress
+    from flashocc_ros.variants import get_variant
 
     if (out is None) == (cache is None):
         raise ConfigError("give either --out for a recording or --cache for frames to train on")
     if beams not in LIDARS:
         raise ConfigError(f"--beams is {beams!r}; choose {', '.join(LIDARS)}")
     cameras = load_rig(rig) if rig is not None else None
+    row = get_variant(variant or "synthetic-tiny")
     with Progress(quiet) as progress:
         progress.begin("drawing")
         if out is None:
@@ -81,16 +87,16 @@ def synth(
             if width is not None:
                 raise ConfigError("--width is of a recording; the frames of a cache have the size of the networks")
             size = (396, 704) if cameras is None else cameras.image_size
-            dataset = SyntheticDataset(
-                seed_range(seeds), frames_per_seed=frames, rig=cameras, source_size=size, threads=threads
-            )
+            drives = seed_range(seeds)
+            dataset = SyntheticDataset(drives, row.input_size, frames, cameras, size, threads=threads, grid=row.grid)
             write_cache(cache, dataset, progress=progress)
             drawn = f"{cache}: {counted(len(dataset), 'frame')} of {counted(len(dataset.seeds), 'drive')}"
         else:
             if out.exists():
                 raise BagError(f"{out} exists already; remove it or choose another --out")
-            drive = Drive(seed, seconds, cameras, _picture_size(width, cameras), threads=threads)
-            sets = write_bag(out, drive, rate, progress=progress, lidar=make_lidar(beams) if lidar else None)
+            drive = Drive(seed, seconds, cameras, _picture_size(width, cameras), threads=threads, grid=row.grid)
+            scanner = make_lidar(beams) if lidar else None
+            sets = write_bag(out, drive, rate, progress=progress, lidar=scanner, classes=row.classes)
             what = f"{counted(sets, 'set')} of {counted(drive.rig.cameras.num_cameras, 'camera')}"
             drawn = f"{out}: {what}, {drive.world.light.name}, seed {seed}"
     typer.echo(drawn)

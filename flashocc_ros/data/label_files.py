@@ -38,12 +38,12 @@ import simplejpeg
 from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION
+from flashocc_ros.labels import OCC3D
 from flashocc_ros.version import __version__
 from flashocc_ros.whole_file import make_folder, unwritable, write_whole
 
 MANIFEST, FRAME, LABELS, DEPTH = "manifest.json", "frame.json", "labels.npz", "depth.npz"
-CLASS_TABLE = f"{CLASS_TABLE_NAME} {CLASS_TABLE_VERSION}"
+CLASS_TABLE = f"{OCC3D.name} {OCC3D.version}"
 
 
 @dataclass(frozen=True, eq=False)

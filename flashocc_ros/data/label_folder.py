@@ -31,7 +31,7 @@ from flashocc_ros.data.occ3d import MAX_INSTANCE, voxel_array
 from flashocc_ros.errors import ImageError, InputError
 from flashocc_ros.labels import FREE, NUM_CLASSES
 from flashocc_ros.npz_damage import NPZ_DAMAGE
-from flashocc_ros.structures import OCC3D_GRID, CameraRig
+from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 
 Volume = npt.NDArray[Any]
 MAX_BOXES = 10_000
@@ -54,7 +54,7 @@ class Hits:
 
 @dataclass(frozen=True, eq=False)
 class VoxelLabels:
-    """What one key frame's ``labels.npz`` holds; all volumes (200, 200, 16), base frame at the key stamp.
+    """What one key frame's ``labels.npz`` holds; all volumes (X, Y, Z), base frame at the key stamp.
 
     Attributes:
         semantics: uint8 classes.
@@ -95,11 +95,12 @@ class LabelDrive:
         return self.folder.name
 
 
-def open_drives(folders: Sequence[Path], pictures: bool = True) -> list[LabelDrive]:
+def open_drives(folders: Sequence[Path], pictures: bool = True, grid: VoxelGrid = OCC3D_GRID) -> list[LabelDrive]:
     """The labelled drives of some folders, each of one drive or of several; in the order given, then by name.
 
     Args:
         pictures: of every camera must be there.
+        grid: that the labels must have.
 
     Raises:
         InputError: nothing is labelled there, a drive is not finished or lacks a picture, or two do not fit together.
@@ -115,7 +116,7 @@ def open_drives(folders: Sequence[Path], pictures: bool = True) -> list[LabelDri
             raise InputError(
                 f"{folder} holds no labelled drive (<drive>/{MANIFEST}); make them with `flashocc label DRIVE... --out`"
             )
-        drives += [_open(path, pictures) for path in found]
+        drives += [_open(path, pictures, grid) for path in found]
     names = [drive.name for drive in drives]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -131,7 +132,7 @@ def open_drives(folders: Sequence[Path], pictures: bool = True) -> list[LabelDri
     return drives
 
 
-def _open(folder: Path, pictures: bool) -> LabelDrive:
+def _open(folder: Path, pictures: bool, wanted: VoxelGrid) -> LabelDrive:
     manifest = read_facts(folder / MANIFEST) or {}
     try:
         tokens = [str(frame["token"]) for frame in manifest["frames"]]
@@ -141,7 +142,6 @@ def _open(folder: Path, pictures: bool) -> LabelDrive:
         resolution_m = float(grid["resolution_m"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / MANIFEST} is damaged ({error!r}); label the drive again") from error
-    wanted = OCC3D_GRID
     same_place = np.allclose([*corner, resolution_m], [*wanted.origin_m, wanted.resolution_m], rtol=0, atol=1e-6)
     if size != wanted.size or not same_place:
         raise InputError(
@@ -231,8 +231,8 @@ def decode_pictures(frame: Path, cameras: CameraSet) -> list[npt.NDArray[np.uint
         raise InputError(f"{frame}: {error}") from error
 
 
-def load_voxels(frame: Path) -> VoxelLabels:
-    """Labels of a key frame.
+def load_voxels(frame: Path, grid: VoxelGrid = OCC3D_GRID) -> VoxelLabels:
+    """Labels of a key frame on ``grid``.
 
     Raises:
         InputError: the file is missing or damaged, or an array is of another shape, type or range.
@@ -241,19 +241,19 @@ def load_voxels(frame: Path) -> VoxelLabels:
     try:
         with zipfile.ZipFile(path) as stored:
             there = set(stored.namelist())
-            masks = {name: voxel_array(stored, name, 1).astype(bool) for name in ("mask_lidar", "mask_camera")}
-            semantics = voxel_array(stored, "semantics", NUM_CLASSES - 1).astype(np.uint8)
+            masks = {name: voxel_array(stored, name, 1, grid).astype(bool) for name in ("mask_lidar", "mask_camera")}
+            semantics = voxel_array(stored, "semantics", NUM_CLASSES - 1, grid).astype(np.uint8)
             guessed = np.zeros(semantics.shape, bool)
             if "guessed.npy" in there:
-                guessed = voxel_array(stored, "guessed", 1).astype(bool)
+                guessed = voxel_array(stored, "guessed", 1, grid).astype(bool)
             instances = None
             if "instances.npy" in there:
-                instances = voxel_array(stored, "instances", MAX_INSTANCE).astype(np.int32)
+                instances = voxel_array(stored, "instances", MAX_INSTANCE, grid).astype(np.int32)
         boxes = np.zeros((0, 9), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.int32)
         if "boxes.npy" in there:
             boxes = _boxes(path)
         elif instances is not None:
-            boxes = boxes_around(instances, semantics)
+            boxes = boxes_around(instances, semantics, grid)
         guessed &= semantics != FREE
         return VoxelLabels(semantics, masks["mask_lidar"], masks["mask_camera"], guessed, instances, *boxes)
     except InputError as error:
@@ -295,7 +295,9 @@ def boxed_classes(drives: Sequence[LabelDrive]) -> set[int]:
     return boxed
 
 
-def boxes_around(instances: npt.NDArray[np.int32], semantics: npt.NDArray[np.uint8]) -> Boxes:
+def boxes_around(
+    instances: npt.NDArray[np.int32], semantics: npt.NDArray[np.uint8], grid: VoxelGrid = OCC3D_GRID
+) -> Boxes:
     """Boxes along the axes around the voxels of each instance, without velocity; the class most voxels have; ids."""
     where = np.argwhere(instances > 0)
     ids = instances[tuple(where.T)]
@@ -304,8 +306,8 @@ def boxes_around(instances: npt.NDArray[np.int32], semantics: npt.NDArray[np.uin
     for identity in found:
         voxels = where[ids == identity]
         low, high = voxels.min(0), voxels.max(0) + 1
-        corner = np.array(OCC3D_GRID.origin_m) + low * OCC3D_GRID.resolution_m
-        size = (high - low) * OCC3D_GRID.resolution_m
+        corner = np.array(grid.origin_m) + low * grid.resolution_m
+        size = (high - low) * grid.resolution_m
         rows.append([*(corner + size / 2), *size, 0.0, 0.0, 0.0])
         classes.append(np.bincount(semantics[tuple(voxels.T)]).argmax())
     return np.array(rows, np.float32).reshape(-1, 9), np.array(classes, np.uint8), found.astype(np.int32)

@@ -27,8 +27,8 @@ from flashocc_ros.data.nuscenes_tables import Info
 from flashocc_ros.errors import InputError
 from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.npz_damage import NPZ_DAMAGE
+from flashocc_ros.voxel_grid import OCC3D_GRID, VoxelGrid
 
-_SHAPE = (200, 200, 16)
 _KINDS = "biu"
 """Truth values and whole numbers; a fraction or NaN would become some class."""
 MAX_INSTANCE = np.iinfo(np.int32).max
@@ -60,15 +60,18 @@ def load_occupancy(
     return semantics.astype(np.uint8), camera.astype(bool), lidar.astype(bool), instances
 
 
-def voxel_array(stored: zipfile.ZipFile, name: str, largest: int) -> npt.NDArray[Any]:
-    """One array of whole numbers from 0 to ``largest``; its header is read first, so that a wrong one costs nothing."""
+def voxel_array(stored: zipfile.ZipFile, name: str, largest: int, grid: VoxelGrid = OCC3D_GRID) -> npt.NDArray[Any]:
+    """One array of whole numbers from 0 to ``largest`` on ``grid``.
+
+    Its header is read first, so that a wrong one costs nothing.
+    """
     member = f"{name}.npy"
     with stored.open(member) as file:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(file)
-    if shape != _SHAPE:
-        raise InputError(f"{name} has shape {shape}, needs {_SHAPE}")
+    if shape != grid.size:
+        raise InputError(f"{name} has shape {shape}, needs {grid.size}")
     if dtype.kind not in _KINDS:
         raise InputError(f"{name} holds {dtype}, needs whole numbers from 0 to {largest}")
     with stored.open(member) as file:

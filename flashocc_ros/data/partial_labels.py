@@ -25,56 +25,80 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE, NUM_CLASSES
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.labels import IGNORE, OCC3D, ClassTable
 
 Bool = npt.NDArray[np.bool_]
-UNOBSERVED = 255
-UNKNOWN_GROUND, UNKNOWN_THING = NUM_CLASSES, NUM_CLASSES + 1
-NUM_TARGETS = NUM_CLASSES + 2
-TARGET_NAMES = (*CLASS_NAMES, "ground of unknown class", "something of unknown class")
+UNOBSERVED = IGNORE
+GROUPS = ("ground of unknown class", "something of unknown class")
+"""Targets behind the classes of a table: with C classes, ids C and C + 1."""
 
 
-def possible_classes(boxed: Iterable[int]) -> Bool:
-    """(20, 18): which classes a voxel of each target may have.
+def target_names(classes: ClassTable = OCC3D) -> tuple[str, ...]:
+    """By target."""
+    return (*classes.names, *GROUPS)
+
+
+def possible_classes(boxed: Iterable[int], classes: ClassTable = OCC3D) -> Bool:
+    """(C + 2, C): which classes a voxel of each target may have.
 
     Args:
-        boxed: classes of boxes: what has none is none of them.
+        boxed: classes of boxes, ids of Occ3D: what has none is none of them.
+        classes: those that are learned.
+
+    Raises:
+        ConfigError: there are too many classes to tell the groups from what nobody observed.
     """
-    possible = np.zeros((NUM_TARGETS, NUM_CLASSES), bool)
-    possible[:NUM_CLASSES] = np.eye(NUM_CLASSES, dtype=bool)
-    possible[UNKNOWN_GROUND, list(FLAT_CLASSES)] = True
-    things = set(range(NUM_CLASSES)) - {*FLAT_CLASSES, FREE}
-    possible[UNKNOWN_THING, sorted(things - set(boxed) or things)] = True
+    count, own = len(classes), classes.from_occ3d()
+    if count + len(GROUPS) > UNOBSERVED:
+        most = UNOBSERVED - len(GROUPS)
+        raise ConfigError(
+            f"{count} classes are too many to learn from labels of recordings, at most {most} are; merge some"
+        )
+    possible = np.zeros((count + len(GROUPS), count), bool)
+    possible[:count] = np.eye(count, dtype=bool)
+    possible[count, list(classes.flat)] = True
+    things = set(classes.solid) - set(classes.flat)
+    possible[count + 1, sorted(things - {own[c] for c in boxed} or things)] = True
     return possible
 
 
-def targets_of(semantics: npt.NDArray[np.uint8], guessed: Bool, observed: Bool) -> npt.NDArray[np.uint8]:
-    """Targets from labels: guessed classes become their group, what nobody observed 255."""
-    group = np.where(np.isin(semantics, FLAT_CLASSES), UNKNOWN_GROUND, UNKNOWN_THING)
-    return np.where(observed, np.where(guessed, group, semantics), UNOBSERVED).astype(np.uint8)
+def targets_of(
+    semantics: npt.NDArray[np.uint8], guessed: Bool, observed: Bool, classes: ClassTable = OCC3D
+) -> npt.NDArray[np.uint8]:
+    """Targets from labels, ids of Occ3D: guessed classes become their group, what nobody observed 255."""
+    own = np.array(classes.from_occ3d(), np.uint8)
+    own[own >= len(classes)] = UNOBSERVED
+    group = np.where(np.isin(semantics, OCC3D.flat), len(classes), len(classes) + 1)
+    return np.where(observed, np.where(guessed, group, own[semantics]), UNOBSERVED).astype(np.uint8)
 
 
-def shown_classes(targets: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def shown_classes(targets: npt.NDArray[np.uint8], classes: ClassTable = OCC3D) -> npt.NDArray[np.uint8]:
     """Classes to draw: some ground, some thing, nothing where nothing is known."""
-    table = np.full(256, FREE, np.uint8)
-    table[:NUM_CLASSES] = np.arange(NUM_CLASSES)
-    table[[UNKNOWN_GROUND, UNKNOWN_THING]] = FLAT_CLASSES[0], CLASS_NAMES.index("manmade")
+    count = len(classes)
+    table = np.full(256, classes.free, np.uint8)
+    table[:count] = np.arange(count)
+    other = [c for c in classes.solid if c not in classes.flat]
+    building = classes.from_occ3d()[OCC3D.index("manmade")]
+    table[count] = (*classes.flat, classes.free)[0]
+    table[count + 1] = building if building in other else (*other, classes.free)[0]
     return table[targets]
 
 
 def judged_by(
-    predicted: npt.NDArray[np.uint8], targets: npt.NDArray[np.uint8], possible: Bool
+    predicted: npt.NDArray[np.uint8], targets: npt.NDArray[np.uint8], possible: Bool, classes: ClassTable = OCC3D
 ) -> npt.NDArray[np.uint8]:
     """The classes that ``predicted`` should have: where only a group is known, itself if it is of that group."""
-    known = np.concatenate([possible, np.zeros((256 - len(possible), NUM_CLASSES), bool)])
-    return np.where((targets >= NUM_CLASSES) & known[targets, predicted], predicted, shown_classes(targets))
+    count = len(classes)
+    known = np.concatenate([possible, np.zeros((256 - len(possible), count), bool)])
+    return np.where((targets >= count) & known[targets, predicted], predicted, shown_classes(targets, classes))
 
 
 def completed(
     scores: npt.NDArray[np.floating], targets: npt.NDArray[np.uint8], possible: Bool
 ) -> npt.NDArray[np.uint8]:
     """(M,) classes: each group's member with the highest of ``scores`` (M, C)."""
-    unsure = (targets >= NUM_CLASSES) & (targets != UNOBSERVED)
+    unsure = (targets >= possible.shape[1]) & (targets != UNOBSERVED)
     if not unsure.any():
         return targets
     result = targets.copy()

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from flashocc_ros.bags import BagReader, Frames, read_sets
 from flashocc_ros.bags.headers import header_stamp_ns
-from flashocc_ros.bags.results import TRUTH_TYPE, Truth, to_truth
+from flashocc_ros.bags.results import TRUTH_TYPE, Truth, class_tables, to_truth
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.data.label_files import (
@@ -44,43 +44,30 @@ from flashocc_ros.data.label_files import (
 )
 from flashocc_ros.data.label_folder import LabelDrive, open_drives, stamp_of
 from flashocc_ros.errors import BagError, InputError
-from flashocc_ros.labels import FIRST_INSTANCE_ID
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.npz_damage import NPZ_DAMAGE
 from flashocc_ros.remote import Location
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
-
-
-def check_grid(bag: Location, grid: VoxelGrid) -> None:
-    """Whether a truth can be compared with predictions.
-
-    Raises:
-        BagError: it cannot.
-    """
-    if grid != OCC3D_GRID:
-        raise BagError(f"{bag}: its ground truth is on {grid}, networks predict on {OCC3D_GRID}; resample it")
 
 
 def read_truth(bag: Location) -> dict[int, Truth]:
     """Ground truth of a recording by stamp.
 
     Raises:
-        BagError: the recording has no topic of type ``OccupancyTruth``, or one that cannot be compared with.
+        BagError: the recording has no topic of type ``OccupancyTruth``, or one that cannot be read.
     """
     with BagReader(bag) as reader:
         topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE]
         if not topics:
             raise BagError(f"{bag} has no ground truth ({TRUTH_TYPE}); `flashocc synth` writes recordings with it")
-        truths = {}
-        for topic, _, cdr in reader.messages(topics[:1]):
-            truth, grid = to_truth(reader.deserialize(cdr, topic.type))
-            check_grid(bag, grid)
-            truths[header_stamp_ns(cdr)] = truth
-        return truths
+        tables = class_tables(reader)
+        messages = reader.messages(topics[:1])
+        return {header_stamp_ns(c): to_truth(reader.deserialize(c, topic.type), tables) for topic, _, c in messages}
 
 
-def objects_of(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
+def objects_of(ids: npt.NDArray[np.uint16], classes: ClassTable) -> npt.NDArray[np.int32]:
     """Ids below the first of an object repeat the class, in messages as in results; here they are 0."""
-    return np.where(ids >= FIRST_INSTANCE_ID, ids.astype(np.int32), 0)
+    return np.where(ids >= classes.first_instance_id, ids.astype(np.int32), 0)
 
 
 def truth_stamps(recording: Location) -> set[int]:
@@ -116,6 +103,7 @@ def take_out(
     cameras: Sequence[str] | None = None,
     frames: Frames = Frames(),  # noqa: B008 - frozen
     fisheye: Fisheye = "rectify",
+    grid: VoxelGrid = OCC3D_GRID,
 ) -> Path:
     """Write the key frames of a recording as a labelled drive, unless it is there.
 
@@ -124,6 +112,7 @@ def take_out(
         truth: ``topic`` for the voxels of the recording's truth, ``labels`` for those of ``labels``; None takes labels
             where they are given.
         fisheye: what becomes of wide lenses, see `cameras.rectify`; of labels it has to be the same.
+        grid: that voxels must have; their classes are those of Occ3D.
 
     Returns:
         The folder of the drive.
@@ -135,7 +124,7 @@ def take_out(
         OutputError: it cannot be written.
     """
     name = recording.resolve().name.removesuffix(".mcap").removesuffix(".db3")
-    drive = None if labels is None else _labelled(labels, name)
+    drive = None if labels is None else _labelled(labels, name, grid)
     by_labels = drive is not None and truth != "topic"
     files = [recording] if recording.is_file() else sorted(file for file in recording.glob("*") if file.is_file())
     sources = {
@@ -153,6 +142,12 @@ def take_out(
         return writer.folder
     of_stamp = {} if drive is None else {stamp_of(frame): frame for frame in drive.frames}
     truths = {} if by_labels else read_truth(recording)
+    for true in truths.values():
+        if true.grid != grid or true.classes is not OCC3D:
+            raise InputError(
+                f"{recording}: its truth has {true.grid} and the classes {true.classes.name}; to learn from it takes "
+                f"{grid} and those of {OCC3D.name}"
+            )
     wanted = of_stamp if by_labels else truths
     cameras = cameras_at(recording, wanted, cameras, frames)
     for camera_set in read_sets(recording, cameras, frames=frames, keep_jpeg=True, fisheye=fisheye):
@@ -185,16 +180,16 @@ def take_out(
         {
             "scene": name,
             "sources": sources,
-            "settings": {"grid": asdict(OCC3D_GRID), "convention": convention},
+            "settings": {"grid": asdict(grid), "convention": convention},
             "frames": [{"token": facts["token"], "sha256": facts["sha256"]} for facts in taken],
         }
     )
     return writer.folder
 
 
-def _labelled(labels: Path, name: str) -> LabelDrive:
+def _labelled(labels: Path, name: str, grid: VoxelGrid) -> LabelDrive:
     folder = labels / name if (labels / name).is_dir() else labels
-    drives = [drive for drive in open_drives([folder], pictures=False) if drive.name == name]
+    drives = [drive for drive in open_drives([folder], False, grid) if drive.name == name]
     if not drives:
         raise InputError(f"{labels} holds no labels of the recording {name}; label it, or name the folder like it")
     return drives[0]
@@ -237,5 +232,5 @@ def _voxels(truth: Truth) -> dict[str, npt.NDArray[Any]]:
         "mask_camera": truth.mask_camera,
     }
     if truth.instances is not None:
-        voxels["instances"] = objects_of(truth.instances)
+        voxels["instances"] = objects_of(truth.instances, truth.classes)
     return voxels

@@ -159,10 +159,13 @@ def accuracy(
     hits, union = 0, 0
     for frame in read_results(result, pictures=False):
         if frame.truth is not None:
+            if frames == 0:
+                mean_iou, ray_iou = MeanIoU("camera", frame.classes), RayIoU(frame.grid, frame.classes)
             mean_iou.update(frame.semantics, frame.truth.semantics, frame.truth.mask_camera)
-            seen_from = select_origins(origins[frame.stamp_ns])
+            seen_from = select_origins(origins[frame.stamp_ns], frame.grid)
             ray_iou.update(frame.semantics, frame.truth.semantics, seen_from)
-            both = above_ground(frame.semantics, frame.truth.semantics, frame.truth.mask_camera)
+            seen = frame.truth.mask_camera
+            both = above_ground(frame.semantics, frame.truth.semantics, seen, frame.grid, frame.classes)
             hits, union = hits + int(both[0]), union + int(both[1])
             frames += 1
             progress(frames)

@@ -30,7 +30,7 @@ def fill_cache(
     checkpoint: Path | None = None,
     engine: str = AUTO,
     precision: str = AUTO,
-    cameras: int = 6,
+    cameras: int | None = None,
     calibration: Path | None = None,
     cache_dir: Path | None = None,
     frames: Frames = Frames(),  # noqa: B008 - frozen
@@ -48,6 +48,7 @@ def fill_cache(
         ConfigError, CheckpointError, EngineError: see ``engine.select.open_backend``.
     """
     row = get_variant(variant)
+    cameras = cameras or row.num_cameras
     if calibration is not None and precision != "int8":
         raise ConfigError(f"--calibration only serves int8, not {precision}; leave it out or add --precision int8")
     if precision == "int8" and calibration is not None:

@@ -117,8 +117,8 @@ class OnnxBackend(Backend):
 
     @abstractmethod
     def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], bool, Float32 | None]:
-        """``bev_head``: outputs by name, labels (200, 200, 16), whether the logits were finite (True where they are not
-        seen), and logits (200, 200, 16, 18) when asked for. The maps of the centres lie in the host's memory, the
+        """``bev_head``: outputs by name, labels (X, Y, Z), whether the logits were finite (True where they are not
+        seen), and logits (X, Y, Z, classes) when asked for. The maps of the centres lie in the host's memory, the
         caller's to keep."""
 
     def given(self, grids: Any) -> Any:

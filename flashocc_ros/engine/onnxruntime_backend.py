@@ -29,7 +29,6 @@ from flashocc_ros.engine.onnx_backend import Arrays, OnnxBackend, one_sentence
 from flashocc_ros.engine.store.cache import cache_root
 from flashocc_ros.engine.store.meta import LOGITS
 from flashocc_ros.errors import EngineError
-from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.threads import worker_count
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ class OnnxRuntimeBackend(OnnxBackend):
         if self.variant.volumetric:
             planes = logits[0].transpose(1, 0, 2, 3)
         else:
-            planes = logits.reshape(-1, NUM_CLASSES, *logits.shape[-2:])
+            planes = logits.reshape(-1, len(self.variant.classes), *logits.shape[-2:])
         return outputs, *labels_from_planes(planes), planes.transpose(3, 2, 0, 1).copy() if with_logits else None
 
     def _session(self, graph: str) -> Any:

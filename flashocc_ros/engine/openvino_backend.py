@@ -35,7 +35,6 @@ from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import LOGITS, GraphMeta, int8_needs_calibration
 from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import EngineError
-from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.threads import worker_count
 from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
@@ -45,7 +44,7 @@ logger = logging.getLogger(__name__)
 Float32 = npt.NDArray[np.float32]
 
 COLUMNS = "logits_by_column"
-"""Output of the compiled head: logits with the classes last, (200, 200, 16, 18), axes y, x, z, class."""
+"""Output of the compiled head: logits with the classes last, axes y, x, z, class."""
 
 INT8_FILE = "int8.xml"
 
@@ -123,7 +122,7 @@ class OpenVinoBackend(OnnxBackend):
 
     def run_head(self, inputs: Arrays, with_logits: bool) -> tuple[Arrays, npt.NDArray[np.uint8], bool, Float32 | None]:
         outputs = self.run("bev_head", inputs)
-        columns = outputs[COLUMNS].reshape(200, 200, -1, NUM_CLASSES)
+        columns = outputs[COLUMNS].reshape(*self.variant.map_size, -1, len(self.variant.classes))
         logits = np.ascontiguousarray(columns.transpose(1, 0, 2, 3)) if with_logits else None
         centers = {name: outputs[name].copy() for name in CENTER_OUTPUTS if name in outputs}
         return outputs | centers, *labels_from_columns(columns), logits

@@ -36,10 +36,11 @@ from flashocc_ros.data.label_folder import (
 )
 from flashocc_ros.data.partial_labels import judged_by, possible_classes, targets_of
 from flashocc_ros.data.recorded_frames import cameras_at, objects_of, read_truth
-from flashocc_ros.errors import BagError
+from flashocc_ros.errors import BagError, InputError
 from flashocc_ros.evaluation.mean_iou import Mask
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.remote import Location
-from flashocc_ros.structures import CameraRig
+from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 
 LIDAR_ORIGIN_M = (0.9858, 0.0, 1.8402)
 """Where the benchmark places the lidar on the vehicle."""
@@ -54,11 +55,12 @@ class EvalFrame:
         rig: intrinsics of these images and mounting; None without images.
         odom_from_base: (N, 4, 4) vehicle pose at each shutter.
         stamp_ns: key stamp.
-        semantics: (200, 200, 16) uint8; mask_camera, mask_lidar: the same shape, bool.
-        instances: (200, 200, 16) int32, 0 = none; None where the truth has no instances.
+        semantics: (X, Y, Z) uint8; mask_camera, mask_lidar: the same shape, bool.
+        instances: (X, Y, Z) int32, 0 = none; None where the truth has no instances.
         origins: (T, 3) lidar origins of the sequence in this frame's base frame, metres.
         possible: with labels that do not know every class, which classes a voxel of each target may have, and
             ``semantics`` are targets; see ``data.partial_labels``.
+        grid, classes: where the voxels of the truth lie and what their ids mean.
     """
 
     images: list[npt.NDArray[np.uint8]]
@@ -71,10 +73,39 @@ class EvalFrame:
     instances: npt.NDArray[np.int32] | None
     origins: npt.NDArray[np.float64]
     possible: npt.NDArray[np.bool_] | None = None
+    grid: VoxelGrid = OCC3D_GRID
+    classes: ClassTable = OCC3D
 
-    def judge_of(self, predicted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """(200, 200, 16) the classes that ``predicted`` is compared with."""
-        return self.semantics if self.possible is None else judged_by(predicted, self.semantics, self.possible)
+    def labels_of(self, grid: VoxelGrid, classes: ClassTable) -> npt.NDArray[np.uint8]:
+        """``semantics`` with the ids of a network's classes; what none of them stands for is ``classes.ignore``.
+
+        Raises:
+            InputError: the truth is on another grid, or its classes are neither the network's nor those of Occ3D.
+        """
+        if self.grid != grid:
+            raise InputError(
+                f"the ground truth has {self.grid}, the network predicts {grid}; make labels on its grid, such as "
+                "with `flashocc synth --variant` or `flashocc label --grid`"
+            )
+        if self.classes.same_ids(classes):
+            return self.semantics
+        if self.classes is not OCC3D or not any(c.sources for c in classes.classes):
+            raise InputError(
+                f"the ground truth has the classes {', '.join(self.classes.names)}, the network "
+                f"{', '.join(classes.names)}; make labels with its classes"
+            )
+        return np.array(classes.from_occ3d(), np.uint8)[self.semantics]
+
+    def judge_of(
+        self, predicted: npt.NDArray[np.uint8], grid: VoxelGrid = OCC3D_GRID, classes: ClassTable = OCC3D
+    ) -> npt.NDArray[np.uint8]:
+        """(X, Y, Z) the classes that ``predicted``, of a network with this grid and these classes, is compared with.
+
+        Raises:
+            InputError: see ``labels_of``.
+        """
+        labels = self.labels_of(grid, classes)
+        return labels if self.possible is None else judged_by(predicted, labels, self.possible, classes)
 
     def mask(self, name: Mask | None) -> npt.NDArray[np.bool_] | None:
         """Voxels that count; None for all of them."""
@@ -122,6 +153,7 @@ class SyntheticFrames:
     seeds: tuple[int, ...]
     frames_per_seed: int = 8
     interval_s: float = 0.5
+    grid: VoxelGrid = OCC3D_GRID
 
     def sequences(self) -> list[int]:
         return list(self.seeds)
@@ -131,7 +163,7 @@ class SyntheticFrames:
         from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
 
         duration_s = self.interval_s * (self.frames_per_seed + 1)
-        drive = Drive(sequence, duration_s, interval_s=self.interval_s, threads=1)
+        drive = Drive(sequence, duration_s, interval_s=self.interval_s, threads=1, grid=self.grid)
         times = [k * drive.interval_s for k in range(self.frames_per_seed)]
         poses = np.stack([drive.world.ego_pose(drive.key_time(t)) for t in times])
         for index in range(self.frames_per_seed):
@@ -146,6 +178,7 @@ class SyntheticFrames:
                 key.mask_lidar > 0,
                 key.instances,
                 lidar_origins(poses, index, LIDAR_MOUNT_M),
+                grid=self.grid,
             )
 
 
@@ -178,35 +211,45 @@ class BagFrames:
                 truth.semantics,
                 truth.mask_camera > 0,
                 truth.mask_lidar > 0,
-                None if truth.instances is None else objects_of(truth.instances),
+                None if truth.instances is None else objects_of(truth.instances, truth.classes),
                 origins[camera_set.stamp_ns],
+                grid=truth.grid,
+                classes=truth.classes,
             )
 
 
 @dataclass(frozen=True)
 class LabelFrames:
-    """Key frames of label folders; one drive is one sequence. What nobody observed is neither right nor wrong."""
+    """Key frames of label folders; one drive is one sequence. What nobody observed is neither right nor wrong.
+
+    Attributes:
+        grid, classes: of the network that is judged; the labels are of Occ3D's classes, on its grid.
+    """
 
     folders: tuple[Path, ...]
+    grid: VoxelGrid = OCC3D_GRID
+    classes: ClassTable = OCC3D
 
     def sequences(self) -> list[LabelDrive]:
-        return open_drives(self.folders)
+        return open_drives(self.folders, grid=self.grid)
 
     def frames(self, sequence: LabelDrive) -> Iterator[EvalFrame]:
         sets = [load_cameras(frame) for frame in sequence.frames]
         poses = np.stack([camera_set.key_pose for camera_set in sets])
-        possible = possible_classes(boxed_classes(self.sequences()))
+        possible = possible_classes(boxed_classes(self.sequences()), self.classes)
         for index, (frame, camera_set) in enumerate(zip(sequence.frames, sets, strict=True)):
-            voxels = load_voxels(frame)
+            voxels = load_voxels(frame, self.grid)
             yield EvalFrame(
                 decode_pictures(frame, camera_set),
                 camera_set.rig,
                 camera_set.odom_from_base,
                 camera_set.stamp_ns,
-                targets_of(voxels.semantics, voxels.guessed, voxels.observed),
+                targets_of(voxels.semantics, voxels.guessed, voxels.observed, self.classes),
                 voxels.mask_camera & voxels.observed,
                 voxels.observed,
                 voxels.instances,
                 lidar_origins(poses, index),
                 possible,
+                self.grid,
+                self.classes,
             )

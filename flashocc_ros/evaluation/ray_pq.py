@@ -24,7 +24,8 @@ import numpy.typing as npt
 from flashocc_ros.evaluation.mean_iou import nan_mean
 from flashocc_ros.evaluation.ray_iou import THRESHOLDS_M
 from flashocc_ros.evaluation.rays import cast, rendered
-from flashocc_ros.labels import FREE, NUM_CLASSES, THING_CLASSES
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 
 Int64 = npt.NDArray[np.int64]
 MIN_RAYS = 10
@@ -32,14 +33,19 @@ MIN_RAYS = 10
 
 
 class RayPQ:
-    """Matched and unmatched segments per class and distance threshold, accumulated over samples."""
+    """Matched and unmatched segments per class and distance threshold, accumulated over samples.
 
-    def __init__(self) -> None:
+    Args:
+        grid, classes: where the voxels lie and what their ids mean.
+    """
+
+    def __init__(self, grid: VoxelGrid = OCC3D_GRID, classes: ClassTable = OCC3D) -> None:
+        self.grid, self.classes = grid, classes
         self.reset()
 
     def reset(self) -> None:
         """Forget all samples."""
-        shape = (len(THRESHOLDS_M), NUM_CLASSES)
+        shape = (len(THRESHOLDS_M), len(self.classes))
         self.tp, self.fp, self.fn = (np.zeros(shape, np.int64) for _ in range(3))
         self.iou_sum = np.zeros(shape)
 
@@ -54,21 +60,21 @@ class RayPQ:
         """Add one frame.
 
         Args:
-            pred_sem, gt_sem: (200, 200, 16) class ids.
+            pred_sem, gt_sem: (X, Y, Z) class ids.
             pred_inst: same shape, ids as predicted; stuff voxels may carry their class id.
             gt_inst: same shape, 0 = none, instances of things from 1 on.
             origins: (T, 3) lidar origins in metres, base frame.
         """
-        pred_voxel, pred_m = cast(pred_sem, origins)
-        gt_voxel, gt_m = cast(gt_sem, origins)
+        pred_voxel, pred_m = cast(pred_sem, origins, self.grid, self.classes)
+        gt_voxel, gt_m = cast(gt_sem, origins, self.grid, self.classes)
         gt_class = rendered(gt_sem, gt_voxel)
-        counted = gt_class != FREE
+        counted = (gt_class != self.classes.free) & (gt_class < len(self.classes))
         gt_class, gt_voxel, pred_voxel = gt_class[counted], gt_voxel[counted], pred_voxel[counted]
         error = np.abs(pred_m[counted] - gt_m[counted])
         pred_class = rendered(pred_sem, pred_voxel)
         pred_segment = rendered(pred_inst, pred_voxel) + 1
-        gt_segment = _truth_segments(gt_class, rendered(gt_inst, gt_voxel)) + 1
-        for class_id in range(FREE):
+        gt_segment = _truth_segments(gt_class, rendered(gt_inst, gt_voxel), self.classes) + 1
+        for class_id in self.classes.solid:
             in_pred, in_gt = pred_class == class_id, gt_class == class_id
             both = in_pred & in_gt
             pred_ids, pred_area = np.unique(pred_segment[in_pred], return_counts=True)
@@ -96,7 +102,7 @@ class RayPQ:
         self.iou_sum += other.iou_sum
 
     def compute(self) -> dict[str, Any]:
-        """``RayPQ``, ``RayPQ@1``, ``@2``, ``@4``, ``per_class`` (3, 18), NaN where nothing counted, and sums."""
+        """``RayPQ``, ``RayPQ@1``, ``@2``, ``@4``, ``per_class`` (3, C), NaN where nothing counted, and sums."""
         quality = self.iou_sum / np.maximum(self.tp, 1e-5)
         recognition = self.tp / np.maximum(self.tp + self.fp / 2 + self.fn / 2, 1e-5)
         table = np.where(self.tp + self.fp + self.fn > 0, quality * recognition, np.nan)
@@ -106,23 +112,23 @@ class RayPQ:
         return {**result, "per_class": table, **sums}
 
 
-def _truth_segments(semantics: Int64, instances: Int64) -> Int64:
+def _truth_segments(semantics: Int64, instances: Int64, classes: ClassTable) -> Int64:
     """Segment number per ray: things per instance, every other class one segment, 0 = thing without usable instance.
 
     An instance whose rays do not all show one class is not usable.
     """
     segments = np.zeros_like(instances)
     ids, inverse = np.unique(instances, return_inverse=True)
-    lowest, highest = np.full(ids.size, NUM_CLASSES), np.full(ids.size, -1)
+    lowest, highest = np.full(ids.size, len(classes)), np.full(ids.size, -1)
     np.minimum.at(lowest, inverse, semantics)
     np.maximum.at(highest, inverse, semantics)
-    class_of_id = np.where((lowest == highest) & (ids >= 1), lowest, FREE)
+    class_of_id = np.where((lowest == highest) & (ids >= 1), lowest, classes.free)
     number = 1
-    for class_id in range(FREE):
+    for class_id in classes.solid:
         here = semantics == class_id
         if not here.any():
             continue
-        if class_id in THING_CLASSES:
+        if class_id in classes.things:
             for position in np.flatnonzero(class_of_id == class_id):
                 segments[inverse == position] = number
                 number += 1

@@ -24,15 +24,16 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import InputError
-from flashocc_ros.labels import FREE
-from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
 _MAX_STEPS = 1001
 MAX_ORIGINS = 8
-MAX_ORIGIN_XY_M = 39.0
+ORIGIN_MARGIN_M = 1.0
+"""Origins nearer to the border of the grid do not count."""
 
 
 @lru_cache(maxsize=1)
@@ -48,44 +49,52 @@ def ray_directions() -> Float32:
     return rays
 
 
-def select_origins(origins: npt.ArrayLike) -> Float32:
+def select_origins(origins: npt.ArrayLike, grid: VoxelGrid = OCC3D_GRID) -> Float32:
     """Origins of a scene in the key ego frame (T, 3): those inside the grid, at most 8 spread evenly over time."""
     kept = np.asarray(origins, np.float32).reshape(-1, 3)
-    kept = kept[(np.abs(kept[:, :2]) < MAX_ORIGIN_XY_M).all(1)]
+    lower, upper = np.array(grid.origin_m[:2]) + ORIGIN_MARGIN_M, np.array(grid.upper_m[:2]) - ORIGIN_MARGIN_M
+    kept = kept[((lower < kept[:, :2]) & (kept[:, :2] < upper)).all(1)]
     if len(kept) > MAX_ORIGINS:
         kept = kept[np.round(np.linspace(0, len(kept) - 1, MAX_ORIGINS)).astype(np.int64)]
     return kept
 
 
-def cast(semantics: npt.NDArray[np.uint8], origins: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], Float64]:
+def cast(
+    semantics: npt.NDArray[np.uint8],
+    origins: npt.ArrayLike,
+    grid: VoxelGrid = OCC3D_GRID,
+    classes: ClassTable = OCC3D,
+) -> tuple[npt.NDArray[np.int64], Float64]:
     """Follow all rays from all origins.
 
     Args:
-        semantics: (200, 200, 16) class ids.
+        semantics: (X, Y, Z) class ids, or ``classes.ignore``, which stops a ray like anything that is not free.
         origins: (T, 3) metres, base frame.
+        grid, classes: where the voxels lie and what their ids mean.
 
     Returns:
         Flat voxel index (T * 14040,) of the first occupied voxel, or of the last one inside the grid, and the distance
-        in metres at which the ray leaves it. Rays that miss the grid give voxel 0 and -0.4 m.
+        in metres at which the ray leaves it. Rays that miss the grid give voxel 0 and minus the edge of a voxel.
 
     Raises:
         InputError: another shape, or a class that does not exist.
     """
     origins = np.asarray(origins, np.float32).reshape(-1, 3)
-    if tuple(semantics.shape) != OCC3D_GRID.size:
-        raise InputError(f"semantics have shape {semantics.shape}, needs {OCC3D_GRID.size}")
-    lowest, highest = int(np.min(semantics)), int(np.max(semantics))
-    if lowest < 0 or highest > FREE:
-        wrong = lowest if lowest < 0 else highest
-        raise InputError(f"semantics hold class {wrong}, must be 0..{FREE}; map your own classes to them")
-    lower = np.array(OCC3D_GRID.origin_m, np.float32)
-    step = np.float32(OCC3D_GRID.resolution_m)
+    if tuple(semantics.shape) != grid.size:
+        raise InputError(f"semantics have shape {semantics.shape}, needs {grid.size}")
+    wrong = np.setdiff1d(semantics, [*range(len(classes)), classes.ignore])
+    if wrong.size:
+        raise InputError(
+            f"semantics hold class {wrong[0]}, must be 0..{len(classes) - 1}; map your own classes to them"
+        )
+    lower = np.array(grid.origin_m, np.float32)
+    step = np.float32(grid.resolution_m)
     starts = (origins - lower) / step
     ends = (origins[:, None] + ray_directions()[None] - lower) / step
     voxel, distance = _march(
-        np.ascontiguousarray(semantics, np.uint8), starts.astype(np.float64), ends.astype(np.float64), FREE
+        np.ascontiguousarray(semantics, np.uint8), starts.astype(np.float64), ends.astype(np.float64), classes.free
     )
-    return voxel.reshape(-1), distance.reshape(-1).astype(np.float32).astype(np.float64) * OCC3D_GRID.resolution_m
+    return voxel.reshape(-1), distance.reshape(-1).astype(np.float32).astype(np.float64) * grid.resolution_m
 
 
 @numba.njit(cache=True, nogil=True)
@@ -139,5 +148,5 @@ def _march(semantics, starts, ends, free):  # type: ignore[no-untyped-def]
 
 
 def rendered(values: npt.NDArray[np.generic], voxel: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Values of a (200, 200, 16) grid at flat voxel indices."""
+    """Values of an (X, Y, Z) grid at flat voxel indices."""
     return values.reshape(-1)[voxel].astype(np.int64)

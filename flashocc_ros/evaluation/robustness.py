@@ -33,8 +33,10 @@ from flashocc_ros.cameras.camera_set import CameraSet, masked_picture
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.evaluation.frames import EvalData, EvalFrame
 from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU, above_ground
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.pipeline.stream import Stream
 from flashocc_ros.structures import CameraRig
+from flashocc_ros.voxel_grid import OCC3D_GRID, VoxelGrid
 
 ALL = "all"
 """The order in which cameras are lost where nobody gives one: that of the rig from its end."""
@@ -170,11 +172,18 @@ class Robustness:
     voxels: dict[Disturbance, MeanIoU] = field(default_factory=dict)
     above: dict[Disturbance, npt.NDArray[np.int64]] = field(default_factory=dict)
 
-    def add(self, disturbance: Disturbance, found: npt.NDArray[np.uint8], frame: EvalFrame) -> None:
-        mask, truth = frame.mask(self.mask), frame.judge_of(found)
-        self.voxels.setdefault(disturbance, MeanIoU(self.mask)).update(found, truth, mask)
+    def add(
+        self,
+        disturbance: Disturbance,
+        found: npt.NDArray[np.uint8],
+        frame: EvalFrame,
+        grid: VoxelGrid = OCC3D_GRID,
+        classes: ClassTable = OCC3D,
+    ) -> None:
+        mask, truth = frame.mask(self.mask), frame.judge_of(found, grid, classes)
+        self.voxels.setdefault(disturbance, MeanIoU(self.mask, classes)).update(found, truth, mask)
         above = self.above.setdefault(disturbance, np.zeros(2, np.int64))
-        above += above_ground(found, truth, mask)
+        above += above_ground(found, truth, mask, grid, classes)
 
     def merge(self, other: Robustness) -> None:
         """Add other sequences, of the same cameras.
@@ -228,7 +237,7 @@ def score_robustness(
             if disturbance not in streams:
                 streams[disturbance] = Stream(predictor.backend)
             result = streams[disturbance](disturbed_set(frame, disturbance, number))
-            scores.add(disturbance, result.semantics, frame)
+            scores.add(disturbance, result.semantics, frame, result.grid, result.classes)
     return scores
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from flashocc_ros.evaluation.frames import EvalData, EvalFrame
 from flashocc_ros.evaluation.mean_iou import Mask, MeanIoU, above_ground, nan_mean
@@ -31,13 +32,14 @@ from flashocc_ros.evaluation.ray_iou import THRESHOLDS_M, RayIoU
 from flashocc_ros.evaluation.ray_pq import RayPQ
 from flashocc_ros.evaluation.rays import select_origins
 from flashocc_ros.evaluation.stability import Stability
-from flashocc_ros.labels import CLASS_NAMES, NUM_CLASSES, THING_CLASSES
-from flashocc_ros.structures import Occupancy
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.structures import OCC3D_GRID, Occupancy, VoxelGrid
+from flashocc_ros.variants import get_variant
 
 
 @dataclass(frozen=True)
 class PredictorSettings:
-    """How every process opens its predictor; see ``Predictor``."""
+    """How every process opens its predictor; see ``Predictor``. The variant is a name or the path of its file."""
 
     variant: str
     checkpoint: str | None = None
@@ -57,13 +59,18 @@ class Scores:
     """
 
     voxels: MeanIoU
-    rays: RayIoU = field(default_factory=RayIoU)
-    panoptic: RayPQ = field(default_factory=RayPQ)
-    stability: Stability = field(default_factory=Stability)
+    rays: RayIoU
+    panoptic: RayPQ
+    stability: Stability
     above_ground: Any = field(default_factory=lambda: np.zeros(2, np.int64))
     frames: int = 0
     panoptic_frames: int = 0
     predict_s: float = 0.0
+
+    @classmethod
+    def of(cls, mask: Mask | None, grid: VoxelGrid = OCC3D_GRID, classes: ClassTable = OCC3D) -> Scores:
+        """Nothing yet, of a network with this grid and these classes."""
+        return cls(MeanIoU(mask, classes), RayIoU(grid, classes), RayPQ(grid, classes), Stability(classes))
 
     def merge(self, other: Scores) -> None:
         """Add other sequences."""
@@ -78,23 +85,23 @@ class Scores:
 
     def result(self) -> dict[str, Any]:
         """All numbers, ready for JSON; NaN becomes None."""
-        voxels, rays = self.voxels.compute(), self.rays.compute()
+        voxels, rays, classes = self.voxels.compute(), self.rays.compute(), self.voxels.classes
         hits, union = self.above_ground
         out: dict[str, Any] = {
             "frames": self.frames,
             "mask": self.voxels.mask,
             "mIoU": _plain(voxels["mIoU"]),
             "above_ground_occupied_IoU": _plain(hits / union if union else float("nan")),
-            "IoU": dict(zip(CLASS_NAMES, map(_plain, voxels["per_class"]), strict=True)),
-            "RayIoU_per_class": _table(rays),
+            "IoU": dict(zip(classes.names, map(_plain, voxels["per_class"]), strict=True)),
+            "RayIoU_per_class": _table(rays["per_class"], classes),
             **{name: _plain(value) for name, value in rays.items() if name != "per_class"},
             "predict_ms": round(1000 * self.predict_s / max(1, self.frames), 2),
         }
         if self.panoptic_frames:
             quality = self.panoptic.compute()
             out.update({name: _plain(quality[name]) for name in quality if name.startswith("RayPQ")})
-            out["RayPQ_things"] = _plain(nan_mean(quality["per_class"][:, list(THING_CLASSES)]))
-            out["RayPQ_per_class"] = _table(quality)
+            out["RayPQ_things"] = _plain(nan_mean(quality["per_class"][:, list(classes.things)]))
+            out["RayPQ_per_class"] = _table(quality["per_class"][:, list(classes.solid)], classes)
             stability = self.stability.compute()
             counts = stability.pop("counts")
             out["stability"] = {name: _plain(value) for name, value in stability.items()} | {"counts": counts}
@@ -120,7 +127,8 @@ def evaluate(
         progress: called with sequences done and their number.
         measure: makes the scores of one sequence, which `merge`; None is `score_sequence`. It must survive pickling.
     """
-    sequences, measure = data.sequences(), measure or score_sequence
+    sequences, variant = data.sequences(), get_variant(settings.variant)
+    measure = measure or score_sequence
     total: Any = None
     if processes <= 1 or len(sequences) <= 1:
         predictor = _open(settings)
@@ -128,7 +136,7 @@ def evaluate(
             total = _merged(total, measure(data, sequence, predictor, mask))
             if progress is not None:
                 progress(done, len(sequences))
-        return total or Scores(MeanIoU(mask))
+        return total or Scores.of(mask, variant.grid, variant.classes)
     context = multiprocessing.get_context("spawn")
     parts: dict[int, Any] = {}
     workers = min(processes, len(sequences))
@@ -159,21 +167,23 @@ def score_sequence(
     each: Callable[[EvalFrame, Occupancy], None] | None = None,
 ) -> Scores:
     """Scores of one sequence from its start; ``each`` frame is also shown to whom wants to judge it alone."""
-    scores = Scores(MeanIoU(mask))
+    scores: Scores | None = None
     predictor.reset()
     for frame in data.frames(sequence):
         started = time.perf_counter()
         occupancy = predictor(frame.images, frame.rig, frame.odom_from_base, frame.stamp_ns)
+        grid, classes = occupancy.grid, occupancy.classes
+        scores = Scores.of(mask, grid, classes) if scores is None else scores
         scores.predict_s += time.perf_counter() - started
         scores.frames += 1
-        truth = frame.judge_of(occupancy.semantics)
+        truth = frame.judge_of(occupancy.semantics, grid, classes)
         voxel_mask = frame.mask(mask)
         if each is not None:
             each(frame, occupancy)
         scores.voxels.update(occupancy.semantics, truth, voxel_mask)
         counted = np.ones(truth.shape, bool) if voxel_mask is None else voxel_mask
-        scores.above_ground += above_ground(occupancy.semantics, truth, voxel_mask)
-        origins = select_origins(frame.origins)
+        scores.above_ground += above_ground(occupancy.semantics, truth, voxel_mask, grid, classes)
+        origins = select_origins(frame.origins, grid)
         scores.rays.update(occupancy.semantics, truth, origins)
         if occupancy.instances is not None and frame.instances is not None:
             scores.panoptic.update(occupancy.semantics, occupancy.instances, truth, frame.instances, origins)
@@ -187,7 +197,7 @@ def score_sequence(
                 frame.odom_from_base[0],
             )
             scores.panoptic_frames += 1
-    return scores
+    return Scores.of(mask) if scores is None else scores
 
 
 _PREDICTOR: Any = None
@@ -214,11 +224,11 @@ def _plain(value: Any) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
-def _table(result: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    rows = result["per_class"]
+def _table(rows: npt.NDArray[np.float64], classes: ClassTable) -> dict[str, dict[str, float | None]]:
+    """By class of rows (3, C - 1), which leave free out."""
     return {
-        CLASS_NAMES[c]: {f"@{t:g}": _plain(rows[i, c]) for i, t in enumerate(THRESHOLDS_M)}
-        for c in range(min(rows.shape[1], NUM_CLASSES - 1))
+        classes.names[c]: {f"@{t:g}": _plain(value) for t, value in zip(THRESHOLDS_M, column, strict=True)}
+        for c, column in zip(classes.solid, rows.T, strict=True)
     }
 
 
@@ -226,7 +236,7 @@ def format_tables(result: dict[str, Any]) -> str:
     """The reference's print-out: IoU per class and mIoU, then the table over distance thresholds, in percent."""
     frames = result["frames"]
     lines = [f"===> per class IoU of {frames} samples:"]
-    lines += [f"===> {name} - IoU = {_percent(result['IoU'][name])}" for name in CLASS_NAMES[:-1]]
+    lines += [f"===> {name} - IoU = {_percent(result['IoU'][name])}" for name in result["RayIoU_per_class"]]
     lines.append(f"===> mIoU of {frames} samples: {_percent(result['mIoU'])}")
     for kind, column in (("RayIoU", "IoU"), ("RayPQ", "PQ")):
         if kind not in result:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from flashocc_ros.evaluation.mean_iou import MeanIoU
-from flashocc_ros.labels import FIRST_INSTANCE_ID, THING_CLASSES
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import Instance
 
 Float64 = npt.NDArray[np.float64]
@@ -35,17 +35,20 @@ MIN_VISIBLE_VOXELS = 5
 MIN_IOU = 0.1
 """Of an object and an id for them to belong together; a voxel of error in depth leaves little more of a good pair."""
 
-_IS_THING = np.isin(np.arange(256), THING_CLASSES)
-
 
 class Stability:
     """Ids of things over the frames of a sequence, accumulated over sequences; other classes are left out.
 
     In every frame the objects that are seen and the ids are paired one to one by the IoU of all their voxels, at least
     ``MIN_IOU``. A pair of the frame before stays while it holds (CLEAR MOT), the others are chosen for the largest sum.
+
+    Args:
+        classes: what the ids mean.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: ClassTable = OCC3D) -> None:
+        self.classes = classes
+        self._is_thing = np.isin(np.arange(256), classes.things)
         self.reset()
 
     def reset(self) -> None:
@@ -54,7 +57,7 @@ class Stability:
             ("things", "without_id", "visible", "covered", "follow_ups", "switches", "ids", "one_frame_ids", "empty"), 0
         )
         self.largest_jump_m = 0.0
-        self.semantics = MeanIoU(None)
+        self.semantics = MeanIoU(None, self.classes)
         self.association_sum, self.objects = 0.0, 0
         self._start()
 
@@ -79,15 +82,15 @@ class Stability:
         """Add the next frame of a sequence.
 
         Args:
-            pred_sem, gt_sem: (200, 200, 16) class ids.
-            pred_inst: same shape, ids from 18 on stay the same from frame to frame.
+            pred_sem, gt_sem: (X, Y, Z) class ids.
+            pred_inst: same shape, ids past those of the classes stay the same from frame to frame.
             gt_inst: same shape, 0 = none, likewise.
             mask: same shape, voxels that are seen: they decide whether an object is, and count for STQ.
             instances: as published, for empty ones and jumps.
             odom_from_base: (4, 4) vehicle pose at the key stamp, a fixed frame for jumps; None stands still.
         """
-        things = _IS_THING[pred_sem]
-        ids = np.where(things & (pred_inst >= FIRST_INSTANCE_ID), pred_inst, 0)
+        things = self._is_thing[pred_sem]
+        ids = np.where(things & (pred_inst >= self.classes.first_instance_id), pred_inst, 0)
         self.counts["things"] += int(things.sum())
         self.counts["without_id"] += int((things & (ids == 0)).sum())
         self.counts["empty"] += sum(i.voxel_count == 0 for i in instances)
@@ -95,7 +98,7 @@ class Stability:
             self._seen_in.setdefault(track, []).append(self._frame)
         self._note_jumps(instances, np.eye(4) if odom_from_base is None else odom_from_base)
 
-        objects = np.where(_IS_THING[gt_sem], gt_inst, 0)
+        objects = np.where(self._is_thing[gt_sem], gt_inst, 0)
         self.semantics.update(pred_sem[mask], gt_sem[mask])
         for pair, voxels in _shared_voxels(objects[mask], ids[mask]).items():
             self._volume[pair] = self._volume.get(pair, 0) + voxels
@@ -120,7 +123,7 @@ class Stability:
 
     def _note_jumps(self, instances: Iterable[Instance], odom_from_base: Float64) -> None:
         for instance in instances:
-            if not _IS_THING[instance.class_id]:
+            if not self._is_thing[instance.class_id]:
                 continue
             place = odom_from_base[:3, :3] @ np.array(instance.center_m) + odom_from_base[:3, 3]
             frame, before = self._place.get(instance.id, (-1, place))

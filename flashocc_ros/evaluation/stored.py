@@ -25,7 +25,7 @@ import numpy as np
 from flashocc_ros.bags import BagReader, Frames, read_sets
 from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.results import TRUTH_TYPE, Follower, read_results, read_truths
-from flashocc_ros.data.recorded_frames import check_grid, objects_of
+from flashocc_ros.data.recorded_frames import objects_of
 from flashocc_ros.errors import BagError
 from flashocc_ros.evaluation.frames import EvalFrame, lidar_origins
 from flashocc_ros.remote import Location
@@ -67,13 +67,14 @@ class StoredRun:
         keys = np.stack([pose[0] for pose in poses.values()]) if poses else np.empty((0, 4, 4))
         place = {stamp_ns: index for index, stamp_ns in enumerate(poses)}
         results = Follower(read_results(self.result, pictures=False), lambda r: r.stamp_ns)
-        for stamp_ns, truth, grid, _ in read_truths(sequence, pictures=False):
-            check_grid(sequence, grid)
+        for stamp_ns, truth, _ in read_truths(sequence, pictures=False):
             result = results.at(stamp_ns)
             if result is None or stamp_ns not in place:
                 continue
             ids = None if result.instances is None else result.instances.astype(np.int32)
-            self._current = Occupancy(result.semantics, ids, result.objects, stamp_ns)
+            self._current = Occupancy(
+                result.semantics, ids, result.objects, stamp_ns, grid=result.grid, classes=result.classes
+            )
             yield EvalFrame(
                 [],
                 None,
@@ -82,8 +83,10 @@ class StoredRun:
                 truth.semantics,
                 truth.mask_camera > 0,
                 truth.mask_lidar > 0,
-                None if truth.instances is None else objects_of(truth.instances),
+                None if truth.instances is None else objects_of(truth.instances, truth.classes),
                 lidar_origins(keys, place[stamp_ns], truth.lidar_origin_m),
+                grid=truth.grid,
+                classes=truth.classes,
             )
         if self._current is None:
             raise BagError(f"{sequence}: no result has ground truth at its key stamp; record both together")

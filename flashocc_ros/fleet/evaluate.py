@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -106,7 +107,8 @@ def evaluate_fleet(
     if settings.get("work", "predict") != "predict":
         raise InputError(f"{manifest} lists labels, not predictions; give the manifest of `flashocc fleet predict`")
     made = Made.of(settings)
-    total, rigs = Scores(MeanIoU(mask)), dict[str, Scores]()
+    total: Scores | None = None
+    rigs: dict[str, Scores] = {}
     recordings: dict[str, Any] = {}
     left_out: dict[str, str] = {}
     frames: list[FrameScore] = []
@@ -116,10 +118,12 @@ def evaluate_fleet(
             left_out[state.recording] = measured.reason
             continue
         recordings[state.recording] = {"rig": state.rig, **_numbers(measured.scores)}
+        nothing = Scores.of(mask, measured.scores.rays.grid, measured.scores.voxels.classes)
+        total = copy.deepcopy(nothing) if total is None else total
         total.merge(measured.scores)
-        rigs.setdefault(state.rig, Scores(MeanIoU(mask))).merge(measured.scores)
+        rigs.setdefault(state.rig, nothing).merge(measured.scores)
         frames = heapq.nsmallest(worst, [*frames, *measured.worst])
-    if not recordings:
+    if total is None:
         why = next(iter(left_out.values()), "it lists no recording that is done")
         raise InputError(f"{manifest}: nothing was measured: {why}")
     drawn = _draw(frames, {state.recording: state for state in states}, out, made, pictures)
@@ -160,8 +164,9 @@ def measure(state: State, out: Path, made: Made, mask: Mask | None) -> Measured:
     frames: list[FrameScore] = []
 
     def judge(frame: EvalFrame, result: Occupancy) -> None:
-        alone = MeanIoU(mask)
-        alone.update(result.semantics, frame.judge_of(result.semantics), frame.mask(mask))
+        alone = MeanIoU(mask, result.classes)
+        truth = frame.judge_of(result.semantics, result.grid, result.classes)
+        alone.update(result.semantics, truth, frame.mask(mask))
         value = float(alone.compute()["mIoU"])
         if np.isfinite(value):
             frames.append(FrameScore(value, state.recording, frame.stamp_ns))
@@ -202,5 +207,5 @@ def _whole_frames(recording: Location, result: Path, made: Made, wanted: Mapping
             truth = truths.at(frame.stamp_ns)
             yield ResultFrame(
                 frame.stamp_ns, frame.semantics, frame.instances, frame.grid, sets.at(frame.stamp_ns),
-                None if truth is None else truth[1], frame.objects,
+                None if truth is None else truth[1], frame.objects, frame.classes,
             )  # fmt: skip

@@ -39,7 +39,6 @@ from flashocc_ros.engine.store.meta import META_FILE
 from flashocc_ros.fleet.chunk_runs import RecordingPlan, in_chunks, plan_recording
 from flashocc_ros.fleet.rig_digest import rig_digest
 from flashocc_ros.fleet.work import Made, Tell
-from flashocc_ros.labels import CLASS_NAMES, FREE, NUM_CLASSES
 from flashocc_ros.predictor import Predictor
 from flashocc_ros.structures import CameraRig, Occupancy
 from flashocc_ros.variants import get_variant
@@ -177,12 +176,13 @@ class _Counts:
 
     def __init__(self) -> None:
         self.sets = 0
-        self._voxels = np.zeros(NUM_CLASSES, np.int64)
+        self._voxels: Counter[str] = Counter()
         self._total: Counter[str] = Counter()
 
     def add(self, result: Occupancy) -> None:
         self.sets += 1
-        self._voxels += np.bincount(result.semantics.ravel(), minlength=NUM_CLASSES)[:NUM_CLASSES]
+        counts = np.bincount(result.semantics.ravel(), minlength=len(result.classes)).tolist()
+        self._voxels.update({result.classes.names[i]: counts[i] for i in result.classes.solid})
         self._total["objects"] += len(result.centers)
         self._total["masked_cameras"] += len(result.masked_cameras)
 
@@ -190,5 +190,5 @@ class _Counts:
         """Per set: objects, masked cameras, occupied voxels, and voxels of each class that occurs."""
         sets = max(1, self.sets)
         means: dict[str, float | None] = {name: round(count / sets, 3) for name, count in self._total.items()}
-        means["occupied"] = round(float(self._voxels[:FREE].sum()) / sets, 3)
-        return means | {CLASS_NAMES[i]: round(float(self._voxels[i]) / sets, 3) for i in range(FREE) if self._voxels[i]}
+        means["occupied"] = round(self._voxels.total() / sets, 3)
+        return means | {name: round(count / sets, 3) for name, count in self._voxels.items() if count}

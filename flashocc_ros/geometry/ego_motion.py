@@ -19,29 +19,33 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.geometry.lift import CELL_XY_M, LOWER_M, SIZE_XY
+from flashocc_ros.voxel_grid import OCC3D_GRID, VoxelGrid
 
 
-def bev_warp_grid(key_from_previous: npt.ArrayLike, bda: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
+def bev_warp_grid(
+    key_from_previous: npt.ArrayLike, bda: npt.ArrayLike | None = None, grid: VoxelGrid = OCC3D_GRID
+) -> npt.NDArray[np.float32]:
     """Where each cell of the key map lies in a previous map.
 
     Args:
         key_from_previous: (4, 4) float64, key ego frame from the previous ego frame, metres.
         bda: (3, 3) augmentation both maps were lifted with, identity when None.
+        grid: of the network; gives the cells of its maps.
 
     Returns:
-        (200, 200, 2) float32, rows y, columns x, last axis (x, y) normalised to [-1, 1] from first to last cell:
+        (Dy, Dx, 2) float32, rows y, columns x, last axis (x, y) normalised to [-1, 1] from first to last cell:
         the argument of ``grid_sample(align_corners=True, padding_mode="zeros")``. The motion is projected to the
         ground plane; cell i sits at its lower edge.
     """
-    index = np.arange(SIZE_XY, dtype=np.float64)
-    x, y = index[None, :], index[:, None]
-    source = np.stack([t[0] * x + t[1] * y + t[2] for t in previous_cell_from_cell(key_from_previous, bda)], axis=-1)
-    return (source / (SIZE_XY - 1) * 2 - 1).astype(np.float32)
+    rows, columns = grid.map_size
+    x, y = np.arange(columns, dtype=np.float64)[None, :], np.arange(rows, dtype=np.float64)[:, None]
+    cell_from_cell = previous_cell_from_cell(key_from_previous, bda, grid)
+    source = np.stack([t[0] * x + t[1] * y + t[2] for t in cell_from_cell], axis=-1)
+    return (source / np.array((columns - 1, rows - 1), np.float64) * 2 - 1).astype(np.float32)
 
 
 def previous_cell_from_cell(
-    key_from_previous: npt.ArrayLike, bda: npt.ArrayLike | None = None
+    key_from_previous: npt.ArrayLike, bda: npt.ArrayLike | None = None, grid: VoxelGrid = OCC3D_GRID
 ) -> npt.NDArray[np.float64]:
     """(2, 3) float64: index (x, y, 1) of a cell of the key map to the index, with fractions, in the previous map."""
     augmentation = np.eye(4)
@@ -50,7 +54,7 @@ def previous_cell_from_cell(
     pose = np.asarray(key_from_previous, np.float64)
     previous_from_key = augmentation @ np.linalg.inv(pose) @ np.linalg.inv(augmentation)
     planar = previous_from_key[np.ix_((0, 1, 3), (0, 1, 3))]
-    lower_m = float(LOWER_M[0])
-    metres_from_cell = np.array([[CELL_XY_M, 0, lower_m], [0, CELL_XY_M, lower_m], [0, 0, 1]])
+    x_m, y_m, _ = grid.origin_m
+    metres_from_cell = np.array([[grid.resolution_m, 0, x_m], [0, grid.resolution_m, y_m], [0, 0, 1]])
     cell_from_cell: npt.NDArray[np.float64] = np.linalg.inv(metres_from_cell) @ planar @ metres_from_cell
     return cell_from_cell[:2]

@@ -33,12 +33,6 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int32 = npt.NDArray[np.int32]
 
-LOWER_M = np.array((-40.0, -40.0, -1.0), np.float32)
-"""Lower corner of the volume in the key ego frame."""
-CELL_XY_M = 0.4
-HEIGHT_M = 6.4
-SIZE_XY = 200
-
 
 @dataclass(frozen=True, eq=False)
 class LiftTable:
@@ -115,12 +109,19 @@ def lift_numbers(geometry: Geometry, frame: int = 0) -> LiftNumbers:
 
 def grid_size(variant: Variant) -> tuple[int, int, int]:
     """(Dx, Dy, Dz) cells of the pooled volume."""
-    return SIZE_XY, SIZE_XY, variant.lift_z_bins
+    size_x, size_y, _ = variant.grid.size
+    return size_x, size_y, variant.lift_z_bins
+
+
+def lower_m(variant: Variant) -> Float32:
+    """(3,) lower corner of the volume in the key ego frame."""
+    return np.array(variant.grid.origin_m, np.float32)
 
 
 def cell_sizes_m(variant: Variant) -> Float32:
     """(3,) along x, y, z."""
-    return np.array((CELL_XY_M, CELL_XY_M, HEIGHT_M / variant.lift_z_bins), np.float32)
+    grid = variant.grid
+    return np.array((grid.resolution_m, grid.resolution_m, grid.extent_m[2] / variant.lift_z_bins), np.float32)
 
 
 def frustum_shape(variant: Variant, cameras: int) -> tuple[int, int, int, int]:
@@ -145,7 +146,7 @@ def lift_table(variant: Variant, geometry: Geometry, frame: int = 0) -> LiftTabl
     numbers = lift_numbers(geometry, frame)
     bda = np.empty((0, 0), np.float32) if np.array_equal(numbers.bda, np.eye(3)) else numbers.bda
     size, shape = grid_size(variant), frustum_shape(variant, len(numbers.undo))
-    grid = bda, LOWER_M, cell_sizes_m(variant), size
+    grid = bda, lower_m(variant), cell_sizes_m(variant), size
     columns, rows, depths = frustum_axes(variant)
     cells = np.empty(shape, np.int32)
     straight = np.array([model == PINHOLE for model in geometry.models])

@@ -26,6 +26,7 @@ from flashocc_ros.errors import ConfigError
 from flashocc_ros.labelling.settings import CONVENTIONS, Settings
 from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
+from flashocc_ros.variants import get_variant, is_file
 
 MAX_VOXELS, MAX_LAYERS = 4_000_000, 60
 
@@ -53,6 +54,8 @@ def make_settings(
 def _grid(text: str) -> VoxelGrid:
     if not text:
         return OCC3D_GRID
+    if is_file(text):
+        return _bounded(text, get_variant(text).grid)
     *corners, cell = _numbers("--grid", text, 7)
     if cell <= 0:
         raise ConfigError(f"--grid {text}: the voxel, its last number, must be above 0 m")
@@ -60,12 +63,16 @@ def _grid(text: str) -> VoxelGrid:
     size = tuple(round(span) for span in spans)
     if min(size) < 1 or max(abs(span - n) for span, n in zip(spans, size, strict=True)) > 1e-3:
         raise ConfigError(f"--grid {text}: sides of {[round(v, 3) for v in spans]} voxels, need whole numbers above 0")
-    if math.prod(size) > MAX_VOXELS or size[2] > MAX_LAYERS:
+    return _bounded(text, VoxelGrid(cell, (corners[0], corners[1], corners[2]), (size[0], size[1], size[2])))
+
+
+def _bounded(text: str, grid: VoxelGrid) -> VoxelGrid:
+    if math.prod(grid.size) > MAX_VOXELS or grid.size[2] > MAX_LAYERS:
         raise ConfigError(
-            f"--grid {text} has {' x '.join(map(str, size))} voxels, limit {MAX_VOXELS} and {MAX_LAYERS} in height; "
-            "take larger voxels"
+            f"--grid {text} has {' x '.join(map(str, grid.size))} voxels, limit {MAX_VOXELS} and {MAX_LAYERS} in "
+            "height; take larger voxels"
         )
-    return VoxelGrid(cell, (corners[0], corners[1], corners[2]), (size[0], size[1], size[2]))
+    return grid
 
 
 def _numbers(option: str, text: str, count: int) -> tuple[float, ...]:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Encoder of bird's-eye maps: a small residual network and the neck that brings it back to 200x200."""
+"""Encoder of bird's-eye maps: a small residual network and the neck that brings it back to full size."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class BevResNet(nn.Module):
 
 
 class BevNeck(nn.Module):
-    """First and last stage merged at 100x100, then upsampled to 200x200; the middle stage is not used."""
+    """First and last stage merged at half size, then upsampled to full size; the middle stage is not used."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

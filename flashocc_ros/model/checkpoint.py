@@ -37,6 +37,10 @@ _TRAINING_ONLY_PARTS = ("loss", "class_weights", "auxiliary_head")
 _OPTIONAL_PARTS = ("num_batches_tracked", "relative_position_index", ".dim.", ".rot.", ".vel.")
 _WHOLE_NUMBERS = ("num_batches_tracked", "relative_position_index")
 _SHOWN = 4
+PREDICTS = "predicts"
+"""Entry of a weights file of ours that says grid and classes, see ``Variant.predicts``."""
+_PUBLISHED = VARIANTS["flashocc-r50-M0"].predicts
+"""Of all files that do not say."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,24 @@ def load_checkpoint(path: str | os.PathLike[str], variant: str | Variant) -> dic
 
     Raises:
         CheckpointError: the file or its values are refused (``read_weights``, ``check_values``), or it belongs to
-            another variant; the message names the one that fits, or the keys that differ.
+            another variant, grid or class table; the message names the one that fits, or the keys that differ.
         ConfigError: unknown variant.
     """
     row = get_variant(variant)
     weights = read_weights(path)
     mismatch = compare_keys(weights.tensors, row)
+    predicts = weights.meta.get(PREDICTS, _PUBLISHED)
+    if predicts != row.predicts and (PREDICTS in weights.meta or not mismatch):
+        raise CheckpointError(
+            f"{path} was trained for {predicts}, {row.name} predicts {row.predicts}; take the variant it was trained "
+            "with, or start a training of this one from it with init"
+        )
     if mismatch:
         fitting = fitting_variants(weights.tensors)
         if fitting:
             raise CheckpointError(
-                f"{path} holds weights of {' or '.join(fitting)}, not of {row.name}; use that variant"
+                f"{path} holds weights of {' or '.join(fitting)}, not of {row.name}; use that variant, or start a "
+                "training of this one from it with init"
             )
         raise CheckpointError(f"{path} does not fit {row.name} nor any other variant. {mismatch}")
     expected = _shapes(row)

@@ -20,40 +20,38 @@ from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
-from flashocc_ros.labels import DETECTION_NAMES, NUM_CLASSES
 from flashocc_ros.model.layers import ConvUnit
-
-NUM_HEIGHTS = 16
 
 
 class OccupancyHead2D(nn.Module):
-    """Channel-to-height head: a column's 16 x 18 logits come from its one feature vector."""
+    """Channel-to-height head: a column's heights x classes logits come from its one feature vector."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, heights: int, classes: int) -> None:
         super().__init__()
+        self.heights, self.classes = heights, classes
         self.final_conv = ConvUnit(in_channels, channels, 3, norm=False)
         self.predicter = nn.Sequential(
-            nn.Linear(channels, 2 * channels), nn.Softplus(), nn.Linear(2 * channels, NUM_HEIGHTS * NUM_CLASSES)
+            nn.Linear(channels, 2 * channels), nn.Softplus(), nn.Linear(2 * channels, heights * classes)
         )
 
     def forward(self, bev: Tensor) -> Tensor:
-        """(B, C, Dy, Dx) to logits (B, Dx, Dy, 16, 18)."""
+        """(B, C, Dy, Dx) to logits (B, Dx, Dy, heights, classes)."""
         columns = self.final_conv(bev).permute(0, 3, 2, 1)
-        return cast(Tensor, self.predicter(columns).unflatten(-1, (NUM_HEIGHTS, NUM_CLASSES)))
+        return cast(Tensor, self.predicter(columns).unflatten(-1, (self.heights, self.classes)))
 
 
 class OccupancyHead3D(nn.Module):
     """Voxel-wise head of the volumetric baselines."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.final_conv = ConvUnit(channels, channels, 3, dims=3, norm=False)
         self.predicter = nn.Sequential(
-            nn.Linear(channels, 2 * channels), nn.Softplus(), nn.Linear(2 * channels, NUM_CLASSES)
+            nn.Linear(channels, 2 * channels), nn.Softplus(), nn.Linear(2 * channels, classes)
         )
 
     def forward(self, volume: Tensor) -> Tensor:
-        """(B, C, Dz, Dy, Dx) to logits (B, Dx, Dy, Dz, 18)."""
+        """(B, C, Dz, Dy, Dx) to logits (B, Dx, Dy, Dz, classes)."""
         return cast(Tensor, self.predicter(self.final_conv(volume).permute(0, 4, 3, 2, 1)))
 
 
@@ -61,20 +59,20 @@ class CenterHead(nn.Module):
     """Object centres on the bird's-eye map."""
 
     INFERENCE: ClassVar = ("heatmap", "reg", "height")
-    CHANNELS: ClassVar = {"reg": 2, "height": 1, "dim": 3, "rot": 2, "vel": 2, "heatmap": len(DETECTION_NAMES)}
+    CHANNELS: ClassVar = {"reg": 2, "height": 1, "dim": 3, "rot": 2, "vel": 2}
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, detections: int) -> None:
         super().__init__()
         self.shared_conv = ConvUnit(in_channels, channels, 3)
         branches = {
             name: nn.Sequential(ConvUnit(channels, channels, 3), nn.Conv2d(channels, out, 3, padding=1))
-            for name, out in self.CHANNELS.items()
+            for name, out in (*self.CHANNELS.items(), ("heatmap", detections))
         }
         self.task_heads = nn.ModuleList([nn.ModuleDict(branches)])
 
     def forward(self, bev: Tensor) -> dict[str, Tensor]:
         """(B, C, Dy, Dx) to (B, c, Dy, Dx) per output; box size, yaw and velocity only while training."""
         shared = self.shared_conv(bev)
-        names = self.CHANNELS if self.training else self.INFERENCE
+        names = (*self.CHANNELS, "heatmap") if self.training else self.INFERENCE
         branches = cast(nn.ModuleDict, self.task_heads[0])
         return {name: branches[name](shared) for name in names}

@@ -81,10 +81,15 @@ class FlashOcc(nn.Module):
             blocks = [BasicBlock(thin, thin) for _ in range(variant.stem_blocks)]
             self.pre_process_net = nn.Sequential(ConvUnit(variant.map_channels, thin, 1), *blocks)
         head_channels, head_in = variant.occupancy_channels or variant.head_channels, variant.head_in_channels
+        heights, classes, detections = variant.grid.size[2], len(variant.classes), len(variant.classes.detections)
         self.occ_head: nn.Module = (
-            OccupancyHead3D(head_channels) if variant.volumetric else OccupancyHead2D(head_in, head_channels)
+            OccupancyHead3D(head_channels, classes)
+            if variant.volumetric
+            else OccupancyHead2D(head_in, head_channels, heights, classes)
         )
-        self.aux_centerness_head = CenterHead(head_in, variant.center_channels) if variant.panoptic else None
+        self.aux_centerness_head = (
+            CenterHead(head_in, variant.center_channels, detections) if variant.panoptic else None
+        )
 
     # --- stages -----------------------------------------------------------------------------------------------
 
@@ -118,7 +123,7 @@ class FlashOcc(nn.Module):
         return EncodedImages(depth, context, matched if self.variant.stereo else None)
 
     def pool(self, depth: Tensor, context: Tensor, table: LiftTable) -> Tensor:
-        """Lift and sum one sample: (1, C, 200, 200), or (1, C, 16, 200, 200) for volumetric variants.
+        """Lift and sum one sample: (1, C, Dy, Dx), or (1, C, Dz, Dy, Dx) for volumetric variants.
 
         Several height slices of a flat variant collapse into channels z * C + c.
         """
@@ -138,7 +143,7 @@ class FlashOcc(nn.Module):
         return cast(Tensor, self.pre_process_net(bev)[-1])
 
     def warp(self, maps: Tensor, grids: Tensor) -> Tensor:
-        """Sample maps (B, C, 200, 200) or (B, C, 16, 200, 200) at grids (B, 200, 200, 2), zero outside."""
+        """Sample maps (B, C, Dy, Dx) or (B, C, Dz, Dy, Dx) at grids (B, Dy, Dx, 2), zero outside."""
         flat = maps.flatten(1, -3)
         warped = F.grid_sample(flat, grids, mode="bilinear", padding_mode="zeros", align_corners=True)
         return warped.reshape(maps.shape)
@@ -154,7 +159,7 @@ class FlashOcc(nn.Module):
         return torch.cat([bev_out, maps], dim=1) if self.variant.stem_channels else bev_out
 
     def bev_head(self, maps: Tensor) -> HeadTensors:
-        """BEV encoder and heads on concatenated maps (B, F * C, 200, 200) or (B, F * C, 16, 200, 200)."""
+        """BEV encoder and heads on concatenated maps (B, F * C, Dy, Dx) or (B, F * C, Dz, Dy, Dx)."""
         bev_out = self.encode_bev(maps)
         centers = {} if self.aux_centerness_head is None else self.aux_centerness_head(bev_out)
         return HeadTensors(occ_logits=self.occ_head(bev_out), bev_out=bev_out, **centers)
@@ -218,7 +223,9 @@ class FlashOcc(nn.Module):
                 )
                 bev = self.preprocess_bev(pooled)
                 if frame > 0 and align == "warp":
-                    grids = np.stack([bev_warp_grid(g.key_from_previous(frame), g.bda) for g in geometries])
+                    grids = np.stack(
+                        [bev_warp_grid(g.key_from_previous(frame), g.bda, variant.grid) for g in geometries]
+                    )
                     bev = self.warp(bev, torch.from_numpy(grids).to(bev))
                 maps.insert(0, bev)
         return BatchOutput(depth, pooled, self.bev_head(self.concatenate(maps[0], maps[1:])))

@@ -54,12 +54,12 @@ class HeadTensors:
     """Result of BEV encoder and heads for B samples; rows of 2D maps are y, columns x.
 
     Attributes:
-        occ_logits: (B, 200, 200, 16, 18) axes x, y, z, class.
-        bev_out: (B, C, 200, 200) or (B, C, 16, 200, 200), encoder output.
-        heatmap: (B, 10, 200, 200) logits of object centres per detection class; None without the centre head.
-        reg: (B, 2, 200, 200) offset of the centre inside its cell, cells.
-        height: (B, 1, 200, 200) z of the centre, metres.
-        dim: (B, 3, 200, 200), rot: (B, 2, 200, 200), vel: (B, 2, 200, 200): only in training mode.
+        occ_logits: (B, X, Y, Z, classes) axes x, y, z, class.
+        bev_out: (B, C, Dy, Dx) or (B, C, Dz, Dy, Dx), encoder output.
+        heatmap: (B, detections, Dy, Dx) logits of object centres per detection class; None without the centre head.
+        reg: (B, 2, Dy, Dx) offset of the centre inside its cell, cells.
+        height: (B, 1, Dy, Dx) z of the centre, metres.
+        dim: (B, 3, Dy, Dx), rot: (B, 2, Dy, Dx), vel: (B, 2, Dy, Dx): only in training mode.
     """
 
     occ_logits: Tensor
@@ -78,7 +78,7 @@ class BatchOutput:
 
     Attributes:
         depth: (B, N, D, fH, fW) depth probabilities of the key frames.
-        bev_pool: (B, C, 200, 200) or (B, C, 16, 200, 200) pooled maps of the key frames.
+        bev_pool: (B, C, Dy, Dx) or (B, C, Dz, Dy, Dx) pooled maps of the key frames.
         head: encoder and head tensors.
     """
 
@@ -92,11 +92,11 @@ class ModelOutput:
     """All-frames-at-once result for one sample.
 
     Attributes:
-        occ_logits: (200, 200, 16, 18) axes x, y, z, class.
+        occ_logits: (X, Y, Z, classes) axes x, y, z, class.
         depth: (N, D, fH, fW) depth probabilities of the key frame.
-        bev_pool: (C, 200, 200) or (C, 16, 200, 200) pooled map of the key frame.
-        bev_out: (C, 200, 200) or (C, 16, 200, 200) BEV encoder output.
-        heatmap: (10, 200, 200) centre logits, reg: (2, 200, 200), height: (1, 200, 200); None without the centre head.
+        bev_pool: (C, Dy, Dx) or (C, Dz, Dy, Dx) pooled map of the key frame.
+        bev_out: (C, Dy, Dx) or (C, Dz, Dy, Dx) BEV encoder output.
+        heatmap: (detections, Dy, Dx) centre logits, reg: (2, Dy, Dx), height: (1, Dy, Dx); None without that head.
     """
 
     occ_logits: Tensor

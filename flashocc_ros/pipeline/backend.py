@@ -68,13 +68,13 @@ class HeadOutput:
     """Result of the BEV head for one key frame.
 
     Attributes:
-        labels: (200, 200, 16) uint8, axes x, y, z: argmax over classes.
-        bev_key: the key frame's map after ``pre_process_net``, (1, C, [16,] 200, 200), of the engine's own kind: what
+        labels: (X, Y, Z) uint8, axes x, y, z: argmax over classes.
+        bev_key: the key frame's map after ``pre_process_net``, (1, C, [Dz,] Dy, Dx), of the engine's own kind: what
             the stream caches and gives back as history, so later calls must not overwrite it. None for variants
             without history.
-        heatmap: (10, 200, 200) float32 before the sigmoid, axes y, x; None for variants without instances.
-        reg: (2, 200, 200) float32; height: (1, 200, 200) float32; None likewise.
-        logits: (200, 200, 16, 18) float32, only when asked for.
+        heatmap: (detections, Dy, Dx) float32 before the sigmoid, axes y, x; None for variants without instances.
+        reg: (2, Dy, Dx) float32; height: (1, Dy, Dx) float32; None likewise.
+        logits: (X, Y, Z, classes) float32, only when asked for.
         finite: False when a logit is NaN or infinite, which the labels do not show. Engines that do not see their
             logits leave it True.
     """
@@ -139,12 +139,12 @@ class Backend(ABC):
         return stereo_grid(self.variant, geometry)
 
     def warp_grids(self, key_from_previous: Sequence[Float64]) -> Any:
-        """What ``head`` takes: where to sample past maps, (num_history, 200, 200, 2) float32.
+        """What ``head`` takes: where to sample past maps, (num_history, Dy, Dx, 2) float32.
 
         Args:
             key_from_previous: (4, 4) per past map, newest first; see ``geometry.ego_motion.bev_warp_grid``.
         """
-        return np.stack([bev_warp_grid(pose) for pose in key_from_previous])
+        return np.stack([bev_warp_grid(pose, grid=self.variant.grid) for pose in key_from_previous])
 
     @abstractmethod
     def encode(
@@ -165,7 +165,7 @@ class Backend(ABC):
 
     @abstractmethod
     def pool(self, encoded: Encoded, table: Any) -> Any:
-        """Sum depth-weighted context over the points of each cell: (1, C, 200, 200) or (1, C, 16, 200, 200).
+        """Sum depth-weighted context over the points of each cell: (1, C, Dy, Dx) or (1, C, Dz, Dy, Dx).
 
         ``table`` is what ``lift_table`` returned, or a ``LiftTable``.
         """

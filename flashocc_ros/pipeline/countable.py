@@ -17,10 +17,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
-from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.labels import ClassTable
+
+Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,36 @@ COUNTABLE: dict[str, Countable] = {
 }
 
 GROUPS = tuple(dict.fromkeys(c.group for c in COUNTABLE.values()))
-GROUP_OF_CLASS = np.array([GROUPS.index(COUNTABLE[n].group) if n in COUNTABLE else -1 for n in CLASS_NAMES], np.int8)
-"""(18,) index into ``GROUPS``, -1 for what is not countable."""
 
 
-def per_class(attribute: str) -> np.ndarray:
-    """(18,) float64 of a number of ``Countable``, NaN for what is not countable."""
-    return np.array([getattr(COUNTABLE[n], attribute) if n in COUNTABLE else np.nan for n in CLASS_NAMES], np.float64)
+@dataclass(frozen=True, eq=False)
+class Traits:
+    """The same by class id of a table, arrays (C,); NaN, group -1, for what is not countable.
+
+    Attributes:
+        group: int8, index into ``GROUPS``.
+        detection_class: (detections,) int64, class of each channel of the heat map.
+    """
+
+    group: npt.NDArray[np.int8]
+    detection_class: npt.NDArray[np.int64]
+    length_m: Float64
+    width_m: Float64
+    reach_m: Float64
+    least_voxels: Float64
+    gate_m: Float64
+    speed_mps: Float64
+    usual_mps: Float64
+    push_mps2: Float64
+
+
+@lru_cache(maxsize=8)
+def traits_of(classes: ClassTable) -> Traits:
+    """What is known of the classes of a table: each is like one of ``COUNTABLE``, or is not countable."""
+    rows = [COUNTABLE.get(c.like) for c in classes.classes]
+    numbers = ("length_m", "width_m", "reach_m", "least_voxels", "gate_m", "speed_mps", "usual_mps", "push_mps2")
+    return Traits(
+        np.array([-1 if row is None else GROUPS.index(row.group) for row in rows], np.int8),
+        np.array(classes.detections, np.int64),
+        *(np.array([np.nan if row is None else getattr(row, n) for row in rows], np.float64) for n in numbers),
+    )

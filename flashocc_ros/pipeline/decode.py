@@ -30,7 +30,7 @@ MAX_CENTERS = 500
 
 RANGE_XY_M = 61.2
 RANGE_Z_M = 10.0
-"""Centres farther out than this (absolute value, base frame) are dropped."""
+"""Centres farther out than this (absolute value, base frame), and outside a grid that reaches farther, are dropped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Centers:
     Attributes:
         xyz_m: (K, 3) float32, metres, base frame.
         score: (K,) float32 in (0, 1).
-        detection: (K,) int64 heat-map channel, see ``labels.DETECTION_NAMES``.
+        detection: (K,) int64 heat-map channel, see ``ClassTable.detections``.
     """
 
     xyz_m: npt.NDArray[np.float32]
@@ -155,5 +155,8 @@ def decode_centers(
         ],
         axis=1,
     ).astype(np.float32)
-    inside = (np.abs(xyz) <= np.array([RANGE_XY_M, RANGE_XY_M, RANGE_Z_M], np.float32)).all(axis=1)
+    range_m = np.array([RANGE_XY_M, RANGE_XY_M, RANGE_Z_M], np.float32)
+    lower = np.minimum(-range_m, np.array(grid.origin_m, np.float32))
+    upper = np.maximum(range_m, np.array(grid.upper_m, np.float32))
+    inside = ((lower <= xyz) & (xyz <= upper)).all(axis=1)
     return Centers(xyz[inside], scores[inside], detection[inside])

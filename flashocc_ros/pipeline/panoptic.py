@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES, FREE, OCC_FROM_DETECTION
-from flashocc_ros.pipeline.countable import COUNTABLE, GROUP_OF_CLASS, per_class
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.pipeline.countable import COUNTABLE, traits_of
 from flashocc_ros.pipeline.decode import Centers, decode_centers
 from flashocc_ros.pipeline.segments import Segments, segment
 from flashocc_ros.pipeline.tracking import Expected, Tracker
@@ -36,7 +36,7 @@ from flashocc_ros.ranges import checked_number
 from flashocc_ros.structures import OCC3D_GRID, Instance, VoxelGrid
 
 MAX_DISTANCE_M: dict[str, float] = {name: row.reach_m for name, row in COUNTABLE.items()}
-"""Voxel to object centre, metres."""
+"""Voxel to object centre, metres, by class of Occ3D."""
 
 WEAK_SHARE = 0.1
 """Of the score threshold: from there on a centre is worth a look."""
@@ -45,16 +45,17 @@ TRACKED_SHARE = 0.4
 TRACKED_WITHIN_M = 1.0
 """A centre that near to where a track should be is the track's; or within the width of its class."""
 
-_WIDTH_M = per_class("width_m")
 
+def max_distances(override_m: Mapping[str, float] | None = None, classes: ClassTable = OCC3D) -> dict[str, float]:
+    """Distance limits in metres by name of a countable class: the defaults with some replaced.
 
-def max_distances(override_m: Mapping[str, float] | None = None) -> dict[str, float]:
-    """Distance limits per class name in metres: the defaults with some replaced.
+    A name of Occ3D stands for every class that is like it.
 
     Raises:
         ConfigError: no mapping, a name that is no countable class, or a limit that is no positive number.
     """
-    limits = dict(MAX_DISTANCE_M)
+    like = {c.name: c.like for c in classes.classes if c.like}
+    limits = MAX_DISTANCE_M | {name: MAX_DISTANCE_M[of] for name, of in like.items()}
     if override_m is not None and not isinstance(override_m, Mapping):
         raise ConfigError(
             f"panoptic_max_distance_m is {override_m!r:.60}, needs metres by class name, e.g. {{'car': 5.0}}"
@@ -65,7 +66,7 @@ def max_distances(override_m: Mapping[str, float] | None = None) -> dict[str, fl
         limit_m = checked_number(f"panoptic distance limit of {name}", limit)
         if not limit_m > 0:
             raise ConfigError(f"panoptic distance limit of {name} is {limit_m} m, must be above 0")
-        limits[name] = limit_m
+        limits |= {other: limit_m for other, of in like.items() if of == name} | {name: limit_m}
     return limits
 
 
@@ -77,6 +78,7 @@ def find_objects(
     *,
     limits_m: Mapping[str, float] | None = None,
     grid: VoxelGrid = OCC3D_GRID,
+    classes: ClassTable = OCC3D,
 ) -> Segments:
     """Objects of one frame.
 
@@ -86,25 +88,30 @@ def find_objects(
         score_threshold: a centre above it is an object by itself; so is a weaker one where the track of such an object
             is expected.
         expected: where the tracks should be.
-        limits_m: a voxel further from a centre is not its object's, per class name; default ``MAX_DISTANCE_M``.
+        limits_m: a voxel further from a centre is not its object's, per class name; default ``max_distances``.
         grid: where the voxels lie.
+        classes: what the ids mean.
     """
     strong = centers.score > score_threshold
     if expected is not None and len(expected.class_id):
-        strong |= _tracked(centers, centers.score > TRACKED_SHARE * score_threshold, expected)
-    limits = limits_m or MAX_DISTANCE_M
-    return segment(semantics, centers, strong, np.array([limits.get(n, np.nan) for n in CLASS_NAMES]), grid)
+        strong |= _tracked(centers, centers.score > TRACKED_SHARE * score_threshold, expected, classes)
+    limits = limits_m or max_distances(classes=classes)
+    reach_m = np.array([limits[c.name] if c.like else np.nan for c in classes.classes])
+    return segment(semantics, centers, strong, reach_m, grid, classes)
 
 
-def _tracked(centers: Centers, allowed: npt.NDArray[np.bool_], expected: Expected) -> npt.NDArray[np.bool_]:
+def _tracked(
+    centers: Centers, allowed: npt.NDArray[np.bool_], expected: Expected, classes: ClassTable
+) -> npt.NDArray[np.bool_]:
     """Which of the allowed centres (K,) is the nearest to a track of its group, and near enough."""
-    group = GROUP_OF_CLASS[np.array(OCC_FROM_DETECTION)[centers.detection]]
+    traits = traits_of(classes)
+    group = traits.group[traits.detection_class[centers.detection]]
     distance = np.linalg.norm(centers.xyz_m[:, None] - expected.position_m[None], axis=2)
-    distance[~allowed[:, None] | (group[:, None] != GROUP_OF_CLASS[expected.class_id][None])] = np.inf
+    distance[~allowed[:, None] | (group[:, None] != traits.group[expected.class_id][None])] = np.inf
     distance[:, ~expected.strong] = np.inf
     result = np.zeros(len(centers), bool)
     if len(centers):
-        within = distance.min(axis=0) <= np.maximum(_WIDTH_M[expected.class_id], TRACKED_WITHIN_M)
+        within = distance.min(axis=0) <= np.maximum(traits.width_m[expected.class_id], TRACKED_WITHIN_M)
         result[distance.argmin(axis=0)[within]] = True
     return result
 
@@ -117,7 +124,7 @@ def paint(
     Args:
         semantics: (X, Y, Z) uint8 class ids.
         objects: K objects.
-        ids: (K,) int32 distinct ids, at least 18.
+        ids: (K,) int32 distinct ids past those of the classes.
 
     Returns:
         (X, Y, Z) int32, and the K instances, best score first, each at the head's centre if that is strong, else in the
@@ -145,14 +152,15 @@ def paint(
 
 def warm_up() -> None:
     """Run everything once on made-up objects: the first call compiles, seconds that the first set should not wait."""
-    semantics = np.full(OCC3D_GRID.size, FREE, np.uint8)
-    car = CLASS_NAMES.index("car")
+    semantics = np.full(OCC3D_GRID.size, OCC3D.free, np.uint8)
+    car = OCC3D.index("car")
     semantics[100:111, 100:106, 2:6] = car
     semantics[116:118, 102:104, 2:3] = car  # a crumb
-    heatmap = np.full((len(OCC_FROM_DETECTION), *OCC3D_GRID.size[:2]), -9.0, np.float32)
-    heatmap[DETECTION_NAMES.index("car"), 102, 103] = 2.0
-    heatmap[DETECTION_NAMES.index("car"), 102, 108] = -1.0
-    flat = np.zeros((3, *OCC3D_GRID.size[:2]), np.float32)
+    heatmap = np.full((len(OCC3D.detections), *OCC3D_GRID.map_size), -9.0, np.float32)
+    channel = OCC3D.detections.index(car)
+    heatmap[channel, 102, 103] = 2.0
+    heatmap[channel, 102, 108] = -1.0
+    flat = np.zeros((3, *OCC3D_GRID.map_size), np.float32)
     centers = decode_centers(heatmap, flat[:2], flat[2:], WEAK_SHARE * 0.5)
     tracker = Tracker()
     for stamp_ns in (0, 10**8):

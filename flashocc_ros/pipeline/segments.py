@@ -29,9 +29,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labels import NUM_CLASSES, OCC_FROM_DETECTION
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.pipeline import segment_kernels as kernels
-from flashocc_ros.pipeline.countable import GROUP_OF_CLASS, per_class
+from flashocc_ros.pipeline.countable import traits_of
 from flashocc_ros.pipeline.decode import Centers
 from flashocc_ros.structures import VoxelGrid
 
@@ -68,8 +68,6 @@ GAP_VOXELS = 2
 """Pieces no further apart than this touch."""
 CRUMB_REACH_VOXELS = 10
 """A crumb joins an object up to this far."""
-
-_LENGTH_M, _WIDTH_M, _LEAST = per_class("length_m"), per_class("width_m"), per_class("least_voxels")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,31 +119,36 @@ class _Frame:
         strong: npt.NDArray[np.bool_],
         reach_m: Float64,
         grid: VoxelGrid,
+        classes: ClassTable,
     ) -> None:
+        self.traits, self.num_classes = traits_of(classes), len(classes)
+        group_of_class = self.traits.group
         self.where = np.empty(semantics.shape, np.int32)
-        self.voxels = kernels.gather(np.ascontiguousarray(semantics), GROUP_OF_CLASS >= 0, self.where)
+        self.voxels = kernels.gather(np.ascontiguousarray(semantics), group_of_class >= 0, self.where)
         self.label = semantics[tuple(self.voxels.T)].astype(np.int64)
-        self.group = GROUP_OF_CLASS[self.label]
+        self.group = group_of_class[self.label]
         self.part = np.full(len(self.voxels), -1, np.int32)
         self.parts = kernels.connect(self.voxels, self.group, self.where, self.part, 0)
-        self.length, self.width = _LENGTH_M / grid.resolution_m, _WIDTH_M / grid.resolution_m
+        self.length, self.width = self.traits.length_m / grid.resolution_m, self.traits.width_m / grid.resolution_m
         self.most_smear = MOST_SMEAR_M / grid.resolution_m
         origin_m = np.array(grid.origin_m[:2])
         self.position = (centers.xyz_m[:, :2].astype(np.float64) - origin_m) / grid.resolution_m - 0.5
         self.viewer = -origin_m / grid.resolution_m - 0.5
-        self.class_id, self.score = np.array(OCC_FROM_DETECTION)[centers.detection], centers.score
+        self.class_id, self.score = self.traits.detection_class[centers.detection], centers.score
         self.strong = strong
         self.reach = reach_m[self.class_id] / grid.resolution_m
         # a strong centre may lie inside an object of which only the near side shows; a weak one must lie on it
         near = np.where(strong, self.reach, np.minimum(0.5 * self.width[self.class_id] + 1.0, self.reach))
         self.anchor = kernels.anchor(
-            self.position, self.class_id, GROUP_OF_CLASS, near, self.voxels, self.label, self.where
+            self.position, self.class_id, group_of_class, near, self.voxels, self.label, self.where
         )
 
     def with_seeds(self, seeds: Int, candidates: Int) -> npt.NDArray[np.int64]:
         """``seeds`` and the candidates, best first, that are no second centre of the same object."""
         return np.asarray(
-            kernels.separate(seeds, candidates, self.position, self.class_id, GROUP_OF_CLASS, self.width, SUPPRESSION)
+            kernels.separate(
+                seeds, candidates, self.position, self.class_id, self.traits.group, self.width, SUPPRESSION
+            )
         )
 
     def split(self, seeds: Int) -> _Pieces:
@@ -186,7 +189,7 @@ class _Pieces:
 
     Attributes:
         piece: (N,) piece of each voxel; the first have the centres ``seeds`` and may be empty.
-        columns: per piece, its footprint as packed indices; histogram: (count, 18) voxels per class.
+        columns: per piece, its footprint as packed indices; histogram: (count, classes) voxels per class.
     """
 
     def __init__(self, frame: _Frame, piece: npt.NDArray[np.int32], count: int, seeds: Int) -> None:
@@ -195,8 +198,9 @@ class _Pieces:
         keys = np.unique(piece.astype(np.int64) << 32 | _pack(frame.voxels))
         ends = np.searchsorted(keys >> 32, np.arange(count + 1))
         self.columns = np.split(keys & 0xFFFFFFFF, ends[1:-1]) if count else []
-        flat = piece * NUM_CLASSES + frame.label
-        self.histogram = np.bincount(flat, minlength=count * NUM_CLASSES).reshape(count, NUM_CLASSES)
+        classes = frame.num_classes
+        flat = piece * classes + frame.label
+        self.histogram = np.bincount(flat, minlength=count * classes).reshape(count, classes)
 
     def seeds_to_split(self, seeds: Int, weak: Int) -> npt.NDArray[np.int64]:
         """The seeds, and the weak centres inside pieces that are too large for one object."""
@@ -211,7 +215,8 @@ class _Pieces:
 
     def is_crumb(self) -> npt.NDArray[np.bool_]:
         """Which pieces have neither a centre nor enough voxels for an object of their own."""
-        return np.asarray(~self.seeded & (self.histogram.sum(axis=1) < _LEAST[self.histogram.argmax(axis=1)]))
+        least = self.frame.traits.least_voxels
+        return np.asarray(~self.seeded & (self.histogram.sum(axis=1) < least[self.histogram.argmax(axis=1)]))
 
     def on_one_ray(self) -> list[tuple[int, int]]:
         """Pairs of pieces that may be one object seen at two distances, likeliest first."""
@@ -228,7 +233,7 @@ class _Pieces:
             frame.position[seeds],
             frame.strong[seeds],
         )
-        group, width = GROUP_OF_CLASS[class_id], frame.width[class_id]
+        group, width = frame.traits.group[class_id], frame.width[class_id]
         view = position - frame.viewer
         distance = np.linalg.norm(view, axis=1)
         ray = view / np.maximum(distance, 1.0)[:, None]
@@ -253,7 +258,7 @@ class _Pieces:
         distance = max(float(np.hypot(x, y)), 1.0)
         aside = float(np.ptp(view @ (-y / distance, x / distance))) + 1.0
         usual = (frame.length[class_id] + 1.0) * (frame.width[class_id] + 1.0)
-        if _LENGTH_M[class_id] > LARGE_M:
+        if frame.traits.length_m[class_id] > LARGE_M:
             return bool(len(columns) <= usual + LARGE_SMEAR_SHARE * distance * aside)
         return bool(len(columns) <= max(AREA * usual, usual + SMEAR_SHARE * distance * aside))
 
@@ -315,6 +320,7 @@ def segment(
     strong: npt.NDArray[np.bool_],
     reach_m: Float64,
     grid: VoxelGrid,
+    classes: ClassTable = OCC3D,
 ) -> Segments:
     """Objects of one frame.
 
@@ -322,10 +328,11 @@ def segment(
         semantics: (X, Y, Z) uint8 class ids.
         centers: K centres, best score first, weak ones included.
         strong: (K,) which centres are objects by themselves.
-        reach_m: (18,) per class, how far a voxel may lie from the centre of its object.
+        reach_m: (classes,) per class, how far a voxel may lie from the centre of its object.
         grid: where the voxels lie.
+        classes: what the ids mean.
     """
-    frame = _Frame(semantics, centers, strong, reach_m, grid)
+    frame = _Frame(semantics, centers, strong, reach_m, grid, classes)
     anchored = frame.anchor >= 0
     seeds = frame.with_seeds(np.zeros(0, np.int64), np.flatnonzero(strong & anchored))
     pieces = frame.split(seeds)
@@ -351,7 +358,7 @@ def _summed(frame: _Frame, piece: npt.NDArray[np.int32], centers: Centers, grid:
     rank = np.empty(len(used) + 1, np.int64)
     rank[order], rank[-1] = np.arange(len(used)), -1
     objects = rank[objects]
-    histogram, box = kernels.measure(frame.voxels, frame.label, objects, len(used), NUM_CLASSES)
+    histogram, box = kernels.measure(frame.voxels, frame.label, objects, len(used), frame.num_classes)
     found = Segments(
         voxels=frame.voxels,
         segment=objects.astype(np.int32),

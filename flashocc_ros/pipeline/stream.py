@@ -36,6 +36,7 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.geometry import Geometry, camera_params
+from flashocc_ros.labels import OCC3D
 from flashocc_ros.pipeline import panoptic
 from flashocc_ros.pipeline.backend import Backend, Encoded, HeadOutput
 from flashocc_ros.pipeline.decode import decode_centers
@@ -100,7 +101,7 @@ class Stream:
         backend: the engine with its network.
         memory_interval_s, max_gap_s, max_speed_mps: see ``TemporalMemory``.
         panoptic_reference_mode: instances as the published code makes them, mistakes included, without tracking.
-        panoptic_max_distance_m: distance limits per class name, replacing some of ``panoptic.MAX_DISTANCE_M``.
+        panoptic_max_distance_m: distance limits per class name, replacing some of ``panoptic.max_distances``.
         track_max_age_s: an object not seen for longer gets a new id.
 
     Attributes:
@@ -120,11 +121,17 @@ class Stream:
     ) -> None:
         self.backend, self.variant = backend, backend.variant
         self.memory = memory_of(self.variant, memory_interval_s, max_gap_s, max_speed_mps)
-        self._tracker = Tracker(track_max_age_s)
+        self._grid, self._classes = self.variant.grid, self.variant.classes
+        self._tracker = Tracker(track_max_age_s, self._grid, self._classes)
         if not isinstance(panoptic_reference_mode, bool):
             raise ConfigError(f"panoptic_reference_mode is {panoptic_reference_mode!r:.60}, needs True or False")
+        if panoptic_reference_mode and not self.variant.classes.same_ids(OCC3D):
+            raise ConfigError(
+                f"panoptic_reference_mode knows the class table of nuScenes only, {self.variant.name} has its own; "
+                "leave it off"
+            )
         self._reference_mode = panoptic_reference_mode
-        self._limits_m = panoptic.max_distances(panoptic_max_distance_m)
+        self._limits_m = panoptic.max_distances(panoptic_max_distance_m, self._classes)
         self._epoch = 0
         self._pose_epoch: int | None = None
         self.rig_findings: tuple[RigFinding, ...] = ()
@@ -193,7 +200,7 @@ class Stream:
             if head.heatmap is not None and head.reg is not None and head.height is not None:
                 share = 1.0 if self._reference_mode else panoptic.WEAK_SHARE
                 threshold = self.variant.score_threshold * share
-                centers = decode_centers(head.heatmap, head.reg, head.height, threshold)
+                centers = decode_centers(head.heatmap, head.reg, head.height, threshold, self._grid)
         timings["total"] = (perf_counter() - begin) * 1e3
         observation = Observation(
             head.labels,
@@ -224,7 +231,8 @@ class Stream:
                 tracker.reset()
             instances, centers = self._instances(observation, tracker)
         timings["total"] = timings.pop("total", 0.0) + timings["decode"] - spent_ms
-        return tracker, Occupancy(observation.labels, instances, centers, observation.stamp_ns, timings)
+        found = observation.labels, instances, centers, observation.stamp_ns, timings
+        return tracker, Occupancy(*found, grid=self._grid, classes=self._classes)
 
     def _check_rig(self, camera_set: CameraSet) -> None:
         """Look at a rig when it changes and at poses always; warn of what did not hold for the set before."""
@@ -338,11 +346,19 @@ class Stream:
         if seen.centers is None:
             return None, ()
         if self._reference_mode:
-            return reference_instances(seen.labels, seen.centers)
+            return reference_instances(seen.labels, seen.centers, self._grid)
         expected = tracker.expected(seen.key_pose, seen.stamp_ns)
-        threshold = self.variant.score_threshold
-        objects = panoptic.find_objects(seen.labels, seen.centers, threshold, expected, limits_m=self._limits_m)
-        return panoptic.paint(seen.labels, objects, tracker.update(objects, seen.key_pose, seen.stamp_ns))
+        objects = panoptic.find_objects(
+            seen.labels,
+            seen.centers,
+            self.variant.score_threshold,
+            expected,
+            limits_m=self._limits_m,
+            grid=self._grid,
+            classes=self._classes,
+        )
+        ids = tracker.update(objects, seen.key_pose, seen.stamp_ns)
+        return panoptic.paint(seen.labels, objects, ids, self._grid)
 
 
 def _key_from(geometry: Geometry, old: PastFrame | None) -> npt.NDArray[np.float64]:

@@ -24,8 +24,8 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import FIRST_INSTANCE_ID
-from flashocc_ros.pipeline.countable import GROUP_OF_CLASS, GROUPS, per_class
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.pipeline.countable import GROUPS, Traits, traits_of
 from flashocc_ros.pipeline.motion import Motion, seen_noise
 from flashocc_ros.pipeline.segments import Segments
 from flashocc_ros.ranges import TRACK_MAX_AGE_S
@@ -45,9 +45,6 @@ OVERLAP_WEIGHT = 0.7
 """Of the overlap in the cost of a pair; the rest is the deviation."""
 NO_MATCH = 1.4
 """Cost of leaving a track or an object alone; were it much higher, one new object in a crowd would shift all ids."""
-
-_GATE_M, _LENGTH_M = per_class("gate_m"), per_class("length_m")
-_SPEED_MPS, _USUAL_MPS, _PUSH_MPS2 = per_class("speed_mps"), per_class("usual_mps"), per_class("push_mps2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,26 +84,34 @@ class Tracker:
 
     Args:
         max_age_s: a track not seen for longer is forgotten; its id becomes free.
+        grid: where the voxels lie.
+        classes: what the ids mean.
     """
 
-    def __init__(self, max_age_s: float = TRACK_MAX_AGE_S.default, grid: VoxelGrid = OCC3D_GRID) -> None:
+    def __init__(
+        self,
+        max_age_s: float = TRACK_MAX_AGE_S.default,
+        grid: VoxelGrid = OCC3D_GRID,
+        classes: ClassTable = OCC3D,
+    ) -> None:
         TRACK_MAX_AGE_S.check("panoptic.track_max_age_s", max_age_s)
         self.max_age_s, self.grid = max_age_s, grid
+        self._traits, self._first_id = traits_of(classes), classes.first_instance_id
         self.reset()
 
     def __len__(self) -> int:
         return len(self._tracks)
 
     def reset(self) -> None:
-        """Forget all tracks; ids start at 18 again."""
+        """Forget all tracks; ids start again at the first past those of the classes."""
         self._tracks: list[_Track] = []
-        self._next_id = FIRST_INSTANCE_ID
+        self._next_id = self._first_id
 
     def expected(self, odom_from_base: Float64, stamp_ns: int) -> Expected:
         """Where the tracks should be in the base frame at a stamp; changes nothing."""
         tracks = self._alive(stamp_ns)
         position_m = np.zeros((len(tracks), 3))
-        position_m[:, :2] = _moved(tracks, stamp_ns).mean[:, :2]
+        position_m[:, :2] = _moved(tracks, stamp_ns, self._traits).mean[:, :2]
         position_m[:, 2] = [t.height_m for t in tracks]
         return Expected(
             (position_m - odom_from_base[:3, 3]) @ odom_from_base[:3, :3],
@@ -123,14 +128,16 @@ class Tracker:
             stamp_ns: not before the stamp of the call before.
 
         Returns:
-            (K,) int32 distinct ids in [18, 65535]. New ones count up and, past the end, take ids no track holds.
+            (K,) int32 distinct ids past those of the classes, at most 65535. New ones count up and, past the end, take
+            ids no track holds.
         """
         tracks = self._alive(stamp_ns)
-        motion = _moved(tracks, stamp_ns)
+        motion = _moved(tracks, stamp_ns, self._traits)
         rotation, origin = odom_from_base[:3, :3], odom_from_base[:3, 3]
         place_m = objects.center_m @ rotation.T + origin
-        noise_m2 = seen_noise(place_m[:, :2], origin[:2], _LENGTH_M[objects.class_id])
+        noise_m2 = seen_noise(place_m[:, :2], origin[:2], self._traits.length_m[objects.class_id])
         matches = _match(
+            self._traits,
             objects.class_id,
             np.array([t.class_id for t in tracks], np.int64),
             motion.deviation(place_m[:, :2], noise_m2),
@@ -141,10 +148,10 @@ class Tracker:
         middle = np.zeros((len(columns), 3))
         middle[:, :2] = (columns + 0.5) * self.grid.resolution_m + np.array(self.grid.origin_m[:2])
         footprint = (middle @ rotation.T + origin)[:, :2]
-        now = Motion.first_seen(place_m[:, :2], noise_m2, _USUAL_MPS[objects.class_id])
+        now = Motion.first_seen(place_m[:, :2], noise_m2, self._traits.usual_mps[objects.class_id])
         again = np.flatnonzero(matches >= 0)
         seen = motion.chosen(matches[again]).seen(
-            place_m[again, :2], noise_m2[again], _SPEED_MPS[objects.class_id[again]]
+            place_m[again, :2], noise_m2[again], self._traits.speed_mps[objects.class_id[again]]
         )
         now.mean[again], now.covariance[again] = seen.mean, seen.covariance
         ids = np.zeros(len(objects), np.int32)
@@ -178,7 +185,8 @@ class Tracker:
         owner = np.full((len(GROUPS), size_x, size_y), -1, np.int64)
         columns, start = objects.columns
         object_of_column = np.repeat(np.arange(len(objects)), np.diff(start))
-        owner[GROUP_OF_CLASS[objects.class_id[object_of_column]], columns[:, 0], columns[:, 1]] = object_of_column
+        group_of_class = self._traits.group
+        owner[group_of_class[objects.class_id[object_of_column]], columns[:, 0], columns[:, 1]] = object_of_column
         sizes = [len(t.footprint_m) for t in tracks]
         track_of_column = np.repeat(np.arange(len(tracks)), sizes)
         moved = [t.footprint_m + mean[:2] - t.mean[:2] for t, mean in zip(tracks, motion.mean, strict=True)]
@@ -187,7 +195,7 @@ class Tracker:
         cell = np.floor((flat - np.array(self.grid.origin_m[:2])) / self.grid.resolution_m).astype(np.int64)
         inside = ((cell >= 0) & (cell < (size_x, size_y))).all(axis=1)
         cell, track_of_column = cell[inside], track_of_column[inside]
-        group = GROUP_OF_CLASS[np.array([t.class_id for t in tracks])][track_of_column]
+        group = group_of_class[np.array([t.class_id for t in tracks])][track_of_column]
         hit = owner[group, cell[:, 0], cell[:, 1]]
         pair = track_of_column[hit >= 0] + len(tracks) * hit[hit >= 0]
         common = np.bincount(pair, minlength=len(objects) * len(tracks)).reshape(len(objects), len(tracks))
@@ -196,28 +204,35 @@ class Tracker:
 
     def _free_id(self) -> int:
         held = {t.id for t in self._tracks}
-        if len(held) > MAX_ID - FIRST_INSTANCE_ID:
+        if len(held) > MAX_ID - self._first_id:
             raise ConfigError(f"more than {len(held)} tracks at once; lower the track max age {self.max_age_s} s")
         while self._next_id in held or self._next_id > MAX_ID:
-            self._next_id = FIRST_INSTANCE_ID if self._next_id >= MAX_ID else self._next_id + 1
+            self._next_id = self._first_id if self._next_id >= MAX_ID else self._next_id + 1
         self._next_id += 1
         return self._next_id - 1
 
 
-def _moved(tracks: Sequence[_Track], stamp_ns: int) -> Motion:
+def _moved(tracks: Sequence[_Track], stamp_ns: int, traits: Traits) -> Motion:
     """Where tracks should be at a stamp."""
     mean = np.array([t.mean for t in tracks]).reshape(-1, 4)
     covariance = np.array([t.covariance for t in tracks]).reshape(-1, 4, 4)
     step_s = np.array([(stamp_ns - t.stamp_ns) / 1e9 for t in tracks])
-    return Motion(mean, covariance).after(step_s, _PUSH_MPS2[np.array([t.class_id for t in tracks], np.int64)])
+    return Motion(mean, covariance).after(step_s, traits.push_mps2[np.array([t.class_id for t in tracks], np.int64)])
 
 
-def _match(class_id: Int64, track_class: Int64, deviation: Float64, distance_m: Float64, overlap: Float64) -> Int64:
+def _match(
+    traits: Traits,
+    class_id: Int64,
+    track_class: Int64,
+    deviation: Float64,
+    distance_m: Float64,
+    overlap: Float64,
+) -> Int64:
     """Track of each object (K,), -1 for none, of the least total cost; the three tables are (K, T)."""
     result = np.full(len(class_id), -1, np.int64)
-    groups, track_groups = GROUP_OF_CLASS[class_id], GROUP_OF_CLASS[track_class]
+    groups, track_groups = traits.group[class_id], traits.group[track_class]
     # a track seen as a car may be a truck now
-    gate_m = np.maximum(_GATE_M[class_id][:, None], _GATE_M[track_class][None])
+    gate_m = np.maximum(traits.gate_m[class_id][:, None], traits.gate_m[track_class][None])
     near = (deviation <= MOST_DEVIATION) & (distance_m <= gate_m)
     allowed = (groups[:, None] == track_groups[None]) & (near | (overlap >= SURE_OVERLAP))
     cost = (1 - OVERLAP_WEIGHT) * np.minimum(deviation / MOST_DEVIATION, 1.0) + OVERLAP_WEIGHT * (1.0 - overlap)

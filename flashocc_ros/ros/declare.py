@@ -124,7 +124,8 @@ def describe(limits: Limits, default: Any) -> ParameterDescriptor:
     """The ROS descriptor of a parameter."""
     descriptor = ParameterDescriptor(description=limits.description, read_only=limits.read_only)
     if limits.choices:
-        descriptor.additional_constraints = f"one of: {', '.join(limits.choices)}"
+        file = ", or the path of a variant file" if limits.or_file else ""
+        descriptor.additional_constraints = f"one of: {', '.join(limits.choices)}{file}"
     if limits.minimum is not None and limits.maximum is not None:
         if isinstance(default, int):
             whole = IntegerRange(from_value=int(limits.minimum), to_value=int(limits.maximum))

@@ -48,7 +48,7 @@ from flashocc_ros.ros.statistics import Statistics
 from flashocc_ros.ros.transforms import TfListener, make_buffer
 from flashocc_ros.ros.transports import message_class, stamp_and_frame
 from flashocc_ros.ros.worker import NewestWorker
-from flashocc_ros.variants import VARIANTS
+from flashocc_ros.variants import get_variant
 
 POLL_S = 0.01
 LEAST_POLLS = 5
@@ -94,7 +94,7 @@ class CameraInputs:
             fixed_frame=parameters.odom_frame,
             frames={name: parameters.frame(name) for name in self._names},
             max_wait_s=parameters.tf.max_wait_s,
-            allow_static=not VARIANTS[parameters.variant].temporal,
+            allow_static=not get_variant(parameters.variant).temporal,
             least_polls=LEAST_POLLS,
             say=seldom.finding,
         )

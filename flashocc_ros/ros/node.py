@@ -101,7 +101,7 @@ class FlashOccNode(LifecycleNode):
             self._settings = read(self, self._rejected)
             make_synchronizer(self._settings)  # what it refuses is refused now, while parameters can be changed
             self._inference = Inference(self._settings, self._seldom.finding)
-            self._results = Publishers(self, self._settings, self._inference.predictor.variant.panoptic)
+            self._results = Publishers(self, self._settings, self._inference.predictor.variant)
             self._set_report_period(self._settings.diagnostics)
             self.get_logger().info(f"configured: {self._inference.predictor.description}")
             undo.pop_all()

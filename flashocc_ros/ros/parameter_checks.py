@@ -27,9 +27,10 @@ from flashocc_ros.cameras.images import BIT_DEPTHS
 from flashocc_ros.cameras.transforms import frame_name
 from flashocc_ros.engine.select import find_export
 from flashocc_ros.errors import ConfigError, did_you_mean
+from flashocc_ros.labels import OCC3D
 from flashocc_ros.ranges import MAX_CAMERAS
-from flashocc_ros.ros.parameters import Limits, NodeParameters, default_of, walk
-from flashocc_ros.variants import VARIANTS
+from flashocc_ros.ros.parameters import CostParameters, Limits, NodeParameters, default_of, walk
+from flashocc_ros.variants import get_variant, is_file
 
 
 def build(values: dict[str, Any], camera_overrides: dict[str, dict[str, str]]) -> NodeParameters:
@@ -58,9 +59,10 @@ def _build(owner: type, values: dict[str, Any], prefix: str, **extra: Any) -> An
 
 def check_value(name: str, value: Any, limits: Limits) -> None:
     """Raise ConfigError when one value breaks the limits of its parameter."""
-    if limits.choices and value not in limits.choices:
+    if limits.choices and value not in limits.choices and not (limits.or_file and is_file(value)):
         hint = did_you_mean(str(value), limits.choices)
-        raise _error(name, value, f"is not one of its choices; use one of: {', '.join(limits.choices)}{hint}")
+        file = ", or the path of a variant file (.yaml)" if limits.or_file else ""
+        raise _error(name, value, f"is not one of its choices; use one of: {', '.join(limits.choices)}{file}{hint}")
     low, high = limits.minimum, limits.maximum
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise _error(name, value, f"is out of range; use a value from {low:g} to {high:g}")
@@ -74,7 +76,7 @@ def check_all(parameters: NodeParameters, each: Iterable[tuple[str, Any, Limits]
     _check_frames(parameters)
     _check_cameras(parameters)
     _check_sync(parameters)
-    _check_temporal(parameters)
+    _check_variant(parameters)
     if parameters.grid.min_height_m >= parameters.grid.max_height_m:
         raise _error(
             "grid.min_height_m",
@@ -170,8 +172,13 @@ def _check_sync(parameters: NodeParameters) -> None:
         )
 
 
-def _check_temporal(parameters: NodeParameters) -> None:
-    variant = VARIANTS[parameters.variant]
+def _check_variant(parameters: NodeParameters) -> None:
+    variant = get_variant(parameters.variant)
+    if variant.classes is not OCC3D and parameters.grid.costs != CostParameters():
+        raise ConfigError(
+            f"parameters grid.costs name classes of Occ3D, but {variant.name} has its own; leave them out and write "
+            "the costs into the variant file"
+        )
     if not parameters.odom_frame and variant.temporal:
         raise _error(
             "odom_frame",

@@ -26,7 +26,7 @@ from typing import Any, get_args
 
 from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
-from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.ranges import (
     MAX_CAMERAS,
     MEMORY_INTERVAL_S,
@@ -44,13 +44,14 @@ from flashocc_ros.variants import VARIANTS
 
 @dataclass(frozen=True)
 class Limits:
-    """What a parameter is for and which values it takes."""
+    """What a parameter is for and which values it takes; ``or_file``: beside its choices the path of a variant file."""
 
     description: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     read_only: bool = False
+    or_file: bool = False
 
 
 CAMERA_OVERRIDES = {
@@ -76,9 +77,11 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     read_only: bool = False,
+    or_file: bool = False,
 ) -> Any:
     """A dataclass field that is a ROS parameter."""
-    return field(default=default, metadata={"limits": Limits(description, choices, minimum, maximum, read_only)})
+    limits = Limits(description, choices, minimum, maximum, read_only, or_file)
+    return field(default=default, metadata={"limits": limits})
 
 
 def _ranged(values: Range, description: str) -> Any:
@@ -220,7 +223,7 @@ class MarkerParameters:
 
 @dataclass(frozen=True)
 class CostParameters:
-    """Cost of each class in the `grid` output; the fields are the class names in the order of their ids."""
+    """Cost of each class of Occ3D in the `grid` output; a variant file says what its own classes cost."""
 
     others: int = _cost(100)
     barrier: int = _cost(100)
@@ -240,9 +243,11 @@ class CostParameters:
     manmade: int = _cost(100)
     vegetation: int = _cost(100)
 
-    def by_class_id(self) -> tuple[int, ...]:
-        """17 costs, ordered by class id."""
-        return tuple(getattr(self, name) for name in CLASS_NAMES[:-1])
+    def by_class_id(self, classes: ClassTable) -> tuple[int, ...]:
+        """Costs of the classes of a table by id."""
+        if classes is OCC3D:
+            return tuple(getattr(self, c.name, c.cost) for c in classes.classes)
+        return tuple(c.cost for c in classes.classes)
 
 
 @dataclass(frozen=True)
@@ -250,10 +255,10 @@ class GridParameters:
     """The `grid` output."""
 
     min_height_m: float = option(
-        0.0, "Obstacles whose voxels lie lower do not count [m, base frame].", minimum=-1.0, maximum=5.4
+        0.0, "Obstacles whose voxels lie lower do not count [m, base frame].", minimum=-100.0, maximum=100.0
     )
     max_height_m: float = option(
-        2.2, "Obstacles whose voxels lie higher do not count [m, base frame].", minimum=-1.0, maximum=5.4
+        2.2, "Obstacles whose voxels lie higher do not count [m, base frame].", minimum=-100.0, maximum=100.0
     )
     empty_is_unknown: bool = option(True, "A column without any voxel is unknown (-1) rather than free (0).")
     costs: CostParameters = field(default_factory=CostParameters)
@@ -272,7 +277,12 @@ class DiagnosticsParameters:
 class NodeParameters:
     """All parameters of `flashocc_node`; read when it is configured."""
 
-    variant: str = option("flashocc-r50-M0", "Network; `flashocc variants` lists them.", choices=tuple(VARIANTS))
+    variant: str = option(
+        "flashocc-r50-M0",
+        "Network, of those that `flashocc variants` lists, or the path of a variant file (.yaml).",
+        choices=tuple(VARIANTS),
+        or_file=True,
+    )
     checkpoint: str = option(
         "",
         "Weights, .pth or .safetensors, or the folder of an export; empty: the shipped ones of a synthetic variant, "

@@ -41,6 +41,7 @@ from flashocc_ros.ros.outputs.points import to_points
 from flashocc_ros.ros.parameters import NodeParameters
 from flashocc_ros.ros.stamps import make_header
 from flashocc_ros.structures import Occupancy
+from flashocc_ros.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ class Output:
     latched: bool = False
 
 
-def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
+def outputs(parameters: NodeParameters, variant: Variant) -> list[Output]:
     """The result topics of a variant: objects only where there are any, optional types where they are installed."""
     rule = CollapseRule(
-        class_costs=parameters.grid.costs.by_class_id(),
+        class_costs=parameters.grid.costs.by_class_id(variant.classes),
         min_height_m=parameters.grid.min_height_m,
         max_height_m=parameters.grid.max_height_m,
         empty_is_unknown=parameters.grid.empty_is_unknown,
@@ -76,7 +77,7 @@ def outputs(parameters: NodeParameters, panoptic: bool) -> list[Output]:
         ),
         Output("grid", OccupancyGrid, "2D cost map for nav2, latched", partial(to_grid, rule=rule), latched=True),
     ]
-    if panoptic:
+    if variant.panoptic:
         everyone.append(
             Output(
                 "instances", PanopticInstanceArray, "objects, panoptic variants only: class, score, box", to_instances
@@ -111,8 +112,8 @@ def _voxel_grid(empty_is_unknown: bool) -> list[Output]:
 class Publishers:
     """Publishers of all outputs of a configured node."""
 
-    def __init__(self, node: Node, parameters: NodeParameters, panoptic: bool) -> None:
-        self._frame = parameters.base_frame
+    def __init__(self, node: Node, parameters: NodeParameters, variant: Variant) -> None:
+        self._frame, self._classes = parameters.base_frame, variant.classes
         results = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
             depth=parameters.outputs.depth,
@@ -125,7 +126,7 @@ class Publishers:
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE
         )
         with ExitStack() as undo:
-            for output in outputs(parameters, panoptic):
+            for output in outputs(parameters, variant):
                 profile = latched if output.latched else results
                 publisher: Publisher[Any] = node.create_publisher(output.message_type, output.topic, profile)
                 undo.callback(node.destroy_publisher, publisher)
@@ -136,7 +137,7 @@ class Publishers:
 
     def announce(self) -> None:
         """Publish the latched class table: the node is ready."""
-        self._class_table.publish(to_class_table())
+        self._class_table.publish(to_class_table(self._classes))
 
     def subscribers(self) -> dict[str, int]:
         """How many subscriptions each result topic has matched."""

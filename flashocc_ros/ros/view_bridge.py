@@ -27,15 +27,17 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
 from flashocc_ros.bags.headers import header_stamp_ns
-from flashocc_ros.bags.results import to_objects, to_volumes
+from flashocc_ros.bags.results import to_objects, to_table, to_volumes
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.decode import SetDropped
 from flashocc_ros.cameras.road import PosedSet
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.msg import ClassTable as ClassTableMessage
 from flashocc_ros.msg import Occupancy3D, PanopticInstanceArray
 from flashocc_ros.ros.logs import SeldomLogger
 from flashocc_ros.ros.problems import Problems, guarded, nothing
@@ -44,7 +46,7 @@ from flashocc_ros.ros.view_report import NodeReport
 from flashocc_ros.ros.worker import NewestWorker
 from flashocc_ros.view.frame import Layer, Report, ViewFrame, shots_of
 from flashocc_ros.view.pictures import WIDTH
-from flashocc_ros.view.scene import scene
+from flashocc_ros.view.scene import LiveScene
 from flashocc_ros.view.server import LOCAL, ViewServer
 from flashocc_ros.view.store import FrameStore
 
@@ -72,17 +74,23 @@ class ViewBridge:
 
     Args:
         node: subscribes; whoever spins it feeds the store.
-        topic: of the occupancy; ``instances`` is looked for beside it.
+        topic: of the occupancy; ``instances`` and ``class_table`` are looked for beside it.
         store: takes the frames.
+        scene: hears of the classes.
         pictures: listen to the cameras too.
     """
 
-    def __init__(self, node: Node, topic: str, store: FrameStore, pictures: bool = True) -> None:
+    def __init__(
+        self, node: Node, topic: str, store: FrameStore, pictures: bool = True, scene: LiveScene | None = None
+    ) -> None:
         self._node, self._store, self._pictures = node, store, pictures
+        self._scene = LiveScene(topic) if scene is None else scene
+        self._tables: dict[tuple[str, int], ClassTable] = {(OCC3D.name, OCC3D.version): OCC3D}
         self._seldom = SeldomLogger(node.get_logger())
         self.problems = Problems(node.get_logger(), self._seldom, node.context.ok)
         self.topic = node.resolve_topic_name(topic)
-        self._objects_topic = f"{self.topic.rpartition('/')[0]}/instances"
+        beside = self.topic.rpartition("/")[0]
+        self._objects_topic = f"{beside}/instances"
         self._worker: NewestWorker[_Result] = NewestWorker(self._encode, lambda skipped: None)
         self._report = NodeReport()
         self._cameras: LiveCameras | None = None
@@ -92,6 +100,8 @@ class ViewBridge:
         self._subscribed: dict[str, ReliabilityPolicy] = {}
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        node.create_subscription(ClassTableMessage, f"{beside}/class_table", self._on_classes, latched)
         node.create_timer(POLL_S, self._poll, clock=steady)
         node.create_timer(LOOK_S, self._look, clock=steady)
         self._look()
@@ -122,7 +132,7 @@ class ViewBridge:
 
     def _why_nothing_comes(self) -> str:
         if self._report.rate_hz > 0:
-            return ""
+            return self._scene.outdated
         if not self._node.count_publishers(self.topic):
             kind = "flashocc_ros/msg/Occupancy3D"
             others = [name for name, kinds in self._node.get_topic_names_and_types() if kind in kinds]
@@ -136,6 +146,11 @@ class ViewBridge:
     @guarded("diagnostics could not be read", nothing, often=True)
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self._report.take(message)
+
+    @guarded("the class table could not be taken", nothing, often=True)
+    def _on_classes(self, message: ClassTableMessage) -> None:
+        table = to_table(message)
+        self._tables[table.name, table.version] = table
 
     @guarded("objects could not be taken", nothing, often=True)
     def _on_objects(self, cdr: bytes) -> None:
@@ -179,7 +194,8 @@ class ViewBridge:
     def _encode(self, result: _Result) -> None:
         message = deserialize_message(result.cdr, Occupancy3D)
         self._base_frame = message.header.frame_id or self._base_frame
-        semantics, instances, grid = to_volumes(message)
+        semantics, instances, grid, classes = to_volumes(message, self._tables)
+        self._scene.take(classes)
         objects = (
             () if result.objects is None else to_objects(deserialize_message(result.objects, PanopticInstanceArray))
         )
@@ -192,6 +208,7 @@ class ViewBridge:
                 odom_from_base=None if cameras is None else cameras.key_pose,
                 report=result.report,
                 grid=grid,
+                classes=classes,
             )
         )
 
@@ -234,10 +251,11 @@ def run_bridge(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     try:
-        server = ViewServer(scene(topic, source="live"), store, port, host)
+        scene = LiveScene(topic)
+        server = ViewServer(scene, store, port, host)
         try:
             node = Node("flashocc_view", use_global_arguments=False)
-            bridge = ViewBridge(node, topic, store, pictures)
+            bridge = ViewBridge(node, topic, store, pictures, scene)
             executor = SingleThreadedExecutor()
             executor.add_node(node)
             ready(server.url, server.local_only)

@@ -25,7 +25,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labels import FREE, NUM_CLASSES
+from flashocc_ros.labels import FREE
 
 Float32 = npt.NDArray[np.float32]
 
@@ -34,17 +34,19 @@ _LIMIT = 3.0
 
 
 def class_offsets(
-    logits: Float32, truth: npt.NDArray[np.uint8], weight: Float32, sweeps: int = 4
+    logits: Float32, truth: npt.NDArray[np.uint8], weight: Float32, sweeps: int = 4, free: int = FREE
 ) -> npt.NDArray[np.float64]:
-    """Offsets (18,) to add to logits; that of free is zero. Coordinate ascent on the mean IoU of classes present.
+    """Offsets (C,) to add to logits; that of free is zero. Coordinate ascent on the mean IoU of classes present.
 
     Args:
-        logits: (M, 18) of visible voxels.
+        logits: (M, C) of visible voxels.
         truth: (M,) class ids.
         weight: (M,) how many voxels each row stands for.
+        free: id of free space.
     """
-    offsets = np.zeros(NUM_CLASSES)
-    present = np.bincount(truth, minlength=NUM_CLASSES)[:FREE] > 0
+    offsets = np.zeros(logits.shape[1])
+    present = np.bincount(truth, minlength=logits.shape[1]) > 0
+    present[free] = False
     best = _mean_iou(logits, truth, weight, offsets, present)
     for _ in range(sweeps):
         improved = False
@@ -70,7 +72,7 @@ def _mean_iou(
 ) -> float:
     hits, truths, predictions = _count(logits, truth, weight, offsets.astype(np.float32))
     iou = hits / np.maximum(truths + predictions - hits, 1e-9)
-    return float(iou[:FREE][present].mean())
+    return float(iou[present].mean())
 
 
 @numba.njit(cache=True, nogil=True)

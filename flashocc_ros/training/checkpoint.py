@@ -47,8 +47,12 @@ def save_state(
     average: WeightAverage,
     keep: int,
     scaler: torch.amp.GradScaler | None = None,
+    notes: dict[str, str] | None = None,
 ) -> Path:
     """Write ``last.pt`` and, with ``keep`` > 0, a numbered copy; readers never see half a file.
+
+    Args:
+        notes: short texts that go with it.
 
     Raises:
         TrainingError: it cannot be written; the checkpoint before stays.
@@ -63,6 +67,7 @@ def save_state(
         "optimizer": optimizer.state_dict(),
         "average": average.state_dict(),
         "scaler": {} if scaler is None else scaler.state_dict(),
+        **(notes or {}),
     }
     path = folder / LAST
     try:

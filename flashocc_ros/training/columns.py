@@ -30,18 +30,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashocc_ros.data.partial_labels import NUM_TARGETS, TARGET_NAMES, completed
+from flashocc_ros.data.partial_labels import GROUPS, completed, target_names
 from flashocc_ros.geometry import camera_params, stereo_grid
-from flashocc_ros.labels import FREE, GROUND_LAYERS, NUM_CLASSES
+from flashocc_ros.labels import FREE, IGNORE
 from flashocc_ros.model.build import build_model
-from flashocc_ros.model.heads import NUM_HEIGHTS
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.outputs import EncodedImages, StereoContext
 from flashocc_ros.training import losses
 from flashocc_ros.training.batch import Prepared, normalised
 from flashocc_ros.training.calibrate import class_offsets
 from flashocc_ros.training.config import ColumnLoss
-from flashocc_ros.training.losses.cross_entropy import IGNORE
 from flashocc_ros.training.losses.partial import partial_cross_entropy
 from flashocc_ros.training.objective import Objective
 from flashocc_ros.training.pixel_targets import pixel_targets, soft_depth_loss
@@ -51,17 +49,17 @@ from flashocc_ros.variants import Variant
 _FREQUENCY_SAMPLES = 64
 
 
-def visible_class_counts(source: SampleSource, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
-    """(18,) float64: visible voxels per class over a few samples spread over the data set, at least 1 each.
+def visible_class_counts(source: SampleSource, classes: int, samples: int = _FREQUENCY_SAMPLES) -> Tensor:
+    """(classes,) float64: visible voxels per class over a few samples spread over the data set, at least 1 each.
 
-    Of labels whose class may be unknown (20,), see ``data.partial_labels``.
+    Of labels whose class may be unknown (classes + 2,), see ``data.partial_labels``.
     """
-    counts = np.ones(NUM_TARGETS)
-    known = NUM_CLASSES
+    counts = np.ones(classes + len(GROUPS))
+    known = classes
     for index in np.unique(np.linspace(0, source.available(0) - 1, samples).astype(int)):
         sample = source.sample(int(index), None)
-        known = NUM_CLASSES if sample.possible is None else NUM_TARGETS
-        counts += np.bincount(sample.semantics[sample.mask_camera], minlength=NUM_TARGETS)[:NUM_TARGETS]
+        known = classes if sample.possible is None else len(counts)
+        counts += np.bincount(sample.semantics[sample.mask_camera], minlength=len(counts))[: len(counts)]
     return torch.from_numpy(counts[:known])
 
 
@@ -71,11 +69,11 @@ def draw_columns(
     """Draw BEV columns with replacement, in proportion to the rarest class visible in them or beside them.
 
     Args:
-        rarity: (18,) weight per class, or (20,) per target.
+        rarity: (C,) weight per class, or (C + 2,) per target; what is not known has none.
         count: columns to draw.
 
     Returns:
-        Flat indices x * 200 + y (count,), and importance weights (count,) of mean 1 that undo the preference.
+        Flat indices x * Y + y (count,), and importance weights (count,) of mean 1 that undo the preference.
     """
     weights = np.zeros(256, np.float32)  # nothing where nothing is known
     weights[: len(rarity)] = rarity
@@ -99,19 +97,20 @@ class ColumnObjective(Objective):
         super().__init__()
         self.model, self.variant, self.config, self.source, self.seed = model, variant, config, source, seed
         # One linear layer: whatever it reads is linear in the context, hence survives lifting and summing.
-        self.segmentation = nn.Conv2d(variant.lift_channels, NUM_CLASSES, 1)
-        self.register_buffer("counts", visible_class_counts(source))
+        count = len(variant.classes)
+        self.segmentation = nn.Conv2d(variant.lift_channels, count, 1)
+        self.register_buffer("counts", visible_class_counts(source, count))
         possible = source.sample(0, None).possible
         self.register_buffer("possible", None if possible is None else torch.from_numpy(possible), persistent=False)
 
     def class_weights(self, power: float, cap: float) -> Tensor:
-        """(18,) or (20,) float32: (count of free / count of class) ** power, at most ``cap``."""
-        return (self.counts[FREE] / self.counts).pow(power).clamp(1.0, cap).float()
+        """(C,) or (C + 2,) float32: (count of free / count of class) ** power, at most ``cap``."""
+        return (self.counts[self.variant.classes.free] / self.counts).pow(power).clamp(1.0, cap).float()
 
     def classes(self) -> dict[str, tuple[int, float]]:
         """Counted voxels that cameras see, and weights in the cross entropy, of what was found at all."""
         weights = self.class_weights(self.config.class_power, self.config.class_cap).tolist()
-        table = zip(TARGET_NAMES, (self.counts - 1).long().tolist(), weights, strict=False)
+        table = zip(target_names(self.variant.classes), (self.counts - 1).long().tolist(), weights, strict=False)
         return {name: (count, weight) for name, count, weight in table if count}
 
     def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
@@ -161,7 +160,7 @@ class ColumnObjective(Objective):
         weight = self.class_weights(self.config.class_power, self.config.class_cap)
         logits = self.segmentation(context).float()
         if self.possible is None:
-            segmentation = F.cross_entropy(logits, labels, weight=weight)
+            segmentation = F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE)
         else:
             each = partial_cross_entropy(logits.movedim(1, -1).flatten(0, 2), labels.flatten(), self.possible)
             cell_weight = _weight_of(labels.flatten(), weight)
@@ -173,6 +172,7 @@ class ColumnObjective(Objective):
 
     def _voxel_losses(self, bev: Tensor, batch: Sequence[Prepared], seed: int) -> dict[str, Tensor]:
         config, head = self.config, self.model.occ_head
+        heights, classes = self.variant.grid.size[2], self.variant.classes
         rarity = self.class_weights(config.rarity_power, config.rarity_cap).cpu().numpy()
         features, truths, masks, undo = [], [], [], []
         # Channels last with x first: a column is one row of this table.
@@ -181,28 +181,31 @@ class ColumnObjective(Objective):
             rng = sample_rng(item.step, item.slot, seed + 1)
             columns, weight = draw_columns(item.sample, rarity, config.columns, rng)
             features.append(table[row, torch.from_numpy(columns).to(bev.device)])
-            truths.append(item.sample.semantics.reshape(-1, 16)[columns])
-            masks.append(item.sample.mask_camera.reshape(-1, 16)[columns])
+            truths.append(item.sample.semantics.reshape(-1, heights)[columns])
+            masks.append(item.sample.mask_camera.reshape(-1, heights)[columns])
             undo.append(weight)
         truth = torch.from_numpy(np.concatenate(truths)).to(bev.device).long()
-        visible = torch.from_numpy(np.concatenate(masks)).to(bev.device)
-        importance = torch.from_numpy(np.concatenate(undo)).to(bev.device)[:, None].expand(truth.shape)
-        logits = head.predicter(torch.cat(features)).unflatten(-1, (16, NUM_CLASSES)).float()  # type: ignore[operator]
-        class_weight = self.class_weights(config.class_power, config.class_cap)
-        unseen = torch.full_like(importance, config.unseen_weight)
+        known = truth != IGNORE
         if self.possible is None:
-            loss = F.cross_entropy(logits.reshape(-1, NUM_CLASSES), truth.reshape(-1), reduction="none")
+            truth = torch.where(known, truth, classes.free)
+        visible = torch.from_numpy(np.concatenate(masks)).to(bev.device) & known
+        importance = torch.from_numpy(np.concatenate(undo)).to(bev.device)[:, None].expand(truth.shape)
+        logits = head.predicter(torch.cat(features)).unflatten(-1, (heights, len(classes))).float()  # type: ignore[operator]
+        class_weight = self.class_weights(config.class_power, config.class_cap)
+        unseen = torch.full_like(importance, config.unseen_weight) * known
+        if self.possible is None:
+            loss = F.cross_entropy(logits.reshape(-1, len(classes)), truth.reshape(-1), reduction="none")
             voxel_weight = torch.where(visible, class_weight[truth], unseen)
         else:
-            loss = partial_cross_entropy(logits.reshape(-1, NUM_CLASSES), truth.reshape(-1), self.possible)
-            voxel_weight = torch.where(visible, _weight_of(truth, class_weight), unseen * (truth != IGNORE))
+            loss = partial_cross_entropy(logits.reshape(-1, len(classes)), truth.reshape(-1), self.possible)
+            voxel_weight = torch.where(visible, _weight_of(truth, class_weight), unseen)
         cross_entropy = (loss.reshape(truth.shape) * voxel_weight).sum() / voxel_weight.sum()
         overlap = soft_jaccard(logits[visible], truth[visible], importance[visible], self.possible)
         result = {"cross_entropy": cross_entropy, "overlap": config.overlap_weight * overlap}
         if config.above_ground_weight:
             high = visible.clone()
-            high[:, :GROUND_LAYERS] = False
-            above = occupied_jaccard(logits[high], truth[high], importance[high])
+            high[:, : self.variant.grid.ground_layers] = False
+            above = occupied_jaccard(logits[high], truth[high], importance[high], classes.free)
             result["above_ground"] = config.above_ground_weight * above
         return result
 
@@ -210,7 +213,8 @@ class ColumnObjective(Objective):
         head: Any = self.model.aux_centerness_head
         shared = head.shared_conv(bev)
         maps = {name: head.task_heads[0][name](shared).float() for name in head.INFERENCE}
-        targets = [losses.center_targets(s.boxes, s.box_labels) for s in samples]
+        grid, count = self.variant.grid, len(self.variant.classes.detections)
+        targets = [losses.center_targets(s.boxes, s.box_labels, grid, count) for s in samples]
         values = losses.center_losses(maps, targets)
         return {f"center_{name}": self.config.center_weight * value for name, value in values.items()}
 
@@ -221,9 +225,9 @@ class ColumnObjective(Objective):
         model = build_model(self.variant)
         model.load_state_dict(values)
         logits, truth, weight = self._visible_logits(model.eval())
-        offsets = torch.from_numpy(class_offsets(logits, truth, weight)).float()
+        offsets = torch.from_numpy(class_offsets(logits, truth, weight, free=self.variant.classes.free)).float()
         key = "occ_head.predicter.2.bias"
-        return {**values, key: values[key] + offsets.repeat(NUM_HEIGHTS).to(values[key])}
+        return {**values, key: values[key] + offsets.repeat(self.variant.grid.size[2]).to(values[key])}
 
     @torch.no_grad()
     def _visible_logits(self, model: FlashOcc) -> tuple[npt.NDArray[Any], ...]:
@@ -238,8 +242,9 @@ class ColumnObjective(Objective):
             sample = self.source.sample(int(index), None)
             images = normalised(sample.images, torch.device("cpu"))[None]
             logits = model.forward_batch(images, [sample.geometry], align="lift").head.occ_logits[0].numpy()
-            free = sample.semantics == FREE
-            kept = sample.mask_camera & (~free | (rng.random(free.shape) < 0.1))
+            free = sample.semantics == self.variant.classes.free
+            known = sample.semantics != IGNORE
+            kept = sample.mask_camera & known & (~free | (rng.random(free.shape) < 0.1))
             weight = np.where(free[kept], np.float32(10.0), np.float32(1.0))
             chosen, truth = logits[kept], sample.semantics[kept]
             if sample.possible is not None:  # of a group, what the network itself would say
@@ -254,27 +259,27 @@ def _weight_of(targets: Tensor, weights: Tensor) -> Tensor:
 
 
 def soft_jaccard(logits: Tensor, truth: Tensor, weight: Tensor, possible: Tensor | None = None) -> Tensor:
-    """One minus the soft intersection over union, mean over the classes present; (M, 18), (M,), (M,).
+    """One minus the soft intersection over union, mean over the classes present; (M, C), (M,), (M,).
 
-    With ``possible`` (20, 18) a class does not count where only its group is known; groups are classes of their own.
+    With ``possible`` (C + 2, C) a class does not count where only its group is known; groups are classes of their own.
     """
-    probability = logits.softmax(-1)
+    probability, count = logits.softmax(-1), logits.shape[-1]
     if possible is None:
-        one_hot = F.one_hot(truth, NUM_CLASSES).bool()
+        one_hot = F.one_hot(truth, count).bool()
     else:
-        group = possible[NUM_CLASSES:]
+        group = possible[count:]
         classes = possible[truth]
-        unsure = classes & (truth >= NUM_CLASSES)[:, None]
+        unsure = classes & (truth >= count)[:, None]
         one_hot = torch.cat([classes & ~unsure, classes.float() @ group.float().T > 0], 1)
         probability = torch.cat([probability.masked_fill(unsure, 0.0), probability @ group.float().T], 1)
-        one_hot[:, NUM_CLASSES:] &= (truth >= NUM_CLASSES).any()  # without such voxels classes alone count
+        one_hot[:, count:] &= (truth >= count).any()  # without such voxels classes alone count
     return _missed_overlap(probability, one_hot, weight)[one_hot.any(0)].mean()
 
 
-def occupied_jaccard(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """One minus the soft intersection over union of what is occupied; (M, 18), (M,), (M,)."""
-    occupied = 1.0 - logits.softmax(-1)[:, FREE]
-    return _missed_overlap(occupied[:, None], (truth != FREE)[:, None], weight)[0]
+def occupied_jaccard(logits: Tensor, truth: Tensor, weight: Tensor, free: int = FREE) -> Tensor:
+    """One minus the soft intersection over union of what is occupied; (M, C), (M,), (M,)."""
+    occupied = 1.0 - logits.softmax(-1)[:, free]
+    return _missed_overlap(occupied[:, None], (truth != free)[:, None], weight)[0]
 
 
 def _missed_overlap(probability: Tensor, truth: Tensor, weight: Tensor) -> Tensor:

@@ -24,10 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flashocc_ros import bounded_yaml
 from flashocc_ros.cameras.rectify import Fisheye
+from flashocc_ros.config_errors import explain
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.regular_file import regular_size
-from flashocc_ros.training.config_errors import explain
-from flashocc_ros.variants import get_variant
+from flashocc_ros.variants import get_variant, is_file
 
 MAX_COUNT = 100_000_000
 """Iterations, frames and steps above which a number is taken for a mistake; the published training has 42 200."""
@@ -257,7 +257,7 @@ class TrainConfig(_Section):
     """Everything a run depends on.
 
     Attributes:
-        variant: row of the variant table.
+        variant: row of the variant table, or the path of a variant file.
         data: where samples come from.
         batch_size: samples per process and step of the network.
         accumulate: steps whose gradients are averaged before the optimiser moves; total batch =
@@ -300,7 +300,7 @@ class TrainConfig(_Section):
     @field_validator("variant", "init_variant")
     @classmethod
     def _known_variant(cls, name: str | None) -> str | None:
-        return None if name is None else get_variant(name).name
+        return None if name is None else name if is_file(name) and get_variant(name) else get_variant(name).name
 
     @model_validator(mode="after")
     def _drawn_into_one_cache(self) -> TrainConfig:

@@ -37,15 +37,12 @@ from flashocc_ros.data.partial_labels import UNOBSERVED, possible_classes, targe
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
 from flashocc_ros.geometry.camera_models import rays_of_pixels
-from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES, FREE
 from flashocc_ros.pipeline.preprocess import ImageTransform, image_transform
-from flashocc_ros.structures import OCC3D_GRID
 from flashocc_ros.training.augment import PictureAugmentation
 from flashocc_ros.training.sample import Sample, mirror_bev
 from flashocc_ros.variants import Variant
 
 Float64 = npt.NDArray[np.float64]
-DETECTION_OF_CLASS = np.array([DETECTION_NAMES.index(n) if n in DETECTION_NAMES else -1 for n in CLASS_NAMES])
 _DEEPER_M = 0.2
 """A surface lies between two voxels: what a point hit is in one of both."""
 
@@ -73,7 +70,10 @@ class LabelSource:
             )
         self.drives, self.variant, self.flip, self.augment = tuple(drives), variant, flip, augment
         self.frames = [(frame, number) for drive in drives for number, frame in enumerate(drive.frames)]
-        self.possible = possible_classes(boxed_classes(drives))
+        classes = variant.classes
+        self.possible = possible_classes(boxed_classes(drives), classes)
+        channel = {c: number for number, c in enumerate(classes.detections)}
+        self._channel = np.array([channel.get(own, -1) for own in classes.from_occ3d()], np.int64)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -93,25 +93,27 @@ class LabelSource:
         past = [self.frames[index - k][0] if k <= number else frame for k in range(1, self.variant.num_input_frames)]
         paths = (frame, *past)
         sets = [load_cameras(path) for path in paths]
-        key, voxels = sets[0], load_voxels(frame)
+        key, voxels = sets[0], load_voxels(frame, self.variant.grid)
         hits = load_hits(frame, key.rig.num_cameras)
         transforms = [image_transform(size, self.variant) for size in key.image_sizes]
         images = [_network_pictures(path, each, self.variant) for path, each in zip(paths, sets, strict=True)]
         post_rot, post_tran = (np.stack([getattr(t, name) for t in transforms]) for name in ("post_rot", "post_tran"))
         flips = (False, False)
         if rng is not None:
-            flips = (self.flip and rng.random() < 0.5, self.flip and rng.random() < 0.5)
+            drawn = (self.flip and rng.random() < 0.5, self.flip and rng.random() < 0.5)
+            x, y = self.variant.grid.symmetric
+            flips = (drawn[0] and x, drawn[1] and y)
             if self.augment:
                 rows = key.rig.intrinsics[:, 1, 2] * post_rot[:, 1, 1] + post_tran[:, 1]
                 change = PictureAugmentation.draw(rows, self.variant.input_size, rng)
                 images = [change.pictures(pictures) for pictures in images]
                 post_rot, post_tran = change.post_transform(post_rot, post_tran)
-        targets = targets_of(voxels.semantics, voxels.guessed, voxels.observed)
+        targets = targets_of(voxels.semantics, voxels.guessed, voxels.observed, self.variant.classes)
         depth = labels = None
         if hits is not None:
-            depth, labels = pixel_truth(hits, key, targets, post_rot, post_tran, self.variant.input_size)
+            depth, labels = pixel_truth(hits, key, targets, post_rot, post_tran, self.variant)
         mask = voxels.mask_camera & voxels.observed
-        kept = DETECTION_OF_CLASS[voxels.box_classes] >= 0
+        kept = self._channel[voxels.box_classes] >= 0
         if voxels.instances is not None:  # what no camera sees is no centre to learn
             kept &= np.isin(voxels.box_ids, np.unique(voxels.instances[mask]))
         targets, mask, boxes, bda = mirror_bev(targets, mask, voxels.boxes[kept], *flips)
@@ -134,7 +136,7 @@ class LabelSource:
             depth_m=depth,
             labels_2d=labels,
             boxes=boxes,
-            box_labels=DETECTION_OF_CLASS[voxels.box_classes[kept]],
+            box_labels=self._channel[voxels.box_classes[kept]],
             possible=self.possible,
             sparse=True,
         )
@@ -166,19 +168,20 @@ def pixel_truth(
     targets: npt.NDArray[np.uint8],
     post_rot: Float64,
     post_tran: Float64,
-    size: tuple[int, int],
+    variant: Variant,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Depth and target of the pixels that points of the lidar fall on, the nearest where there are several.
 
     Args:
         targets: (X, Y, Z) of the voxels, by which a point has its class.
         post_rot, post_tran: (N, 3, 3), (N, 3) picture to network pixel.
-        size: (H, W) of network pictures.
+        variant: gives the size of its pictures (H, W), its grid and what is free.
 
     Returns:
         (N, H, W) float32 metres, 0 none; (N, H, W) uint8, 255 none.
     """
     count, camera = key.rig.num_cameras, hits.camera.astype(np.int64)
+    size, grid = variant.input_size, variant.grid
     pixel, rays = np.concatenate([hits.pixel, np.ones((len(camera), 1))], 1), np.empty((len(camera), 3))
     at = np.rint(np.einsum("pij,pj->pi", post_rot[camera], pixel) + post_tran[camera])[:, :2].astype(np.int64)
     for index, (model, intrinsic) in enumerate(zip(key.rig.models, key.rig.intrinsics, strict=True)):
@@ -188,11 +191,11 @@ def pixel_truth(
     for deeper_m in (0.0, _DEEPER_M):
         points = rays * (hits.depth_m + deeper_m)[:, None]
         points = np.einsum("pij,pj->pi", key_from_camera[camera, :3, :3], points) + key_from_camera[camera, :3, 3]
-        cell = np.floor((points - OCC3D_GRID.origin_m) / OCC3D_GRID.resolution_m).astype(np.int64)
+        cell = np.floor((points - grid.origin_m) / grid.resolution_m).astype(np.int64)
         inside = ((cell >= 0) & (cell < targets.shape)).all(1)
         found = np.full(len(camera), UNOBSERVED, np.uint8)
         found[inside] = targets[tuple(cell[inside].T)]
-        target = np.where((target == UNOBSERVED) & (found != FREE), found, target)
+        target = np.where((target == UNOBSERVED) & (found != variant.classes.free), found, target)
     shown = ((at >= 0) & (at < size[::-1])).all(1)
     order = np.flatnonzero(shown)[np.argsort(-hits.depth_m[shown], kind="stable")]  # the nearest is written last
     depth, labels = np.zeros((count, *size), np.float32), np.full((count, *size), UNOBSERVED, np.uint8)

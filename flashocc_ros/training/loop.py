@@ -36,8 +36,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from flashocc_ros.errors import OutputError, TrainingError
-from flashocc_ros.labels import NUM_CLASSES
 from flashocc_ros.model.build import build_model
+from flashocc_ros.model.checkpoint import PREDICTS
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import Prepared
 from flashocc_ros.training.checkpoint import LAST, WEIGHTS, export_weights, load_state, save_state, save_whole
@@ -173,13 +173,14 @@ def train(
             if judge.due(done) and done < config.schedule.iterations:
                 judge.measure(done, average.network_values())
             if worker.is_main and (due or done == last):
-                save_state(out, done, objective, optimizer, average, config.keep_checkpoints, scaler)
+                notes = {"variant": variant.name, PREDICTS: variant.predicts}
+                save_state(out, done, objective, optimizer, average, config.keep_checkpoints, scaler, notes)
         # Also when no iteration was left to do: a run may have been killed between its last checkpoint and its weights.
         if worker.is_main and last == config.schedule.iterations:
             values = {name: value.cpu() for name, value in average.network_values().items()}
             finished = objective.finished(values)
             judge.measure(last, finished)
-            export_weights(out / WEIGHTS, finished, {"variant": variant.name})
+            export_weights(out / WEIGHTS, finished, {"variant": variant.name, PREDICTS: variant.predicts})
     return history
 
 
@@ -264,6 +265,6 @@ def initial_model(config: TrainConfig) -> tuple[FlashOcc, Start | None]:
 def build_objective(model: FlashOcc, variant: Variant, config: TrainConfig, source: SampleSource) -> Objective:
     """The objective that ``config`` asks for."""
     if config.loss is None:
-        own = config.data.kind in ("labels", "bag")
-        return PublishedObjective(model, variant, visible_class_counts(source)[:NUM_CLASSES] if own else None)
+        own, classes = config.data.kind in ("labels", "bag"), len(variant.classes)
+        return PublishedObjective(model, variant, visible_class_counts(source, classes)[:classes] if own else None)
     return ColumnObjective(model, variant, config.loss, source, config.seed)

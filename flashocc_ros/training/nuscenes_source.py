@@ -27,7 +27,10 @@ from PIL import Image
 from flashocc_ros.data.nuscenes_files import read_picture, read_points
 from flashocc_ros.data.nuscenes_tables import CAMERAS, Info, Sensor, read_infos
 from flashocc_ros.data.occ3d import load_occupancy
+from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
+from flashocc_ros.labels import IGNORE, OCC_FROM_DETECTION
+from flashocc_ros.structures import OCC3D_GRID
 from flashocc_ros.training.sample import Sample, mirror_bev
 from flashocc_ros.variants import Variant
 
@@ -141,7 +144,14 @@ class NuScenesSource:
         cameras: Sequence[str] = CAMERAS,
     ) -> None:
         self.root, self.variant, self.augment = Path(root), variant, augment
+        if variant.grid != OCC3D_GRID:
+            raise InputError(f"{root} holds labels of {OCC3D_GRID}, {variant.name} predicts {variant.grid}")
         self.infos = read_infos(self.root, version, split, cameras)
+        classes = variant.classes
+        own = np.array(classes.from_occ3d(), np.uint8)
+        self._own = np.where(own < len(classes), own, np.uint8(IGNORE))
+        of_class = {c: channel for channel, c in enumerate(classes.detections)}
+        self._channel = np.array([of_class.get(int(self._own[c]), -1) for c in OCC_FROM_DETECTION])
 
     def __len__(self) -> int:
         return len(self.infos)
@@ -177,8 +187,9 @@ class NuScenesSource:
         transforms = [a.homography for a in augmentations]
         post_rot, post_tran = (np.stack([t[k] for t in transforms]) for k in (0, 1))
         semantics, mask, _, _ = load_occupancy(self.root / "gts", key)
+        channel = self._channel[key.box_labels]
         flips = (False, False) if rng is None else (bool(rng.random() < 0.5), bool(rng.random() < 0.5))
-        semantics, mask, boxes, bda = mirror_bev(semantics, mask, key.boxes, *flips)
+        semantics, mask, boxes, bda = mirror_bev(self._own[semantics], mask, key.boxes[channel >= 0], *flips)
         shape = (len(frames), len(key.cameras))
         geometry = Geometry(
             sensor2ego=np.stack([[c.ego_from_sensor for c in f.cameras] for f in frames]),
@@ -196,4 +207,4 @@ class NuScenesSource:
                     for c, r, t in zip(key.cameras, post_rot, post_tran, strict=True)
                 ]
             )
-        return Sample(images, geometry, semantics, mask, depth, None, boxes, key.box_labels)
+        return Sample(images, geometry, semantics, mask, depth, None, boxes, channel[channel >= 0])

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training import losses
 from flashocc_ros.training.batch import Prepared, normalised
@@ -60,13 +59,15 @@ class PublishedObjective(Objective):
     def __init__(self, model: FlashOcc, variant: Variant, counts: Tensor | None = None) -> None:
         super().__init__()
         self.model, self.variant, self._counts = model, variant, counts
-        self.register_buffer("class_weights", losses.class_frequency_weights(counts), persistent=False)
+        weights = losses.class_frequency_weights(counts, variant.classes)
+        self.register_buffer("class_weights", weights, persistent=False)
 
     def classes(self) -> dict[str, tuple[int, float]]:
         """Counted voxels that cameras see, and weights of the focal loss."""
         if self._counts is None or self.variant.head != "v2":
             return {}
-        table = zip(CLASS_NAMES, (self._counts - 1).long().tolist(), self.class_weights.tolist(), strict=True)
+        names, counts = self.variant.classes.names, (self._counts - 1).long().tolist()
+        table = zip(names, counts, self.class_weights.tolist(), strict=True)
         return {name: (count, weight) for name, count, weight in table if count}
 
     def forward(self, batch: Sequence[Prepared], iteration: int, seed: int) -> dict[str, Tensor]:
@@ -78,13 +79,15 @@ class PublishedObjective(Objective):
         possible = samples[0].possible
         logits = out.head.occ_logits.float()
         mask = torch.from_numpy(np.stack([s.mask_camera for s in samples])).to(device)
+        grid, classes = self.variant.grid, self.variant.classes
         if self.variant.head == "v2":
+            vehicle = (-grid.origin_m[0] / grid.resolution_m, -grid.origin_m[1] / grid.resolution_m)
             # Over the whole volume; where only a group of classes is known, that something is there counts.
             certain = torch.where(truth < logits.shape[-1], truth, losses.IGNORE)
             result = {
-                "focal": losses.focal_occupancy(logits, certain, self.class_weights),
-                "semantic_scaling": losses.semantic_scaling(logits, certain),
-                "geometric_scaling": losses.geometric_scaling(logits, truth),
+                "focal": losses.focal_occupancy(logits, certain, self.class_weights, vehicle=vehicle),
+                "semantic_scaling": losses.semantic_scaling(logits, certain, classes.free),
+                "geometric_scaling": losses.geometric_scaling(logits, truth, classes.free),
                 "lovasz": losses.lovasz_softmax(logits, certain),
             }
         elif possible is None:
@@ -103,6 +106,6 @@ class PublishedObjective(Objective):
         maps = {k: getattr(head, k).float() for k in ("heatmap", "reg", "height", "dim", "rot", "vel")
                 if getattr(head, k) is not None}  # fmt: skip
         if maps:
-            targets = [losses.center_targets(s.boxes, s.box_labels) for s in samples]
+            targets = [losses.center_targets(s.boxes, s.box_labels, grid, len(classes.detections)) for s in samples]
             result.update({f"center_{k}": v for k, v in losses.center_losses(maps, targets).items()})
         return result

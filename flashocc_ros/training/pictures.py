@@ -21,25 +21,28 @@ import numpy.typing as npt
 import torch
 
 from flashocc_ros.data.partial_labels import shown_classes
-from flashocc_ros.labels import COLORS_RGB, FREE
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.training.batch import normalised
 from flashocc_ros.training.sample import Sample
 
 
-def top_view(semantics: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(200, 200, 3) uint8: colour of the highest occupied voxel per column; x up, y left."""
-    occupied = semantics != FREE
+def top_view(semantics: npt.NDArray[np.uint8], classes: ClassTable = OCC3D) -> npt.NDArray[np.uint8]:
+    """(X, Y, 3) uint8: colour of the highest occupied voxel per column; x up, y left."""
+    occupied = classes.occupied(semantics)
     highest = semantics.shape[2] - 1 - occupied[:, :, ::-1].argmax(axis=2)
     labels = np.take_along_axis(semantics, highest[..., None], axis=2)[..., 0]
-    labels = np.where(occupied.any(axis=2), labels, FREE)
-    return np.ascontiguousarray(COLORS_RGB[labels][::-1, ::-1])
+    labels = np.where(occupied.any(axis=2), labels, classes.free)
+    return np.ascontiguousarray(np.array(classes.colors_rgb, np.uint8)[labels][::-1, ::-1])
 
 
 @torch.no_grad()
 def progress_picture(model: FlashOcc, sample: Sample) -> npt.NDArray[np.uint8]:
-    """(200, 600, 3) uint8: prediction, prediction where a camera sees, truth; the model's mode is left as it was."""
-    modes = [(module, module.training) for module in model.modules()]  # frozen stages have another
+    """(X, 3 Y, 3) uint8: prediction, prediction where a camera sees, truth; the model's mode is left as it was."""
+    modes, classes = (
+        [(module, module.training) for module in model.modules()],
+        model.variant.classes,
+    )  # frozen ones differ
     model.eval()
     device = next(model.parameters()).device
     try:
@@ -49,5 +52,6 @@ def progress_picture(model: FlashOcc, sample: Sample) -> npt.NDArray[np.uint8]:
     finally:
         for module, training in modes:
             module.training = training
-    seen = np.where(sample.mask_camera, predicted, np.uint8(FREE))
-    return np.concatenate([top_view(predicted), top_view(seen), top_view(shown_classes(sample.semantics))], axis=1)
+    seen = np.where(sample.mask_camera, predicted, np.uint8(classes.free))
+    truth = shown_classes(sample.semantics, classes)
+    return np.concatenate([top_view(volume, classes) for volume in (predicted, seen, truth)], axis=1)

@@ -25,12 +25,12 @@ import torch
 from torch import Tensor
 
 from flashocc_ros.geometry.frustum import frustum_axes
-from flashocc_ros.labels import CLASS_NAMES
 from flashocc_ros.training.losses.cross_entropy import IGNORE
 from flashocc_ros.training.sample import Sample
 from flashocc_ros.variants import DepthBins, Variant
 
-SMALL_CLASSES = tuple(CLASS_NAMES.index(n) for n in ("bicycle", "motorcycle", "pedestrian", "traffic_cone"))
+SMALL = ("bicycle", "motorcycle", "pedestrian", "traffic_cone")
+"""Classes of Occ3D, and so those that are like them."""
 
 
 def pixel_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, Tensor]:
@@ -56,7 +56,7 @@ def pixel_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor, 
     columns_of = (u[:, None] + reach).clip(0, depth.shape[2] - 1)
     window = (slice(None), rows_of[:, None, :, None], columns_of[None, :, None, :])
     labels_there = labels[window].flatten(-2)
-    small = torch.isin(labels_there, torch.tensor(SMALL_CLASSES, dtype=labels.dtype))
+    small = torch.isin(labels_there, torch.tensor(_small_classes(variant), dtype=labels.dtype))
     nearest, where = torch.where(small, depth[window].flatten(-2), torch.inf).min(-1)
     found = torch.isfinite(nearest)
     label_there = labels_there.gather(-1, where[..., None])[..., 0].long()
@@ -72,13 +72,17 @@ def _sparse_targets(samples: Sequence[Sample], variant: Variant) -> tuple[Tensor
     cell_u, cell_v = (_nearest(axis, at) for axis, at in ((columns, u), (rows, v)))
     off = np.hypot(columns[cell_u] - u, rows[cell_v] - v)
     metres, target = depth[picture, v, u], labels[picture, v, u]
-    small = np.isin(target, SMALL_CLASSES)
+    small = np.isin(target, _small_classes(variant))
     order = np.lexsort((np.where(small, metres, off), ~small))[::-1]  # the best of a cell is written last
     shape = (len(depth), len(rows), len(columns))
     cell_depth, cell_label = np.full(shape, np.nan, np.float32), np.full(shape, IGNORE, np.int64)
     where = (picture[order], cell_v[order], cell_u[order])
     cell_depth[where], cell_label[where] = metres[order], target[order]
     return torch.from_numpy(cell_depth), torch.from_numpy(cell_label)
+
+
+def _small_classes(variant: Variant) -> list[int]:
+    return [i for i, c in enumerate(variant.classes.classes) if c.like in SMALL]
 
 
 def _nearest(axis: npt.NDArray[np.float32], at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

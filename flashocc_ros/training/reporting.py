@@ -26,8 +26,9 @@ from typing import Any, TextIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from flashocc_ros.training.config import TrainConfig
-from flashocc_ros.training.resume import CONFIG
+from flashocc_ros.training.resume import CONFIG, VARIANT
 from flashocc_ros.training.start import Start
+from flashocc_ros.variants import is_file
 from flashocc_ros.whole_file import unwritable, write_whole
 
 LOG = "log.jsonl"
@@ -58,6 +59,8 @@ class Report:
         if self._enabled:
             # Other processes may be reading it.
             write_whole(self._out / CONFIG, self._config.model_dump_json(indent=2) + "\n")
+            if is_file(self._config.variant):
+                write_whole(self._out / VARIANT, Path(self._config.variant).read_bytes())
             self._file = (self._out / LOG).open("a")
             self._board = _tensorboard(self._out)
         if self._bar is not None:

@@ -23,8 +23,10 @@ from typing import Any
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.schedule import lr_factor
+from flashocc_ros.variants import get_variant
 
-CONFIG = "config.json"
+CONFIG, VARIANT = "config.json", "variant.yaml"
+"""Beside the checkpoints; the second only of a variant file."""
 # What changes no loss: how fast samples come, how often something is written.
 _HARMLESS = {"workers", "checkpoint_every", "log_every", "picture_every", "keep_checkpoints", "held_out"}
 _HARMLESS_KEYS = {"validation.every", "validation.frames"}
@@ -43,6 +45,11 @@ def check_same_run(out: Path, config: TrainConfig, done: int) -> None:
         begun = TrainConfig.model_validate_json(file.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot tell from {file} how this run was begun ({error}); choose another --out") from error
+    if (out / VARIANT).is_file() and get_variant(config.variant) != get_variant(out / VARIANT):
+        raise ConfigError(
+            f"{config.variant} describes another network than {out / VARIANT}, with which the run was begun; put the "
+            "latter in its place, or choose another --out"
+        )
     if done > config.schedule.iterations:
         raise ConfigError(
             f"{out} has {done} iterations done, schedule.iterations is {config.schedule.iterations}; "

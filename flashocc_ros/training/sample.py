@@ -33,14 +33,14 @@ class Sample:
     Attributes:
         images: (F, N, H, W, 3) uint8 RGB at network size, frame 0 = key, then the previous ones, newest first.
         geometry: calibration and poses of these frames, augmentation included.
-        semantics: (200, 200, 16) uint8 targets, axes x, y, z, flipped like the BEV grid: class ids, and with
-            ``possible`` also groups of classes and 255 for what nobody knows, see ``data.partial_labels``.
-        mask_camera: (200, 200, 16) bool, voxels a camera sees.
+        semantics: (X, Y, Z) uint8 targets, axes x, y, z, flipped like the BEV grid: ids of the variant's classes, 255
+            for what nobody knows, and with ``possible`` also groups of classes, see ``data.partial_labels``.
+        mask_camera: (X, Y, Z) bool, voxels a camera sees.
         depth_m: (N, H, W) float32 z-depth of the key frame at network size, 0 = none; None without depth.
         labels_2d: (N, H, W) uint8 target per pixel of the key frame, None where the data set has none.
         boxes: (M, 9) float32 centre, size, yaw, velocity in the key ego frame, flipped like the BEV grid.
-        box_labels: (M,) int64 detection ids.
-        possible: (20, 18) bool, classes of each target; None where all are known.
+        box_labels: (M,) int64 channels of the heat map.
+        possible: (C + 2, C) bool, classes of each target; None where all are known.
         sparse: depth and classes are known at single pixels; elsewhere depth is 0 and the class 255.
     """
 

@@ -65,7 +65,9 @@ def _labelled(
     from flashocc_ros.data.label_folder import open_drives
     from flashocc_ros.training.label_source import LabelSource
 
-    drives = open_drives(data.folders if data.kind == "labels" else _taken_out(data, progress))
+    drives = open_drives(
+        data.folders if data.kind == "labels" else _taken_out(data, variant, progress), grid=variant.grid
+    )
     if config.validation is None:
         return LabelSource(drives, variant, data.flip, data.augment), None
     kept = _kept_apart(config.validation, [drive.name for drive in drives])
@@ -89,7 +91,7 @@ def _kept_apart(validation: Validation, names: list[str]) -> set[str]:
     return kept
 
 
-def _taken_out(data: BagData, progress: Callable[[int, int], None] | None) -> list[Path]:
+def _taken_out(data: BagData, variant: Variant, progress: Callable[[int, int], None] | None) -> list[Path]:
     """Folders of the key frames of recordings; those that are missing are taken out now."""
     from flashocc_ros.bags import Frames
     from flashocc_ros.data.recorded_frames import take_out
@@ -97,9 +99,8 @@ def _taken_out(data: BagData, progress: Callable[[int, int], None] | None) -> li
     folders = []
     for done, recording in enumerate(data.recordings):
         frames = Frames.of(data.base_frame, data.tf_prefix)
-        folders.append(
-            take_out(recording, data.cache, data.labels, data.truth, data.cameras or None, frames, data.fisheye)
-        )
+        cameras, grid = data.cameras or None, variant.grid
+        folders.append(take_out(recording, data.cache, data.labels, data.truth, cameras, frames, data.fisheye, grid))
         if progress is not None:
             progress(done + 1, len(data.recordings))
     return folders
@@ -111,5 +112,6 @@ def _draw(data: SyntheticData, variant: Variant, progress: Callable[[int, int], 
         return
     from flashocc_ros.data.synthetic import SyntheticDataset, write_cache
 
-    frames = SyntheticDataset(range(data.draw.drives), variant.input_size, data.draw.frames_per_drive, threads=2)
+    drives, count = range(data.draw.drives), data.draw.frames_per_drive
+    frames = SyntheticDataset(drives, variant.input_size, count, threads=2, grid=variant.grid)
     write_cache(data.cache, frames, progress=progress)

@@ -21,15 +21,15 @@ import time
 import numpy as np
 
 from flashocc_ros.data.synthetic import FrameCache, NetworkFrame
+from flashocc_ros.data.synthetic.cache import grid_of
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
-from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES
+from flashocc_ros.labels import IGNORE
 from flashocc_ros.training.augment import PictureAugmentation
 from flashocc_ros.training.config import HELD_OUT_SEED, SyntheticData
 from flashocc_ros.training.sample import Sample, mirror_bev
 from flashocc_ros.variants import Variant
 
-_DETECTION_OF_CLASS = np.array([DETECTION_NAMES.index(n) if n in DETECTION_NAMES else -1 for n in CLASS_NAMES])
 _WAIT_S = 900.0
 
 
@@ -44,6 +44,12 @@ class SyntheticSource:
         folders = data.cache if isinstance(data.cache, list) else [data.cache]
         self.caches = [FrameCache(folder) for folder in folders]
         self.data, self.num_frames = data, variant.num_input_frames
+        classes = variant.classes
+        own = np.array(classes.from_occ3d(), np.uint8)
+        self._own = np.where(own < len(classes), own, np.uint8(IGNORE))
+        self._channel = np.full(256, -1, np.int64)
+        self._channel[list(classes.detections)] = np.arange(len(classes.detections))
+        self._mirrored = variant.grid.symmetric
         # Number of the first frame of each cache, and of all at the end.
         self.first = np.cumsum([0, *(len(c.meta["seeds"]) * c.frames_per_seed for c in self.caches)])
         self.length = data.frames or int(self.first[-1])
@@ -55,6 +61,11 @@ class SyntheticSource:
             if tuple(cache.meta["size"]) != variant.input_size:
                 raise InputError(
                     f"{cache.path} holds pictures of {cache.meta['size']}, {variant.name} takes {variant.input_size}"
+                )
+            if grid_of(cache.meta) != variant.grid:
+                raise InputError(
+                    f"{cache.path} holds labels of {grid_of(cache.meta)}, {variant.name} predicts {variant.grid}; draw "
+                    "it for that variant into another folder"
                 )
             if max(cache.meta["seeds"]) >= HELD_OUT_SEED:
                 raise InputError(
@@ -96,25 +107,29 @@ class SyntheticSource:
             frames.append(frames[0] if before is None else cache.frame(before))
         if rng is None:
             return self.to_sample(frames, False, False)
-        flips = (self.data.flip and rng.random() < 0.5, self.data.flip and rng.random() < 0.5)
+        drawn = (self.data.flip and rng.random() < 0.5, self.data.flip and rng.random() < 0.5)
+        flip_x, flip_y = (wanted and possible for wanted, possible in zip(drawn, self._mirrored, strict=True))
         change = None
         if self.data.augment:
             change = PictureAugmentation.draw(self.principal_rows, frames[0].images.shape[1:3], rng)
-        return self.to_sample(frames, *flips, change)
+        return self.to_sample(frames, flip_x, flip_y, change)
 
     def to_sample(
         self, frames: list[NetworkFrame], flip_x: bool, flip_y: bool, change: PictureAugmentation | None = None
     ) -> Sample:
         """Key frame first, then the previous ones, newest first."""
         key, count, cameras = frames[0], len(frames), len(self.intrinsics)
-        images, depth_m, labels_2d = [frame.images for frame in frames], key.depth_m, key.labels_2d
+        images, depth_m, labels_2d = [frame.images for frame in frames], key.depth_m, self._own[key.labels_2d]
         post_rot, post_tran = self.post_rot, self.post_tran
         if change is not None:
             images = [change.pictures(pictures) for pictures in images]
             depth_m, labels_2d = change.pixels(depth_m), change.pixels(labels_2d)
             post_rot, post_tran = change.post_transform(post_rot, post_tran)
-        seen = key.box_voxels > 0
-        semantics, mask, boxes, bda = mirror_bev(key.semantics, key.mask_camera, key.boxes[seen], flip_x, flip_y)
+        channel = self._channel[self._own[key.box_labels]]
+        seen = (key.box_voxels > 0) & (channel >= 0)
+        semantics, mask, boxes, bda = mirror_bev(
+            self._own[key.semantics], key.mask_camera, key.boxes[seen], flip_x, flip_y
+        )
         geometry = Geometry(
             sensor2ego=np.broadcast_to(self.base_from_camera, (count, cameras, 4, 4)),
             ego2global=np.stack([frame.odom_from_base for frame in frames]),
@@ -132,5 +147,5 @@ class SyntheticSource:
             depth_m=depth_m,
             labels_2d=labels_2d,
             boxes=boxes,
-            box_labels=_DETECTION_OF_CLASS[key.box_labels[seen]],
+            box_labels=channel[seen],
         )

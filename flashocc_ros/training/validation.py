@@ -25,9 +25,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from flashocc_ros.data.partial_labels import NUM_TARGETS
-from flashocc_ros.labels import FREE, GROUND_LAYERS, NUM_CLASSES
+from flashocc_ros.data.partial_labels import GROUPS
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.model.build import build_model
+from flashocc_ros.model.checkpoint import PREDICTS
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.training.batch import normalised
 from flashocc_ros.training.checkpoint import BEST, export_weights
 from flashocc_ros.training.config import TrainConfig
@@ -41,39 +43,48 @@ class Overlaps:
     """Hits and unions in voxels that a camera sees.
 
     Attributes:
-        both, either: (20,) per target; where only a group of classes is known, the group counts, its members do not.
-        present: (20,) targets that are there.
+        both, either: (C + 2,) per target; where only a group of classes is known, the group counts, its members do not.
+        present: (C + 2,) targets that are there.
         occupied: (2,) hits and union of what is occupied above the ground, whatever its class.
+        grid, classes: of the network.
     """
 
-    both: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(NUM_TARGETS, np.int64))
-    either: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(NUM_TARGETS, np.int64))
-    present: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(NUM_TARGETS, bool))
+    grid: VoxelGrid = OCC3D_GRID
+    classes: ClassTable = OCC3D
+    both: npt.NDArray[np.int64] = field(init=False)
+    either: npt.NDArray[np.int64] = field(init=False)
+    present: npt.NDArray[np.bool_] = field(init=False)
     occupied: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
 
+    def __post_init__(self) -> None:
+        targets = len(self.classes) + len(GROUPS)
+        self.both, self.either = np.zeros(targets, np.int64), np.zeros(targets, np.int64)
+        self.present = np.zeros(targets, bool)
+
     def update(self, predicted: npt.NDArray[np.uint8], sample: Sample) -> None:
-        """Add a frame; ``predicted`` (200, 200, 16) classes."""
-        seen = sample.mask_camera
+        """Add a frame; ``predicted`` (X, Y, Z) classes."""
+        count, free = len(self.classes), self.classes.free
+        seen = sample.mask_camera & (sample.semantics < count + len(GROUPS))
         found, targets = predicted[seen], sample.semantics[seen]
-        possible = np.eye(NUM_TARGETS, NUM_CLASSES, dtype=bool) if sample.possible is None else sample.possible
-        group, classes = possible[NUM_CLASSES:], possible[targets]
-        unsure = classes & (targets >= NUM_CLASSES)[:, None]
+        possible = np.eye(count + len(GROUPS), count, dtype=bool) if sample.possible is None else sample.possible
+        group, classes = possible[count:], possible[targets]
+        unsure = classes & (targets >= count)[:, None]
         truth = np.concatenate([classes & ~unsure, (classes[:, None] & group).any(2)], 1)
-        guess = np.concatenate([np.eye(NUM_CLASSES, dtype=bool)[found] & ~unsure, group[:, found].T], 1)
-        if not (targets >= NUM_CLASSES).any():
-            truth[:, NUM_CLASSES:] = guess[:, NUM_CLASSES:] = False
+        guess = np.concatenate([np.eye(count, dtype=bool)[found] & ~unsure, group[:, found].T], 1)
+        if not (targets >= count).any():
+            truth[:, count:] = guess[:, count:] = False
         self.both += (truth & guess).sum(0)
         self.either += (truth | guess).sum(0)
         self.present |= truth.any(0)
         high = np.zeros(seen.shape, bool)
-        high[..., GROUND_LAYERS:] = True
-        there, told = (found != FREE) & high[seen], (targets != FREE) & high[seen]
+        high[..., self.grid.ground_layers :] = True
+        there, told = (found != free) & high[seen], (targets != free) & high[seen]
         self.occupied += ((there & told).sum(), (there | told).sum())
 
     def scores(self) -> dict[str, float]:
         """``mIoU`` over the targets that are there but free, and ``above_ground`` IoU, 0 to 1."""
         counted = self.present.copy()
-        counted[FREE] = False
+        counted[self.classes.free] = False
         iou = self.both[counted] / np.maximum(self.either[counted], 1)
         return {
             "mIoU": float(iou.mean()) if counted.any() else 0.0,
@@ -89,7 +100,7 @@ def validate(
     model = build_model(variant)
     model.load_state_dict(values)
     model = model.eval().to(device)
-    overlaps = Overlaps()
+    overlaps = Overlaps(variant.grid, variant.classes)
     count = min(frames or len(source), len(source))
     for index in np.unique(np.linspace(0, len(source) - 1, count).astype(int)):
         sample = source.sample(int(index), None)
@@ -137,7 +148,8 @@ class Judge:
         better = best is False or scores["mIoU"] > best
         self._report.validation(iteration, scores, count, better)
         if better:
-            facts = {"variant": self._variant.name, "iteration": str(iteration), "mIoU": f"{scores['mIoU']:.6f}"}
+            facts = {"iteration": str(iteration), "mIoU": f"{scores['mIoU']:.6f}"}
+            facts |= {"variant": self._variant.name, PREDICTS: self._variant.predicts}
             export_weights(self._path, {name: value.cpu() for name, value in values.items()}, facts)
 
 

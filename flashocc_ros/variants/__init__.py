@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from flashocc_ros.variants.table import VARIANTS, get_variant
+from flashocc_ros.variants.table import VARIANTS, get_variant, is_file
 from flashocc_ros.variants.variant import Backbone, DepthBins, Published, Variant
 
-__all__ = ["VARIANTS", "Backbone", "DepthBins", "Published", "Variant", "get_variant"]
+__all__ = ["VARIANTS", "Backbone", "DepthBins", "Published", "Variant", "get_variant", "is_file"]

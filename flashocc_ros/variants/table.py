@@ -21,6 +21,7 @@ Counts and published numbers come from the reference repository; ``docs/variants
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from flashocc_ros.errors import ConfigError, did_you_mean
 from flashocc_ros.variants.variant import DepthBins, Published, Variant
@@ -318,17 +319,32 @@ VARIANTS: dict[str, Variant] = {row.name: row for row in _ROWS}
 """Every network by name, in the order of the documentation."""
 
 
-def get_variant(name: str | Variant) -> Variant:
-    """The row called ``name``; a row is returned as it is.
+SUFFIXES = (".yaml", ".yml")
+"""Of variant files."""
+
+
+def get_variant(name: str | Path | Variant) -> Variant:
+    """The row called ``name``, or the one that the YAML file ``name`` describes; a row is returned as it is.
 
     Raises:
-        ConfigError: no row has that name; the closest names are listed.
+        ConfigError: no row has that name, the closest names are listed; or the file describes no network.
     """
     if isinstance(name, Variant):
         return name
-    if not isinstance(name, str):
+    if not isinstance(name, str | Path):
         raise ConfigError(f"variant is {name!r}, needs a name; see `flashocc variants`.")
+    if is_file(name):
+        # Reading files takes libraries that the table alone should not wait for.
+        from flashocc_ros.variants.file import read_variant
+
+        return read_variant(Path(name), VARIANTS)
+    name = str(name)
     if name in VARIANTS:
         return VARIANTS[name]
     hint = did_you_mean(name, VARIANTS) or "; see `flashocc variants`."
     raise ConfigError(f"unknown variant {name!r}{hint}")
+
+
+def is_file(name: str | Path) -> bool:
+    """Whether ``name`` is the path of a variant file rather than the name of a row."""
+    return str(name).endswith(SUFFIXES)

@@ -17,8 +17,12 @@
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import Literal
+
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.voxel_grid import OCC3D_GRID, VoxelGrid
 
 Backbone = Literal["resnet50", "resnet18", "swin-b"]
 Family = Literal["bevdet-occ", "flashocc", "panoptic-flashocc", "synthetic"]
@@ -101,13 +105,16 @@ class Variant:
         center_channels: channels inside the centre head.
         score_threshold: least score of a centre.
         depth_loss_weight: weight of the depth supervision in training, 0 for none.
-        params_m: learned parameters in millions.
+        params_m: learned parameters in millions; None where nobody counted them, and so for the multiply-adds.
         gmacs: 1e9 multiply-adds by the reference's counter, which always feeds six pictures (a model of F frames takes
             them as 6 / F cameras); None where six pictures cannot be split.
-        gmacs_per_frame: the same counter on one streaming step with six cameras: one frame through the image branch
+        gmacs_per_frame: the same counter on one streaming step with ``num_cameras``: one frame through the image branch
             and pre-processing, all frames' maps through the BEV encoder.
         published: accuracy reported by the authors.
-        trained_on: data set whose weights exist, "synthetic" for the ones shipped here.
+        trained_on: data set whose weights exist, "synthetic" for the ones shipped here, empty for none.
+        grid: voxels that are predicted.
+        classes: what the labels mean.
+        num_cameras: of the vehicle it is meant for; any number can be given.
     """
 
     name: str
@@ -119,9 +126,9 @@ class Variant:
     encoder_channels: tuple[int, int, int]
     head_channels: int
     head: Head
-    params_m: float
+    params_m: float | None
     gmacs: float | None
-    gmacs_per_frame: float
+    gmacs_per_frame: float | None
     input_size: tuple[int, int] = (256, 704)
     stride: int = 16
     backbone: Backbone = "resnet50"
@@ -143,6 +150,9 @@ class Variant:
     depth_loss_weight: float = 0.0
     published: Published = Published()
     trained_on: str = "nuscenes"
+    grid: VoxelGrid = OCC3D_GRID
+    classes: ClassTable = OCC3D
+    num_cameras: int = 6
 
     @property
     def feature_size(self) -> tuple[int, int]:
@@ -201,13 +211,34 @@ class Variant:
     @property
     def oldest_first(self) -> bool:
         """Order in which maps are concatenated: published stereo models take the oldest first, others the key frame."""
-        return self.stereo and self.trained_on == "nuscenes"
+        return self.stereo and self.family != "synthetic"
+
+    @property
+    def map_size(self) -> tuple[int, int]:
+        """(Dy, Dx): rows and columns of a bird's-eye map."""
+        return self.grid.map_size
+
+    @property
+    def predicts(self) -> str:
+        """Grid and classes in one line, which weights of another network differ in."""
+        digest = zlib.crc32(repr((self.classes.names, self.classes.free, self.classes.detections)).encode())
+        return f"{self.grid}, {len(self.classes)} classes {digest:08x}"
+
+    @property
+    def input_multiple(self) -> int:
+        """What height and width of the network input are multiples of: the stride of the coarsest feature map."""
+        return 32 if self.stride == 16 else 16
+
+    @property
+    def cell_multiple(self) -> tuple[int, int, int]:
+        """What the numbers of voxels along x, y, z are multiples of: the encoder halves its maps and doubles them."""
+        return (4, 4, 4) if self.volumetric else (8, 8, 1)
 
     @property
     def memory_mb(self) -> float:
-        """Megabytes (1e6 bytes) of fp32 maps a streaming predictor with six cameras keeps for this variant."""
-        cells = 200 * 200 * (self.lift_z_bins if self.volumetric else 1)
+        """Megabytes (1e6 bytes) of fp32 maps a streaming predictor keeps for this variant."""
+        cells = math.prod(self.map_size) * (self.lift_z_bins if self.volumetric else 1)
         numbers = self.num_history * cells * self.cached_channels
         if self.stereo:
-            numbers += 6 * math.prod(self.stereo_shape)
+            numbers += self.num_cameras * math.prod(self.stereo_shape)
         return 4e-6 * numbers

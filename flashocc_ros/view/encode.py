@@ -28,8 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labels import FREE
-from flashocc_ros.structures import VoxelGrid
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.view.frame import Layer, ViewFrame
 from flashocc_ros.view.objects import described, objects_of
 from flashocc_ros.view.pictures import WIDTH, bounded_jpeg
@@ -52,9 +51,9 @@ def encode(frame: ViewFrame, picture_width: int = WIDTH) -> bytes:
     arrays: list[npt.NDArray[np.uint8]] = []
     layers: dict[str, Any] = {}
     if frame.prediction is not None:
-        layers["prediction"] = _layer(frame.prediction, frame.grid, {}, arrays)
+        layers["prediction"] = _layer(frame.prediction, frame, {}, arrays)
     if frame.truth is not None:
-        layers["truth"] = _layer(frame.truth, frame.grid, _same_colors(frame), arrays)
+        layers["truth"] = _layer(frame.truth, frame, _same_colors(frame), arrays)
     if frame.seen is not None:
         arrays.append(np.packbits(frame.seen != 0))
     head: dict[str, Any] = {
@@ -93,7 +92,7 @@ def encode(frame: ViewFrame, picture_width: int = WIDTH) -> bytes:
 
 
 def _layer(
-    layer: Layer, grid: VoxelGrid, colors: Mapping[int, int], arrays: list[npt.NDArray[np.uint8]]
+    layer: Layer, frame: ViewFrame, colors: Mapping[int, int], arrays: list[npt.NDArray[np.uint8]]
 ) -> dict[str, Any]:
     """Adds the layer's arrays and returns what describes them.
 
@@ -101,10 +100,10 @@ def _layer(
     are sent, not only those on the surface: that takes less than half of the bytes of surface voxels with their indices
     and their free faces, and leaves no holes where the page hides a class.
     """
-    occupied = layer.semantics < FREE
+    occupied = frame.classes.occupied(layer.semantics)
     classes = layer.semantics[occupied].astype(np.uint8)
     arrays += [np.packbits(occupied), classes]
-    objects = objects_of(layer, grid)
+    objects = objects_of(layer, frame.grid, frame.classes)
     if objects:
         assert layer.instances is not None
         ids, inverse = np.unique(layer.instances[occupied], return_inverse=True)
@@ -113,8 +112,13 @@ def _layer(
         arrays += [(index & 255).astype(np.uint8), (index >> 8).astype(np.uint8)]
     return {
         "occupied": len(classes),
-        "objects": [described(thing, int(instance_row(np.array(colors.get(thing.id, thing.id))))) for thing in objects],
+        "objects": [described(thing, _row(colors.get(thing.id, thing.id), frame.classes)) for thing in objects],
     }
+
+
+def _row(identity: int, classes: ClassTable) -> int:
+    """Of the palette."""
+    return int(instance_row(np.array(identity), classes))
 
 
 def _same_colors(frame: ViewFrame) -> dict[int, int]:
@@ -123,7 +127,7 @@ def _same_colors(frame: ViewFrame) -> dict[int, int]:
         return {}
     if frame.prediction.instances is None or frame.truth.instances is None:
         return {}
-    return same_objects(frame.prediction.instances, frame.truth.instances)
+    return same_objects(frame.prediction.instances, frame.truth.instances, frame.classes.first_instance_id)
 
 
 def _numbers(matrix: npt.NDArray[np.float64]) -> list[float]:

@@ -28,7 +28,7 @@ from scipy.spatial.transform import Rotation
 
 from flashocc_ros.cameras.jpeg import jpeg_size
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.point_files import voxel_points
 from flashocc_ros.structures import Float64, Instance, VoxelGrid
 from flashocc_ros.view.frame import Layer, Shot, ViewFrame
@@ -49,7 +49,7 @@ NAME_HEIGHT_M = 0.6
 class FoxgloveLog:
     """Logs frames to a context: `foxglove.open_mcap` and `foxglove.start_server` take it from there.
 
-    Topics: ``/tf``; ``/occupancy/voxels`` (VoxelGrid, a byte of class per voxel, 17 is free), ``/occupancy/points``
+    Topics: ``/tf``; ``/occupancy/voxels`` (VoxelGrid, a byte of class per voxel, free ones too), ``/occupancy/points``
     (PointCloud in the colours of the classes), ``/occupancy/objects`` (SceneUpdate) and the same below ``/truth``;
     ``/cameras/<name>/image`` and ``/cameras/<name>/calibration``.
 
@@ -117,8 +117,8 @@ def messages_of(frame: ViewFrame, stamp_ns: int, picture_width: int = WIDTH) -> 
     for name, layer in (("occupancy", frame.prediction), ("truth", frame.truth)):
         if layer is not None:
             yield f"/{name}/voxels", _voxels(time, layer, frame.grid)
-            yield f"/{name}/points", _points(time, layer, frame.grid)
-            yield f"/{name}/objects", _objects(time, layer, frame.grid)
+            yield f"/{name}/points", _points(time, layer, frame)
+            yield f"/{name}/objects", _objects(time, layer, frame)
     for shot in frame.shots:
         yield from _camera(time, shot, picture_width)
 
@@ -164,14 +164,14 @@ def _voxels(time: Any, layer: Layer, grid: VoxelGrid) -> messages.VoxelGrid:
     )
 
 
-def _points(time: Any, layer: Layer, grid: VoxelGrid) -> messages.PointCloud:
+def _points(time: Any, layer: Layer, frame: ViewFrame) -> messages.PointCloud:
     from foxglove import messages as m
 
-    points = voxel_points(layer.semantics, layer.instances, grid.resolution_m, grid.origin_m)
+    points = voxel_points(layer.semantics, layer.instances, frame.grid, frame.classes)
     kinds = m.PackedElementFieldNumericType
     packed = np.empty(len(points), [("xyz", "<f4", 3), ("rgba", "u1", 4), ("class", "u1")])
     packed["xyz"] = np.stack([points[axis] for axis in "xyz"], 1)
-    packed["rgba"] = np.round(255 * np.insert(palette()[1 + points["class_id"]], 3, 1.0, 1))
+    packed["rgba"] = np.round(255 * np.insert(palette(frame.classes)[1 + points["class_id"]], 3, 1.0, 1))
     packed["class"] = points["class_id"]
     fields = [m.PackedElementField(name=n, offset=4 * k, type=kinds.Float32) for k, n in enumerate("xyz")]
     colors = ("red", "green", "blue", "alpha", "class")
@@ -186,28 +186,28 @@ def _points(time: Any, layer: Layer, grid: VoxelGrid) -> messages.PointCloud:
     )
 
 
-def _objects(time: Any, layer: Layer, grid: VoxelGrid) -> messages.SceneUpdate:
+def _objects(time: Any, layer: Layer, frame: ViewFrame) -> messages.SceneUpdate:
     from foxglove import messages as m
 
     return m.SceneUpdate(
         deletions=[m.SceneEntityDeletion(timestamp=time, type=m.SceneEntityDeletionType.All)],
-        entities=[_entity(time, found) for found in objects_of(layer, grid)],
+        entities=[_entity(time, found, frame.classes) for found in objects_of(layer, frame.grid, frame.classes)],
     )
 
 
-def _entity(time: Any, found: Instance) -> messages.SceneEntity:
+def _entity(time: Any, found: Instance, classes: ClassTable) -> messages.SceneEntity:
     from foxglove import messages as m
 
-    r, g, b = palette()[instance_row(np.array(found.id))].tolist()
+    r, g, b = palette(classes)[instance_row(np.array(found.id), classes)].tolist()
     x, y, z = found.center_m
     length, width, height = map(float, found.extent_m)
-    name = f"{CLASS_NAMES[found.class_id]} {found.id}"
+    name = f"{classes.names[found.class_id]} {found.id}"
     return m.SceneEntity(
         timestamp=time,
         frame_id=BASE,
         id=str(found.id),
         metadata=[
-            m.KeyValuePair(key="class", value=CLASS_NAMES[found.class_id]),
+            m.KeyValuePair(key="class", value=classes.names[found.class_id]),
             m.KeyValuePair(key="score", value=f"{found.score:.2f}"),
         ],
         cubes=[

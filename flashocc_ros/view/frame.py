@@ -25,6 +25,7 @@ import numpy.typing as npt
 from flashocc_ros.bags.results import rig_at_key
 from flashocc_ros.cameras.camera_set import CameraSet, Picture
 from flashocc_ros.cameras.straighten import straightened_set
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import OCC3D_GRID, Float64, Instance, Occupancy, VoxelGrid
 
 Volume = npt.NDArray[Any]
@@ -36,7 +37,7 @@ class Layer:
 
     Attributes:
         semantics: (X, Y, Z) uint8 classes.
-        instances: (X, Y, Z) integer ids or None; ids of at least 18 are objects.
+        instances: (X, Y, Z) integer ids or None; ids past those of the classes are objects.
         objects: what else is known of them; those that only the volume knows are added.
     """
 
@@ -82,6 +83,7 @@ class ViewFrame:
     Attributes:
         seen: (X, Y, Z), non-zero where some camera sees the voxel; None when that is not known.
         odom_from_base: (4, 4), the vehicle at the key stamp; None when that is not known.
+        grid, classes: where the voxels lie and what their ids mean.
     """
 
     stamp_ns: int
@@ -92,6 +94,7 @@ class ViewFrame:
     odom_from_base: Float64 | None = None
     report: Report = field(default_factory=Report)
     grid: VoxelGrid = OCC3D_GRID
+    classes: ClassTable = OCC3D
 
 
 def frame_of(occupancy: Occupancy, camera_set: CameraSet | None = None, report: Report | None = None) -> ViewFrame:
@@ -104,6 +107,7 @@ def frame_of(occupancy: Occupancy, camera_set: CameraSet | None = None, report: 
         odom_from_base=None if camera_set is None else camera_set.key_pose,
         report=Report(values=times) if report is None else report,
         grid=occupancy.grid,
+        classes=occupancy.classes,
     )
 
 

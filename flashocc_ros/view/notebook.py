@@ -23,7 +23,7 @@ from flashocc_ros.structures import Occupancy
 from flashocc_ros.view.frame import ViewFrame, frame_of
 from flashocc_ros.view.page import standalone
 from flashocc_ros.view.recorded import FILE_PICTURE_WIDTH
-from flashocc_ros.view.scene import scene
+from flashocc_ros.view.scene import LiveScene, scene
 from flashocc_ros.view.server import LOCAL, ViewServer
 from flashocc_ros.view.store import FrameStore
 
@@ -42,7 +42,7 @@ class Shown:
         store.add(frame)
         news = store.news()
         entries = news["entries"] if news else []
-        self.html = "".join(standalone(scene(title), entries, iter([store.frame(0) or b""])))
+        self.html = "".join(standalone(scene(title, classes=frame.classes), entries, iter([store.frame(0) or b""])))
         self._height_px = height_px
 
     def _repr_html_(self) -> str:
@@ -73,12 +73,15 @@ class LiveView:
 
     def __init__(self, title: str = "live", port: int = 0, host: str = LOCAL, height_px: int = HEIGHT_PX) -> None:
         self._store = FrameStore(keep_all=False)
-        self._server = ViewServer(scene(title, source="live"), self._store, port, host)
+        self._scene = LiveScene(title)
+        self._server = ViewServer(self._scene, self._store, port, host)
         self.url = self._server.url
         self._height_px = height_px
 
     def update(self, occupancy: Occupancy, camera_set: CameraSet | None = None) -> None:
         """Show this result from now on; browsers that are slow leave some out."""
+        self._scene.take(occupancy.classes)
+        self._store.say(self._scene.outdated)
         self._store.add(frame_of(occupancy, camera_set))
 
     def close(self) -> None:

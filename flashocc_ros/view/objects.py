@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from flashocc_ros.labels import FIRST_INSTANCE_ID, FREE
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import Instance, VoxelGrid
 from flashocc_ros.view.frame import Layer
 
 
-def objects_of(layer: Layer, grid: VoxelGrid) -> list[Instance]:
+def objects_of(layer: Layer, grid: VoxelGrid, classes: ClassTable = OCC3D) -> list[Instance]:
     """Objects that own voxels, the recorded ones first; for others class, box and place are those of their voxels."""
     if layer.instances is None:
         return []
-    owned = np.flatnonzero((layer.instances >= FIRST_INSTANCE_ID) & (layer.semantics < FREE))
+    owned = np.flatnonzero((layer.instances >= classes.first_instance_id) & classes.occupied(layer.semantics))
     ids, inverse, counts = np.unique(layer.instances.ravel()[owned], return_inverse=True, return_counts=True)
     there = set(ids.tolist())
     known = [found for found in layer.objects if found.id in there]
@@ -37,7 +37,7 @@ def objects_of(layer: Layer, grid: VoxelGrid) -> list[Instance]:
     if not missing:
         return known
     where = np.stack(np.unravel_index(owned, layer.semantics.shape), axis=1)
-    classes = layer.semantics.ravel()[owned]
+    labels = layer.semantics.ravel()[owned]
     edge_m = grid.resolution_m
     for row, (identity, count) in enumerate(zip(ids.tolist(), counts.tolist(), strict=True)):
         if identity in missing:
@@ -46,7 +46,7 @@ def objects_of(layer: Layer, grid: VoxelGrid) -> list[Instance]:
             center = grid.centers_m(np.stack([low, high])).mean(axis=0)
             x, y, z = center.tolist()
             length, width, height = ((high - low + 1) * edge_m).tolist()
-            kind = int(np.bincount(classes[mine]).argmax())
+            kind = int(np.bincount(labels[mine]).argmax())
             known.append(Instance(identity, kind, 0.0, (x, y, z), (length, width, height), count))
     return known
 

@@ -46,7 +46,7 @@ class RecordedView:
         self, source: Source, port: int = 0, host: str = LOCAL, *, limit: int = 0, picture_width: int = WIDTH
     ) -> None:
         self.store = FrameStore(keep_all=True, total=_total(source, limit), picture_width=picture_width)
-        self.server = ViewServer(scene(source.title, source.note), self.store, port, host)
+        self.server = ViewServer(scene(source.title, source.note, classes=source.classes), self.store, port, host)
         self._closing = threading.Event()
         self._thread = threading.Thread(
             target=self._read, args=(source, limit), name="flashocc view reader", daemon=True
@@ -99,7 +99,7 @@ def write_file(
     entries = news["entries"] if news else []
     frames = (store.frame(number) or b"" for number in range(count))
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(standalone(scene(source.title, source.note), entries, frames))
+        file.writelines(standalone(scene(source.title, source.note, classes=source.classes), entries, frames))
     return count
 
 

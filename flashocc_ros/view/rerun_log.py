@@ -28,8 +28,6 @@ import numpy as np
 
 from flashocc_ros.cameras.jpeg import jpeg_size
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import CLASS_NAMES, FREE
-from flashocc_ros.structures import VoxelGrid
 from flashocc_ros.view.frame import Layer, Shot, ViewFrame
 from flashocc_ros.view.objects import objects_of
 from flashocc_ros.view.pictures import WIDTH, bounded_jpeg
@@ -85,29 +83,31 @@ def log(recording: Any, frame: ViewFrame, picture_width: int = WIDTH) -> None:
     recording.log(BASE, rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
     for name, layer in (("occupancy", frame.prediction), ("truth", frame.truth)):
         if layer is not None:
-            _layer(recording, f"{BASE}/{name}", layer, frame.grid)
+            _layer(recording, f"{BASE}/{name}", layer, frame)
     for shot in frame.shots:
         _camera(recording, shot, picture_width)
 
 
-def _layer(recording: Any, path: str, layer: Layer, grid: VoxelGrid) -> None:
+def _layer(recording: Any, path: str, layer: Layer, frame: ViewFrame) -> None:
     import rerun as rr
 
-    where = np.argwhere(layer.semantics < FREE)
-    classes = layer.semantics[layer.semantics < FREE]
-    colors = np.round(255 * palette()[1 + classes.astype(np.int64)]).astype(np.uint8)
+    grid, classes = frame.grid, frame.classes
+    occupied = classes.occupied(layer.semantics)
+    where, labels = np.argwhere(occupied), layer.semantics[occupied]
+    colors = np.round(255 * palette(classes)[1 + labels.astype(np.int64)]).astype(np.uint8)
     edge_m = [grid.resolution_m] * 3
     recording.log(
         f"{path}/voxels", rr.VoxelGridMap(where.astype(np.int32), edge_m, colors=colors, translation=grid.origin_m)
     )
-    found = objects_of(layer, grid)
+    found = objects_of(layer, grid, classes)
+    ids = np.array([o.id for o in found], np.int64)
     recording.log(
         f"{path}/objects",
         rr.Boxes3D(
             centers=np.array([o.center_m for o in found], np.float32).reshape(-1, 3),
             sizes=np.array([o.extent_m for o in found], np.float32).reshape(-1, 3),
-            labels=[f"{CLASS_NAMES[o.class_id]} {o.id}" for o in found],
-            colors=np.round(255 * palette()[instance_row(np.array([o.id for o in found], np.int64))]).astype(np.uint8),
+            labels=[f"{classes.names[o.class_id]} {o.id}" for o in found],
+            colors=np.round(255 * palette(classes)[instance_row(ids, classes)]).astype(np.uint8),
         ),
     )
 

@@ -21,29 +21,61 @@ from typing import Any, Literal
 
 import numpy as np
 
-from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE, THING_CLASSES
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.viz.palette import palette
 from flashocc_ros.viz.vehicle import EGO_BOXES_M
 
 
-def scene(title: str, note: str = "", source: Literal["recording", "live"] = "recording") -> dict[str, Any]:
+def scene(
+    title: str,
+    note: str = "",
+    source: Literal["recording", "live"] = "recording",
+    classes: ClassTable = OCC3D,
+) -> dict[str, Any]:
     """As JSON.
 
     Args:
         title: of the page.
         note: a warning set apart, for example that weights are untrained.
         source: frames of a recording stay, of live ones only the newest can be fetched.
+        classes: what the ids mean.
     """
-    colors = np.round(palette() * 255).astype(np.uint8)
+    colors = np.round(palette(classes) * 255).astype(np.uint8)
     return {
         "title": title,
         "note": note,
         "source": source,
         "classes": [
-            {"name": name, "thing": index in THING_CLASSES, "flat": index in FLAT_CLASSES}
-            for index, name in enumerate(CLASS_NAMES[:FREE])
+            {"name": c.name, "thing": c.thing, "flat": c.flat}
+            for c in classes.classes[: max(classes.solid) + 1]  # where free is the last, it needs no row
         ],
         # rows: the vehicle, the classes from 1 on, the objects behind them
         "palette": base64.b64encode(colors.tobytes()).decode(),
         "vehicle_boxes": np.round(EGO_BOXES_M.astype(np.float64), 3).tolist(),
     }
+
+
+class LiveScene:
+    """What a page beside a running network is told when it asks: the classes of the latest result.
+
+    Called, it gives the scene as ``ViewServer`` takes it.
+    """
+
+    def __init__(self, title: str, classes: ClassTable = OCC3D) -> None:
+        self._title, self._classes = title, classes
+        self._told: ClassTable | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        self._told = self._classes
+        return scene(self._title, source="live", classes=self._classes)
+
+    def take(self, classes: ClassTable) -> None:
+        """From now on results have these classes."""
+        self._classes = classes
+
+    @property
+    def outdated(self) -> str:
+        """A sentence for a page that was told of other classes before; empty when there is none."""
+        if self._told is None or self._told.same_ids(self._classes):
+            return ""
+        return "The classes are others now; load this page again."

@@ -31,13 +31,15 @@ from flashocc_ros.bags.results import (
     network_facts,
     read_results,
     read_truths,
+    recorded_classes,
     weights_note,
 )
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.data.predicted import Predicted, read_predicted
 from flashocc_ros.errors import BagError, FlashOccError, InputError
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.remote import Location, only_local
-from flashocc_ros.structures import Occupancy, VoxelGrid
+from flashocc_ros.structures import Occupancy
 from flashocc_ros.view.frame import Layer, Report, ViewFrame, frame_of, shots_of
 from flashocc_ros.viz.array_files import read_arrays, stored_names
 
@@ -54,12 +56,14 @@ class Source:
         note: a warning, empty for none.
         total: number of frames.
         frames: reads them in order of time.
+        classes: what their ids mean.
     """
 
     title: str
     note: str
     total: int
     frames: Callable[[], Iterator[ViewFrame]]
+    classes: ClassTable = OCC3D
 
 
 def written(source: Source, limit: int, progress: Callable[[int], None], purpose: str = "write") -> Iterator[ViewFrame]:
@@ -98,15 +102,17 @@ def open_source(path: Location, pictures: bool = True) -> Source:
             f"{path} holds no recording and no .npz; give what `flashocc demo` or `flashocc predict` wrote"
         )
     made = None if path.is_file() else read_predicted(path)
+    stored = files[0]
+    classes = Occupancy.load(stored).classes if "class_table" in stored_names(stored) else OCC3D
     if made is None:
-        return Source(path.name, "", len(files), lambda: map(_file, files))
+        return Source(path.name, "", len(files), lambda: _files(files, classes), classes)
     title = "  ".join(filter(None, (path.resolve().name, made.variant)))
-    return Source(title, made.note, len(files), lambda: _predicted(files, made, pictures))
+    return Source(title, made.note, len(files), lambda: _predicted(files, classes, made, pictures), classes)
 
 
 def _recording(path: Location, pictures: bool) -> Source:
     facts = network_facts(path)
-    count = count_results(path)
+    count, classes = count_results(path), recorded_classes(path)
     name = path.name
     if isinstance(path, Path) and name == DEMO_RESULT:
         name = path.resolve().parent.name
@@ -115,10 +121,10 @@ def _recording(path: Location, pictures: bool) -> Source:
         values = {key: facts[key] for key in ("variant", "runs_on") if facts.get(key)}
         report = Report(values=values)
         title = "  ".join(filter(None, (name, facts.get("variant", ""))))
-        return Source(title, note, count, lambda: _results(path, report, pictures))
+        return Source(title, note, count, lambda: _results(path, report, pictures), classes)
     truths = count_results(path, TRUTH_TYPE)
     note = f"no {OCCUPANCY_TYPE.rpartition('/')[2]} recorded: this is the ground truth"
-    return Source(name, note, truths, lambda: (_truth(*found) for found in read_truths(path, pictures)))
+    return Source(name, note, truths, lambda: (_truth(*found) for found in read_truths(path, pictures)), classes)
 
 
 def _results(path: Location, report: Report, pictures: bool) -> Iterator[ViewFrame]:
@@ -145,10 +151,11 @@ def _result(result: ResultFrame, report: Report) -> ViewFrame:
         None if cameras is None else cameras.key_pose,
         report,
         result.grid,
+        result.classes,
     )
 
 
-def _truth(stamp_ns: int, truth: Truth, grid: VoxelGrid, cameras: CameraSet | None) -> ViewFrame:
+def _truth(stamp_ns: int, truth: Truth, cameras: CameraSet | None) -> ViewFrame:
     return ViewFrame(
         stamp_ns,
         None,
@@ -156,7 +163,8 @@ def _truth(stamp_ns: int, truth: Truth, grid: VoxelGrid, cameras: CameraSet | No
         truth.mask_camera,
         () if cameras is None else shots_of(cameras),
         None if cameras is None else cameras.key_pose,
-        grid=grid,
+        grid=truth.grid,
+        classes=truth.classes,
     )
 
 
@@ -164,7 +172,7 @@ def _stamp_of(path: Path) -> tuple[int, str]:
     return (int(path.stem) if path.stem.isdecimal() else 0, path.name)
 
 
-def _predicted(files: list[Path], made: Predicted, pictures: bool) -> Iterator[ViewFrame]:
+def _predicted(files: list[Path], classes: ClassTable, made: Predicted, pictures: bool) -> Iterator[ViewFrame]:
     """Files of ``flashocc predict`` with the pictures they were made from, where these are still there."""
     values = {"variant": made.variant, "runs_on": made.runs_on}
     report = Report(values=values)
@@ -189,12 +197,20 @@ def _predicted(files: list[Path], made: Predicted, pictures: bool) -> Iterator[V
             sets = iter(made.sets()[0])
         except FlashOccError as error:
             report = Report("warn", f"without pictures: {error}", values)
-    for path in files:
-        frame = _file(path)
+    for frame in _files(files, classes):
         cameras = at(frame.stamp_ns)
         shots, pose = ((), None) if cameras is None else (shots_of(cameras), cameras.key_pose)
         told = replace(report, values={**report.values, **frame.report.values})
         yield replace(frame, shots=shots, odom_from_base=pose, report=told)
+
+
+def _files(paths: list[Path], classes: ClassTable) -> Iterator[ViewFrame]:
+    """NPZ files in the order they are shown; all have the classes of the first."""
+    for path in paths:
+        frame = _file(path)
+        if not frame.classes.same_ids(classes):
+            raise InputError(f"{path} has other classes than {paths[0].name} beside it; show them apart")
+        yield frame
 
 
 def _file(path: Path) -> ViewFrame:

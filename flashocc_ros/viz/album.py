@@ -138,6 +138,7 @@ def to_figure(
         note=note,
         details=list(filter(None, details)),
         grid=result.grid,
+        classes=result.classes,
     )
 
 

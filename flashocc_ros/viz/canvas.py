@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.viz.palette import palette
 
 UInt8 = npt.NDArray[np.uint8]
@@ -94,21 +94,22 @@ class Page:
             x += picture.shape[1] + gap
         self._strips.append(strip)
 
-    def legend(self, shown: npt.NDArray[np.bool_], remark: str = "") -> UInt8:
+    def legend(self, shown: npt.NDArray[np.bool_], remark: str = "", classes: ClassTable = OCC3D) -> UInt8:
         """A strip to `add`: all classes with their colours, the absent ones pale, so that it stands still in a video.
 
         Args:
-            shown: (17,) which occur.
+            shown: by id, which occur.
             remark: stands behind them.
+            classes: what the ids mean.
         """
         px = self._px
         face = font(px(19))
         probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-        names = [CLASS_NAMES[c].replace("_", " ") for c in range(FREE)]
-        lengths = [probe.textlength(n, face) + px(52) for n in names]
+        names = {c: classes.names[c].replace("_", " ") for c in classes.solid}
+        lengths = {c: probe.textlength(name, face) + px(52) for c, name in names.items()}
         lines: list[list[int]] = [[]]
         room = self.width - 2 * self.margin
-        for c in range(FREE):
+        for c in classes.solid:
             if sum(lengths[k] for k in lines[-1]) + lengths[c] > room:
                 lines.append([])
             lines[-1].append(c)
@@ -117,7 +118,7 @@ class Page:
         for row, line in enumerate(lines):
             x, y = self.margin + px(6.0), px(20) + px(34) * row
             for c in line:
-                color = _on_paper(palette()[1 + c] * 255, 1.0 if shown[c] else 0.25)
+                color = _on_paper(palette(classes)[1 + c] * 255, 1.0 if shown[c] else 0.25)
                 draw.rounded_rectangle((x, y - px(10), x + px(20), y + px(10)), px(5), fill=color)
                 draw.text((x + px(28), y), names[c], INK if shown[c] else (176, 182, 190), face, anchor="lm")
                 x += round(lengths[c])
@@ -133,8 +134,8 @@ class Page:
 
 
 def classes_in(semantics: UInt8) -> npt.NDArray[np.bool_]:
-    """(17,) which of the drawn classes occur."""
-    return np.asarray(np.bincount(semantics.ravel(), minlength=FREE)[:FREE] > 0)
+    """(256,) which ids occur."""
+    return np.asarray(np.bincount(semantics.ravel(), minlength=256) > 0)
 
 
 @functools.cache

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.viz import canvas
 from flashocc_ros.viz.canvas import WIDTH
@@ -39,6 +40,7 @@ def render_comparison(
     title: str = "",
     details: Sequence[str] = (),
     grid: VoxelGrid = OCC3D_GRID,
+    classes: ClassTable = OCC3D,
 ) -> UInt8:
     """Pictures of the cameras in one row, below them each volume from behind and from above.
 
@@ -46,6 +48,7 @@ def render_comparison(
         volumes: label and (X, Y, Z) uint8 classes of each column.
         images: camera name and (H, W, 3) uint8 RGB, of equal shapes.
         title, details: of the head line.
+        grid, classes: where the voxels lie and what their ids mean.
 
     Returns:
         (height, 1920, 3) uint8 RGB.
@@ -58,14 +61,15 @@ def render_comparison(
         small = [cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA).astype(np.uint8) for _, image in images]
         page.row(small, [camera_label(name) for name, _ in images], GAP)
     wide = _column(len(volumes))
-    paints = [paint_volume(volume, None) for _, volume in volumes]
+    paints = [paint_volume(volume, classes=classes) for _, volume in volumes]
     distances = [free_distances(paint) for paint in paints]
     labels = [label for label, _ in volumes]
     drawn = list(zip(paints, distances, strict=True))
-    page.row([oblique(paint, grid, (wide, wide // 2), near) for paint, near in drawn], labels, GAP)
-    page.row([top(paint, grid, (wide, wide), near) for paint, near in drawn], [""] * len(drawn), GAP)
+    page.row([oblique(paint, grid, (wide, wide // 2), near, classes=classes) for paint, near in drawn], labels, GAP)
+    map_size = (wide, round(wide * grid.size[0] / grid.size[1]))
+    page.row([top(paint, grid, map_size, near, classes) for paint, near in drawn], [""] * len(drawn), GAP)
     shown = np.any([canvas.classes_in(volume) for _, volume in volumes], axis=0)
-    page.add(page.legend(shown))
+    page.add(page.legend(shown, classes=classes))
     return page.finish()
 
 

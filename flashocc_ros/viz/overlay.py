@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labels import FLAT_CLASSES
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import VoxelGrid
 from flashocc_ros.viz.palette import palette
 from flashocc_ros.viz.raycast import View, render
@@ -44,6 +44,7 @@ def overlay(
     size: tuple[int, int],
     free_distance: UInt8 | None = None,
     opacity: float = OPACITY,
+    classes: ClassTable = OCC3D,
 ) -> UInt8:
     """Scale ``image`` to ``size`` and blend in the voxels in front of the camera; nearer ones hide farther ones.
 
@@ -51,7 +52,7 @@ def overlay(
         image: (H, W, 3) uint8 RGB.
         intrinsic: (3, 3) in pixels of ``image``.
         base_from_camera: (4, 4), camera optical frame to the frame of the voxels at the time of the picture.
-        paint: (X, Y, Z) uint16 rows of ``palette()``.
+        paint: (X, Y, Z) uint16 rows of ``palette(classes)``.
         size: (width, height) of the result.
 
     Returns:
@@ -65,9 +66,9 @@ def overlay(
     x_scale, y_scale = width / image.shape[1], height / image.shape[0]
     resize = np.array([[x_scale, 0, x_scale / 2 - 0.5], [0, y_scale, y_scale / 2 - 0.5], [0, 0, 1.0]])
     view = View.pinhole(resize @ intrinsic, base_from_camera, size, near_m=NEAR_M)
-    picture = render(paint, palette(), grid, view, shadows=False, edges=0.45, free_distance=free_distance)
-    alpha = np.full(len(palette()), opacity, np.float32)
-    alpha[[1 + c for c in FLAT_CLASSES]] = FLAT_OPACITY * opacity / OPACITY
+    picture = render(paint, palette(classes), grid, view, shadows=False, edges=0.45, free_distance=free_distance)
+    alpha = np.full(len(palette(classes)), opacity, np.float32)
+    alpha[[1 + c for c in classes.flat]] = FLAT_OPACITY * opacity / OPACITY
     nearness = np.clip(picture.distance_m / FAINT_M, FAINT, 1.0)
     weight = (alpha[picture.paint] * picture.coverage * nearness)[..., None]
     mixed = shrunk * (1 - weight) + picture.rgb * (255 * weight)

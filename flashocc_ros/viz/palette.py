@@ -22,12 +22,12 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.labels import COLORS_RGB, FREE, NUM_CLASSES, THING_CLASSES
+from flashocc_ros.labels import OCC3D, ClassTable
 
 UInt16 = npt.NDArray[np.uint16]
 
 OTHERS_RGB = (96, 96, 100)
-"""Class 0 is black in the reference's table: invisible in shadow, so it is drawn in grey."""
+"""A black class, as `others` of the reference's table, would be invisible in shadow, so it is drawn in grey."""
 EGO_RGB = (236, 239, 243)
 SOFTEN = np.float32(0.18)
 """How far class colours are moved towards their own grey: the table is made for points, not for large lit areas."""
@@ -35,11 +35,11 @@ INSTANCE_COLORS = 509
 """Number of different instance colours; a prime, so that neighbouring ids never meet by rotation."""
 
 
-@functools.cache
-def palette() -> npt.NDArray[np.float32]:
-    """(1 + 18 + 509, 3) float32 RGB in [0, 1]: the vehicle, one per class, one per instance."""
-    classes = COLORS_RGB.astype(np.float32) / 255
-    classes[0] = np.array(OTHERS_RGB, np.float32) / 255
+@functools.lru_cache(maxsize=8)
+def palette(table: ClassTable = OCC3D) -> npt.NDArray[np.float32]:
+    """(1 + classes + 509, 3) float32 RGB in [0, 1]: the vehicle, one per class, one per instance."""
+    classes = np.array(table.colors_rgb, np.float32) / 255
+    classes[(classes == 0).all(axis=1)] = np.array(OTHERS_RGB, np.float32) / 255
     grey = (classes @ np.array([0.3, 0.59, 0.11], np.float32))[:, None]
     classes += SOFTEN * (grey - classes)
     classes += np.clip(0.35 - grey, 0.0, 0.3) * (1 - classes)  # dark colours would lose their shading
@@ -50,9 +50,9 @@ def palette() -> npt.NDArray[np.float32]:
         for k in range(INSTANCE_COLORS)
     ]
     rows.append(np.array(instances, np.float32))
-    table = np.concatenate(rows).astype(np.float32)
-    table.setflags(write=False)
-    return table
+    colors = np.concatenate(rows).astype(np.float32)
+    colors.setflags(write=False)
+    return colors
 
 
 def _hue(part: float) -> float:
@@ -62,26 +62,30 @@ def _hue(part: float) -> float:
 
 
 def paint_volume(
-    semantics: npt.NDArray[np.uint8], instances: npt.NDArray[np.integer] | None = None, mask: npt.NDArray | None = None
+    semantics: npt.NDArray[np.uint8],
+    instances: npt.NDArray[np.integer] | None = None,
+    mask: npt.NDArray | None = None,
+    classes: ClassTable = OCC3D,
 ) -> UInt16:
     """Row of ``palette()`` for every voxel, 0 where nothing is drawn.
 
     Args:
-        semantics: (X, Y, Z) uint8 class ids; free and unknown ids (above 17) are not drawn.
-        instances: same shape; thing voxels with an id of at least 18 take the colour of their instance.
+        semantics: (X, Y, Z) uint8 class ids; free and unknown ids, past the classes, are not drawn.
+        instances: same shape; thing voxels with an id past those of the classes take the colour of their instance.
         mask: same shape; voxels where it is zero are not drawn.
+        classes: what the ids mean.
     """
     rows = np.zeros(256, np.uint16)
-    rows[:FREE] = 1 + np.arange(FREE)
+    rows[list(classes.solid)] = 1 + np.array(classes.solid)
     paint = rows[semantics]
     if instances is not None and instances.size:
-        owned = (instances >= NUM_CLASSES) & np.isin(semantics, THING_CLASSES)
-        paint[owned] = instance_row(instances[owned])
+        owned = (instances >= classes.first_instance_id) & np.isin(semantics, classes.things)
+        paint[owned] = instance_row(instances[owned], classes)
     if mask is not None:
         paint[~np.asarray(mask, bool)] = 0
     return paint
 
 
-def instance_row(ids: npt.NDArray[np.integer]) -> UInt16:
+def instance_row(ids: npt.NDArray[np.integer], classes: ClassTable = OCC3D) -> UInt16:
     """Row of ``palette()`` for instance ids."""
-    return (1 + NUM_CLASSES + np.asarray(ids, np.int64) % INSTANCE_COLORS).astype(np.uint16)
+    return (1 + len(classes) + np.asarray(ids, np.int64) % INSTANCE_COLORS).astype(np.uint16)

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from flashocc_ros.cameras.straighten import straightened
 from flashocc_ros.errors import InputError
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 from flashocc_ros.viz import canvas
 from flashocc_ros.viz.canvas import WIDTH
@@ -40,8 +41,12 @@ MARGIN = 14
 GAP = 10
 CAMERAS_HIGH = 0.32
 """Of the picture's height, at most."""
+MAP_WIDE = 0.4
+"""Of the picture's width, at most: the map beside the scene."""
 MAP_HIGH = 0.34
 """Of the height of a scene that has its map in a corner."""
+WIDEST_CORNER = 1.6
+"""Width of such a map by that height, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +64,7 @@ class Figure:
         by_object: each object has a colour of its own, the same in prediction and truth, instead of that of its class.
         title, note: texts of the head line; the note is set apart (for example that weights are untrained).
         details: short texts at the right of the head line.
+        grid, classes: where the voxels lie and what their ids mean.
     """
 
     semantics: UInt8
@@ -72,6 +78,7 @@ class Figure:
     note: str = ""
     details: Sequence[str] = ()
     grid: VoxelGrid = field(default=OCC3D_GRID)
+    classes: ClassTable = OCC3D
 
 
 def render_figure(figure: Figure, width: int = WIDTH) -> UInt8:
@@ -88,8 +95,8 @@ def render_figure(figure: Figure, width: int = WIDTH) -> UInt8:
     height = round(width * 9 / 32) * 2
     instances, truth_instances = (figure.instances, figure.truth_instances) if figure.by_object else (None, None)
     if instances is not None and truth_instances is not None:
-        truth_instances = matched(instances, truth_instances)
-    paint = paint_volume(figure.semantics, instances)
+        truth_instances = matched(instances, truth_instances, figure.classes.first_instance_id)
+    paint = paint_volume(figure.semantics, instances, classes=figure.classes)
     distance = free_distances(paint)
     shown = canvas.classes_in(figure.semantics)
     page = canvas.Page(width, MARGIN)
@@ -97,17 +104,17 @@ def render_figure(figure: Figure, width: int = WIDTH) -> UInt8:
     _cameras(page, figure, paint, distance, height)
     if figure.truth is not None:
         shown = shown | canvas.classes_in(figure.truth)
-    legend = page.legend(shown, "each object has its own colour" if instances is not None else "")
+    legend = page.legend(shown, "each object has its own colour" if instances is not None else "", figure.classes)
     room = height - page.height - legend.shape[0] - GAP
     if figure.truth is None:
-        side = min(room, round(0.4 * width))
-        wide = width - 2 * MARGIN - GAP - side
-        scene = oblique(paint, figure.grid, (wide, room), distance)
-        page.row([scene, _padded(top(paint, figure.grid, (side, side), distance), room)], ["", ""], GAP)
+        size = _map_size(figure.grid, round(MAP_WIDE * width), room)
+        wide = width - 2 * MARGIN - GAP - size[0]
+        scene = oblique(paint, figure.grid, (wide, room), distance, classes=figure.classes)
+        page.row([scene, _padded(top(paint, figure.grid, size, distance, figure.classes), room)], ["", ""], GAP)
     else:
-        truth = paint_volume(figure.truth, truth_instances)
+        truth = paint_volume(figure.truth, truth_instances, classes=figure.classes)
         size = ((width - 2 * MARGIN - GAP) // 2, room)
-        both = [_scene(paint, figure.grid, size, distance), _scene(truth, figure.grid, size, free_distances(truth))]
+        both = [_scene(figure, paint, size, distance), _scene(figure, truth, size, free_distances(truth))]
         page.row(both, ["prediction", "ground truth"], GAP)
     page.add(legend)
     return page.finish(height)
@@ -138,6 +145,7 @@ def _cameras(page: canvas.Page, figure: Figure, paint: npt.NDArray[np.uint16], d
                 figure.grid,
                 (wide, high),
                 distance,
+                classes=figure.classes,
             )
             for k in row
         ]
@@ -149,13 +157,20 @@ def camera_label(name: str) -> str:
     return name.rsplit("/", 1)[-1].removeprefix("CAM_").replace("_", " ").lower()
 
 
-def _scene(paint: npt.NDArray[np.uint16], grid: VoxelGrid, size: tuple[int, int], distance: UInt8) -> UInt8:
+def _scene(figure: Figure, paint: npt.NDArray[np.uint16], size: tuple[int, int], distance: UInt8) -> UInt8:
     """The scene with the map in its upper right corner."""
-    picture = oblique(paint, grid, size, distance).copy()
-    side = round(MAP_HIGH * size[1])
-    small = canvas.card(top(paint, grid, (side, side), distance), "")
-    picture[GAP : GAP + side, size[0] - GAP - side : size[0] - GAP] = small
+    picture = oblique(paint, figure.grid, size, distance, classes=figure.classes).copy()
+    high = round(MAP_HIGH * size[1])
+    wide, high = _map_size(figure.grid, round(high * WIDEST_CORNER), high)
+    small = canvas.card(top(paint, figure.grid, (wide, high), distance, figure.classes), "")
+    picture[GAP : GAP + high, size[0] - GAP - wide : size[0] - GAP] = small
     return picture
+
+
+def _map_size(grid: VoxelGrid, width: int, height: int) -> tuple[int, int]:
+    """(width, height) of the largest map of the grid, forward up, in that room."""
+    scale = min(height / grid.size[0], width / grid.size[1])
+    return max(1, round(scale * grid.size[1])), max(1, round(scale * grid.size[0]))
 
 
 def _padded(picture: UInt8, high: int) -> UInt8:

@@ -24,28 +24,29 @@ from flashocc_ros.labels import FIRST_INSTANCE_ID
 Ids = npt.NDArray[np.integer]
 
 
-def matched(ids: Ids, others: Ids) -> Ids:
+def matched(ids: Ids, others: Ids, first_id: int = FIRST_INSTANCE_ID) -> Ids:
     """``others`` with the ids that their objects have in ``ids``; those of no object there keep theirs, made unlike."""
-    found = same_objects(ids, others)
-    unlike = int(ids.max(initial=FIRST_INSTANCE_ID)) + 1
+    found = same_objects(ids, others, first_id)
+    unlike = int(ids.max(initial=first_id)) + 1
     values, places = np.unique(others, return_inverse=True)
-    renamed = [v if v < FIRST_INSTANCE_ID else found.get(v, unlike + v) for v in values.tolist()]
+    renamed = [v if v < first_id else found.get(v, unlike + v) for v in values.tolist()]
     return np.asarray(np.array(renamed, np.int64)[places].reshape(others.shape))
 
 
-def same_objects(ids: Ids, others: Ids) -> dict[int, int]:
+def same_objects(ids: Ids, others: Ids, first_id: int = FIRST_INSTANCE_ID) -> dict[int, int]:
     """Which object of ``others`` is which of ``ids``: pairs that share voxels, the largest overlap over union first.
 
     Args:
-        ids, others: volumes of one shape; values below 18 are no objects.
+        ids, others: volumes of one shape.
+        first_id: values below it are no objects.
 
     Returns:
         An id of ``ids`` by id of ``others``; each object appears at most once.
     """
-    both = (ids >= FIRST_INSTANCE_ID) & (others >= FIRST_INSTANCE_ID)
+    both = (ids >= first_id) & (others >= first_id)
     pairs, shared = np.unique(np.stack([ids[both], others[both]]).astype(np.int64), axis=1, return_counts=True)
     sizes = [
-        dict(zip(*(a.tolist() for a in np.unique(v[v >= FIRST_INSTANCE_ID], return_counts=True)), strict=True))
+        dict(zip(*(a.tolist() for a in np.unique(v[v >= first_id], return_counts=True)), strict=True))
         for v in (ids, others)
     ]
     ranked = sorted(

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from flashocc_ros.structures import VoxelGrid
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.viz.canvas import font
 from flashocc_ros.viz.palette import palette
 from flashocc_ros.viz.raycast import View, render
@@ -46,23 +47,44 @@ def oblique(
     free_distance: UInt8 | None = None,
     eye_m: tuple[float, float, float] = CHASE_EYE_M,
     target_m: tuple[float, float, float] = CHASE_TARGET_M,
+    classes: ClassTable = OCC3D,
 ) -> UInt8:
-    """The scene from behind and above the vehicle, lit by the sun; (height, width, 3) uint8 RGB."""
-    view = View.look_at(eye_m, target_m, CHASE_FIELD_OF_VIEW_DEG, size)
-    picture = render(paint, palette(), grid, view, boxes_m=EGO_BOXES_M, free_distance=free_distance)
+    """The scene from behind and above the vehicle, lit by the sun; (height, width, 3) uint8 RGB.
+
+    ``eye_m`` and ``target_m`` are for the grid of Occ3D; other grids are looked at from as many of their lengths away.
+    """
+    view = View.look_at(_placed(eye_m, grid), _placed(target_m, grid), CHASE_FIELD_OF_VIEW_DEG, size)
+    picture = render(paint, palette(classes), grid, view, boxes_m=EGO_BOXES_M, free_distance=free_distance)
     down = np.linspace(0, 1, size[1], dtype=np.float32)[:, None, None]
     sky = (np.array(HORIZON_RGB, np.float32) * (1 - down) + np.array(GROUND_RGB, np.float32) * down) / 255
     cover = picture.coverage[..., None]
     return (255 * (picture.rgb * cover + sky * (1 - cover))).astype(np.uint8)
 
 
+def _placed(point_m: tuple[float, float, float], grid: VoxelGrid) -> tuple[float, float, float]:
+    """A point around the grid of Occ3D, moved to lie so around another one."""
+    usual = OCC3D_GRID
+    scale = max(grid.extent_m[:2]) / max(usual.extent_m[:2])
+    x, y, z = (
+        low + length / 2 + scale * (value - usual_low - usual_length / 2)
+        for value, low, length, usual_low, usual_length in zip(
+            point_m, grid.origin_m, grid.extent_m, usual.origin_m, usual.extent_m, strict=True
+        )
+    )
+    return x, y, z
+
+
 def top(
-    paint: npt.NDArray[np.uint16], grid: VoxelGrid, size: tuple[int, int], free_distance: UInt8 | None = None
+    paint: npt.NDArray[np.uint16],
+    grid: VoxelGrid,
+    size: tuple[int, int],
+    free_distance: UInt8 | None = None,
+    classes: ClassTable = OCC3D,
 ) -> UInt8:
     """Map of the whole grid, forward up, with range rings every 10 m; (height, width, 3) uint8 RGB."""
     picture = render(
         paint,
-        palette(),
+        palette(classes),
         grid,
         View.from_above(grid, size),
         edges=0.12,

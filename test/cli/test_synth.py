@@ -24,7 +24,12 @@ import pytest
 from full_disk import largest_file
 
 from flashocc_ros.bags import read_sets
+from flashocc_ros.bags.results import read_truths
 from flashocc_ros.data.synthetic import FrameCache
+from flashocc_ros.variants import get_variant
+from flashocc_ros.view.sources import open_source
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "variant.yaml"
 
 
 def flashocc(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -99,3 +104,21 @@ def test_a_killed_drive_does_not_block_the_next(tmp_path: Path) -> None:
     done = flashocc("--seconds", "0.5", "--rate", "2", "--width", "160", "--out", str(tmp_path / "drive"))
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["drive"]
+
+
+def test_a_drive_for_a_variant_has_its_grid_and_classes(tmp_path: Path) -> None:
+    options = ("--seconds", "0.5", "--rate", "2", "--width", "160", "--variant", str(EXAMPLE))
+    done = flashocc("--seed", "1001", *options, "--out", str(tmp_path / "drive"))
+    assert done.returncode == 0, done.stderr
+    own = get_variant(EXAMPLE)
+    ((_, truth, _),) = read_truths(tmp_path / "drive", pictures=False)
+    assert truth.grid == own.grid
+    assert truth.classes.same_ids(own.classes)
+    assert truth.classes.things == own.classes.things
+    assert (truth.semantics == own.classes.index("road")).any()
+    assert truth.instances is not None
+    assert truth.instances.max() >= own.classes.first_instance_id
+    source = open_source(tmp_path / "drive")
+    assert source.classes.names == own.classes.names
+    (frame,) = source.frames()
+    assert frame.classes.names == own.classes.names

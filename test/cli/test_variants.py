@@ -26,6 +26,8 @@ from typer.testing import CliRunner
 from flashocc_ros.cli.variants import app
 from flashocc_ros.variants import VARIANTS
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "variant.yaml"
+
 
 def test_json_has_every_variant_with_the_published_numbers(shared_dir: Path) -> None:
     result = CliRunner().invoke(app, ["--json"])
@@ -72,3 +74,18 @@ def test_listing_needs_no_heavy_library() -> None:
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"
+
+
+def test_a_variant_file_is_shown_with_its_counted_size_and_its_classes() -> None:
+    shown = CliRunner().invoke(app, [str(EXAMPLE)]).stdout
+    assert "grid      120 x 80 x 8 voxels of 0.5 m (x -20 to 40 m, y -20 to 20 m, z -1 to 3 m)" in shown
+    assert "2.2099 M parameters" in shown
+    assert "6 vehicle     #006ee6  cost 100  thing  like car  from car truck bus trailer construction_vehicle" in shown
+    (row,) = json.loads(CliRunner().invoke(app, [str(EXAMPLE), "--json"]).stdout)
+    assert (row["name"], row["num_cameras"], row["grid"]["size"]) == ("yard", 4, [120, 80, 8])
+
+
+def test_a_row_of_the_table_is_shown_alone() -> None:
+    shown = CliRunner().invoke(app, ["synthetic-tiny"]).stdout
+    assert "200 x 200 x 16 voxels of 0.4 m" in shown
+    assert "17 free" in shown

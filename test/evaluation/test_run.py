@@ -18,16 +18,22 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from flashocc_ros.errors import InputError
+from flashocc_ros.evaluation import MeanIoU, RayIoU
 from flashocc_ros.evaluation.frames import EvalFrame, SyntheticFrames, lidar_origins
 from flashocc_ros.evaluation.run import PredictorSettings, evaluate, format_tables, score_sequence
-from flashocc_ros.labels import CLASS_NAMES, FREE
-from flashocc_ros.structures import CameraRig, Occupancy
+from flashocc_ros.labels import CLASS_NAMES, FREE, OCC3D
+from flashocc_ros.structures import OCC3D_GRID, CameraRig, Occupancy, VoxelGrid
+from flashocc_ros.variants import get_variant
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "variant.yaml"
 SETTINGS = PredictorSettings("synthetic-tiny", engine="torch")
 
 
@@ -116,3 +122,43 @@ def test_two_processes_give_the_result_of_one() -> None:
     shared.pop("predict_ms")
     assert alone == shared
     assert seen == [1, 2]
+
+
+def test_truth_of_occ3d_is_measured_in_classes_of_ones_own() -> None:
+    own = get_variant(EXAMPLE).classes
+    data = TwoBoxes()
+
+    class Own(PerfectPredictor):
+        def __call__(self, images: Any, rig: CameraRig, odom_from_base: Any, stamp_ns: int) -> Occupancy:
+            semantics = np.array(own.from_occ3d(), np.uint8)[self.data.semantics]
+            instances = np.where(self.data.semantics == 4, 30, semantics).astype(np.int32)
+            return Occupancy(semantics, instances, (), stamp_ns, classes=own)
+
+    result = score_sequence(data, 0, Own(data), "camera").result()
+    assert {name for name, value in result["IoU"].items() if value == 1.0} == {"road", "vehicle", "free"}
+    assert (result["mIoU"], result["RayIoU"], result["RayPQ_things"]) == (1.0, 1.0, 1.0)
+    assert list(result["RayPQ_per_class"]) == list(own.names[:-1])
+    assert "===> vehicle - IoU = 100.00" in format_tables(result)
+
+
+def test_truth_on_another_grid_or_of_other_classes_is_refused() -> None:
+    own = get_variant(EXAMPLE)
+    frame = next(TwoBoxes().frames(0))
+    with pytest.raises(InputError, match=r"the ground truth has 200 x 200 x 16 .* the network predicts 120 x 80 x 8"):
+        frame.labels_of(own.grid, own.classes)
+    with pytest.raises(InputError, match=r"the ground truth has the classes road, .* make labels with its classes"):
+        replace(frame, classes=own.classes).labels_of(OCC3D_GRID, OCC3D)
+
+
+def test_what_nobody_knows_does_not_count() -> None:
+    own = get_variant(EXAMPLE).classes
+    metric = MeanIoU(None, own)
+    metric.update(np.array([0, 1, 3]), np.array([0, 1, own.ignore]))
+    assert metric.compute()["mIoU"] == 1.0
+    pred = np.full((40, 40, 4), own.free, np.uint8)
+    pred[:, :, 0] = 0
+    truth = pred.copy()
+    truth[20:, :, 0] = own.ignore
+    rays = RayIoU(VoxelGrid(0.5, (-10.0, -10.0, -1.0), (40, 40, 4)), own)
+    rays.update(pred, truth, [(0.1, 0.1, 0.5)])
+    assert rays.compute()["RayIoU"] == 1.0

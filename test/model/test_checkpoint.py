@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,13 @@ from torch import Tensor
 
 from flashocc_ros.errors import CheckpointError, ConfigError
 from flashocc_ros.model import build_model, load_checkpoint
-from flashocc_ros.model.checkpoint import fitting_variants
+from flashocc_ros.model.checkpoint import PREDICTS, fitting_variants
 from flashocc_ros.model.weights_file import MAX_PICKLE_BYTES, read_weights
+from flashocc_ros.variants import get_variant
+from flashocc_ros.voxel_grid import VoxelGrid
 
 TINY = "synthetic-tiny"
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "variant.yaml"
 PANOPTIC = "panoptic-flashocc-r50-depth-tiny-pano"
 
 
@@ -271,3 +275,27 @@ def test_a_structure_larger_than_any_network_is_refused_unread(legacy: bool, tmp
         _zip(file, {"version": b"3", "data.pkl": marks}, zipfile.ZIP_STORED)
     with pytest.raises(CheckpointError, match=rf"more than {MAX_PICKLE_BYTES}"):
         load_checkpoint(file, TINY)
+
+
+def test_weights_of_other_classes_or_another_grid_are_refused(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    own = get_variant(EXAMPLE)
+    shipped = tmp_path / "shipped.safetensors"
+    save_file(tensors, shipped)
+    with pytest.raises(CheckpointError, match=r"holds weights of synthetic-tiny.*not of yard; .* init"):
+        load_checkpoint(shipped, own)
+    moved = replace(get_variant(TINY), name="moved", grid=VoxelGrid(0.4, (-10.0, -40.0, -1.0), (200, 200, 16)))
+    with pytest.raises(CheckpointError, match=r"was trained for 200 x 200 x 16 .*x -40 to 40 m.*x -10 to 70 m.*init"):
+        load_checkpoint(shipped, moved)  # the same shapes, but other places
+    save_file(tensors, shipped, {PREDICTS: moved.predicts})
+    assert _same(load_checkpoint(shipped, moved), tensors)
+    with pytest.raises(CheckpointError, match="was trained for"):
+        load_checkpoint(shipped, TINY)
+
+
+def test_colours_and_costs_do_not_make_other_weights() -> None:
+    own = get_variant(EXAMPLE)
+    first, *others = own.classes.classes
+    recoloured = replace(own.classes, classes=(replace(first, color_rgb=(1, 2, 3), cost=7), *others), name="other")
+    assert replace(own, classes=recoloured).predicts == own.predicts
+    renamed = replace(own.classes, classes=(replace(first, name="street"), *others))
+    assert replace(own, classes=renamed).predicts != own.predicts

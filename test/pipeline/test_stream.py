@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,9 +39,11 @@ from flashocc_ros.model import build_model
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.pipeline.backend import Encoded, HeadOutput
 from flashocc_ros.pipeline.preprocess import image_transform, network_input
-from flashocc_ros.structures import CameraRig
+from flashocc_ros.structures import CameraRig, VoxelGrid
+from flashocc_ros.variants import get_variant
 
 TOLERANCE_STD = 1e-4
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "variant.yaml"
 
 
 class LogitBackend(TorchBackend):
@@ -290,3 +293,22 @@ def test_an_implausible_rig_is_said_once_and_again_when_it_comes_back(caplog: py
         said.append(sum("implausible rig" in record.message for record in caplog.records))
         assert [finding.cause for finding in predictor.rig_findings] == ([] if given is good else ["inverse"])
     assert said == [1, 1, 1, 2]
+
+
+def test_a_stream_on_a_grid_of_ones_own_equals_all_frames_at_once() -> None:
+    own = get_variant(EXAMPLE)
+    variant = replace(
+        small("panoptic-flashocc-r50-depth4d-pano"),
+        grid=VoxelGrid(0.8, (-12.8, -6.4, -1.0), (40, 24, 5)),  # neither square nor around the vehicle
+        classes=own.classes,
+    )
+    model = build_model(variant)
+    backend = LogitBackend(variant, model=model, device="cpu")
+    predictor = Predictor(variant, backend=backend, max_gap_s=0.9)
+    for index, shot in enumerate(shots := drive(3, TURNING)):
+        result = predictor(shot.images, rig(), shot.odom_from_base, 10**18 + index * STEP_NS)
+        assert deviation_std(backend.logits, all_at_once(model, shots, index, 0)) < TOLERANCE_STD
+    assert backend.logits.shape == (40, 24, 5, len(own.classes))
+    assert result.semantics.shape == (40, 24, 5)
+    assert (result.grid, result.classes) == (variant.grid, own.classes)
+    assert predictor.memory_nbytes == 2 * 4 * 40 * 24 * variant.cached_channels

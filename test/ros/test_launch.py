@@ -119,7 +119,7 @@ def test_every_launch_argument_is_described(launch_arguments: dict[str, list[Any
 def test_choices_of_the_launch_file_are_those_of_the_parameters(launch_arguments: dict[str, list[Any]]):
     limits = {name: limit for name, _, limit in walk()}
     for argument in launch_arguments["flashocc.launch.py"]:
-        if argument.name in ("variant", "engine", "precision"):
+        if argument.name in ("engine", "precision"):
             assert argument.choices == ["", *limits[argument.name].choices]
 
 

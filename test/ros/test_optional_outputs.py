@@ -42,6 +42,9 @@ from flashocc_ros.ros.parameter_checks import build
 from flashocc_ros.ros.publishers import Publishers, outputs
 from flashocc_ros.ros.stamps import make_header
 from flashocc_ros.structures import Instance, Occupancy
+from flashocc_ros.variants import VARIANTS
+
+PANOPTIC = VARIANTS["synthetic-tiny"]
 
 Make = Callable[..., Any]
 CAR, ROAD = CLASS_NAMES.index("car"), CLASS_NAMES.index("driveable_surface")
@@ -141,13 +144,13 @@ def test_recordings_and_the_installed_package_agree_on_every_byte(name: str):
 @pytest.mark.parametrize(("topic", "package"), [("detections", "vision_msgs"), ("voxel_grid", "nav2_msgs")])
 def test_without_its_package_a_topic_is_left_out(topic: str, package: str, monkeypatch: pytest.MonkeyPatch):
     parameters = build({"cameras.names": ["camera"]}, {})
-    before = {o.topic for o in outputs(parameters, panoptic=True)}
+    before = {o.topic for o in outputs(parameters, PANOPTIC)}
     monkeypatch.setitem(sys.modules, f"{package}.msg", None)
-    assert before - {o.topic for o in outputs(parameters, panoptic=True)} == {topic}
+    assert before - {o.topic for o in outputs(parameters, PANOPTIC)} == {topic}
 
 
 def test_without_objects_there_are_no_detections():
-    topics = {o.topic for o in outputs(build({"cameras.names": ["camera"]}, {}), panoptic=False)}
+    topics = {o.topic for o in outputs(build({"cameras.names": ["camera"]}, {}), VARIANTS["flashocc-r50-M0"])}
     assert "voxel_grid" in topics
     assert not topics & {"detections", "instances"}
 
@@ -183,7 +186,7 @@ def test_a_running_node_publishes_both_and_builds_them_only_while_someone_listen
 
 def test_detections_arrive_with_their_objects(make_feeder: Make):
     feeder = make_feeder()
-    publishers = Publishers(feeder.node, build({"cameras.names": ["camera"]}, {}), panoptic=True)
+    publishers = Publishers(feeder.node, build({"cameras.names": ["camera"]}, {}), PANOPTIC)
     heard = feeder.listen("detections", Detection3DArray)
     feeder.until(lambda: publishers.subscribers()["detections"] == 1, "a subscription")
     occupancy = occupancy_with({}, Instance(20, CAR, 0.5, (1.0, 2.0, 3.0), (4.0, 2.0, 1.5), 3))

@@ -20,6 +20,7 @@ import importlib.util
 import inspect
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,14 +32,14 @@ from rclpy.parameter import Parameter
 
 from flashocc_ros.cameras.sync import AnchorSynchronizer
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.labels import CLASS_NAMES, OCC3D
 from flashocc_ros.pipeline.memory import TemporalMemory
 from flashocc_ros.pipeline.panoptic import MAX_DISTANCE_M
 from flashocc_ros.pipeline.tracking import Tracker
 from flashocc_ros.ros.declare import declare, on_set, read
 from flashocc_ros.ros.parameter_checks import build
 from flashocc_ros.ros.parameters import CostParameters, DistanceParameters, walk
-from flashocc_ros.variants import VARIANTS
+from flashocc_ros.variants import VARIANTS, get_variant
 
 TEMPORAL = next(v.name for v in VARIANTS.values() if v.num_frames > 1)
 CAMERAS = ["front", "back"]
@@ -69,7 +70,19 @@ def test_a_camera_may_override_topics_and_frame():
 
 def test_cost_parameters_follow_the_class_table():
     assert tuple(item.name for item in fields(CostParameters)) == CLASS_NAMES[:-1]
-    assert CostParameters(car=7).by_class_id()[CLASS_NAMES.index("car")] == 7
+    assert CostParameters(car=7).by_class_id(OCC3D)[CLASS_NAMES.index("car")] == 7
+
+
+def test_a_variant_file_may_stand_for_a_name():
+    example = str(Path(__file__).resolve().parents[2] / "config" / "variant.yaml")
+    names = {"cameras.names": ["front"]}
+    assert build({"variant": example, **names}, {}).variant == example
+    own = get_variant(example).classes
+    assert CostParameters().by_class_id(own) == tuple(c.cost for c in own.classes)
+    with pytest.raises(ConfigError, match=r"grid.costs name classes of Occ3D, but yard has its own; .* variant file"):
+        build({"variant": example, "grid.costs.car": 7, **names}, {})
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: it cannot be read"):
+        build({"variant": "nowhere.yaml", **names}, {})
 
 
 BAD = [

@@ -27,7 +27,7 @@ from labelled_drive import CAR, write_drive
 from safetensors.torch import load_file
 
 from flashocc_ros.data.label_folder import open_drives
-from flashocc_ros.data.partial_labels import NUM_TARGETS
+from flashocc_ros.data.partial_labels import target_names
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES, FREE
 from flashocc_ros.model.build import build_model
@@ -119,7 +119,7 @@ def test_the_classes_of_the_labels_are_counted_and_kept(run: Path) -> None:
     assert set(classes) == {"car", "free", "ground of unknown class", "something of unknown class"}
     assert classes["car"]["weight"] > classes["free"]["weight"]
     state = torch.load(run / "last.pt", weights_only=True)["model"]
-    assert state["counts"].shape == (NUM_TARGETS,)
+    assert state["counts"].shape == (len(target_names()),)
     assert int(state["counts"][CAR]) == classes["car"]["voxels"] + 1
 
 

@@ -24,9 +24,9 @@ import pytest
 from labelled_drive import CAR, volumes, write_drive
 
 from flashocc_ros.data.label_folder import open_drives
-from flashocc_ros.data.partial_labels import UNKNOWN_GROUND, UNKNOWN_THING, UNOBSERVED
+from flashocc_ros.data.partial_labels import UNOBSERVED
 from flashocc_ros.errors import InputError
-from flashocc_ros.labels import FREE
+from flashocc_ros.labels import FREE, NUM_CLASSES
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.label_source import LabelSource
 from flashocc_ros.training.pixel_targets import pixel_targets
@@ -34,6 +34,7 @@ from flashocc_ros.training.sample import Sample
 from flashocc_ros.training.sources import open_source, open_sources
 from flashocc_ros.variants import get_variant
 
+UNKNOWN_GROUND, UNKNOWN_THING = NUM_CLASSES, NUM_CLASSES + 1
 TINY, TINY_4D = get_variant("synthetic-tiny"), get_variant("synthetic-tiny-4d")
 
 

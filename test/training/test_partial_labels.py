@@ -22,18 +22,19 @@ import torch
 import torch.nn.functional as F
 
 from flashocc_ros.data.partial_labels import (
-    UNKNOWN_GROUND,
-    UNKNOWN_THING,
     UNOBSERVED,
     completed,
     judged_by,
     possible_classes,
     shown_classes,
+    targets_of,
 )
-from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE, NUM_CLASSES
+from flashocc_ros.errors import ConfigError
+from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE, NUM_CLASSES, ClassTable, SemanticClass
 from flashocc_ros.training.columns import soft_jaccard
 from flashocc_ros.training.losses.partial import partial_cross_entropy
 
+UNKNOWN_GROUND, UNKNOWN_THING = NUM_CLASSES, NUM_CLASSES + 1
 CAR, TREE, WALL = (CLASS_NAMES.index(name) for name in ("car", "vegetation", "manmade"))
 BOXED = [c for c in range(FREE) if CLASS_NAMES[c] not in ("vegetation", "manmade") and c not in FLAT_CLASSES]
 POSSIBLE = possible_classes(BOXED)
@@ -88,3 +89,29 @@ def test_a_group_is_judged_by_what_was_said_if_it_may_be() -> None:
     scores[:, CAR], scores[:, TREE] = 2, 1
     assert completed(scores, targets, POSSIBLE).tolist() == [TREE, TREE, CAR, UNOBSERVED]
     assert (shown_classes(targets) < NUM_CLASSES).all()
+
+
+def test_labels_become_targets_of_own_classes() -> None:
+    own = (
+        SemanticClass("pavement", (90, 90, 90), flat=True, sources=tuple(CLASS_NAMES[c] for c in FLAT_CLASSES)),
+        SemanticClass("vehicle", (0, 90, 200), sources=("car", "truck", "bus")),
+        SemanticClass("free", (255, 255, 255), sources=("free",)),
+        SemanticClass("wall", (200, 180, 140), sources=("manmade", "vegetation")),
+    )
+    table = ClassTable("own", 1, own, free=2)
+    semantics = np.array([CAR, FLAT_CLASSES[0], WALL, FREE, CLASS_NAMES.index("bicycle"), CAR], np.uint8)
+    guessed = np.array([False, True, True, False, False, False])
+    observed = np.array([True, True, True, True, True, False])
+    targets = targets_of(semantics, guessed, observed, table)
+    assert targets.tolist() == [1, 4, 5, 2, UNOBSERVED, UNOBSERVED]  # of no class here: bicycles
+    possible = possible_classes([CAR], table)
+    assert np.flatnonzero(possible[4]).tolist() == [0]
+    assert np.flatnonzero(possible[5]).tolist() == [3]
+    assert shown_classes(targets, table).tolist() == [1, 0, 3, 2, 2, 2]
+
+
+def test_a_table_without_room_for_the_groups_is_refused() -> None:
+    many = [SemanticClass(f"kind {k}", (0, 0, 0)) for k in range(253)]
+    table = ClassTable("many", 1, (*many, SemanticClass("free", (255, 255, 255))), free=253)
+    with pytest.raises(ConfigError, match=r"254 classes.*at most 253"):
+        possible_classes([], table)

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,15 @@ import pytest
 from flashocc_ros.data.synthetic import SyntheticDataset, write_cache
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry import Geometry
-from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.labels import OCC3D
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.training.config import SyntheticData
 from flashocc_ros.training.sample import Sample
 from flashocc_ros.training.synthetic_source import SyntheticSource
 from flashocc_ros.variants import get_variant
 
 STEREO = get_variant("synthetic-tiny-4d")
+OWN = get_variant(Path(__file__).resolve().parents[2] / "config" / "variant.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +134,41 @@ def test_without_a_generator_nothing_is_changed(source: Callable[..., SyntheticS
     plain = source(augment=True, flip=True).sample(2, None)
     np.testing.assert_array_equal(plain.images, source().sample(2, np.random.default_rng(0)).images)
     np.testing.assert_array_equal(plain.geometry.bda, np.eye(3))
+
+
+def test_labels_become_classes_of_ones_own(caches: list[Path]) -> None:
+    data = SyntheticData.model_validate({"kind": "synthetic", "cache": caches, "flip": False})
+    theirs = SyntheticSource(data, STEREO).sample(0, None)
+    table = replace(OWN.classes, classes=tuple(replace(c, sources=() if c.name == "plants" else c.sources)
+                                               for c in OWN.classes.classes))  # fmt: skip
+    ours = SyntheticSource(data, replace(STEREO, name="own", classes=table)).sample(0, None)
+    for name, own in (("driveable_surface", table.index("road")), ("free", table.free), ("vegetation", 255)):
+        where = theirs.semantics == OCC3D.index(name)
+        assert where.any()
+        assert (ours.semantics[where] == own).all()
+        assert ours.labels_2d is not None
+        assert theirs.labels_2d is not None
+        assert (ours.labels_2d[theirs.labels_2d == OCC3D.index(name)] == own).all()
+    kinds = [OCC3D.detection_names[channel] for channel in theirs.box_labels]
+    own_of = {name: c.name for c in table.classes for name in c.sources}
+    expected = [own_of[kind] for kind in kinds if own_of[kind] in table.detection_names]
+    assert [table.detection_names[channel] for channel in ours.box_labels] == expected
+    assert len(ours.boxes) == len(expected) > 0
+
+
+def test_labels_of_another_grid_are_refused(caches: list[Path]) -> None:
+    data = SyntheticData.model_validate({"kind": "synthetic", "cache": caches})
+    with pytest.raises(InputError, match=r"holds labels of 200 x 200 x 16.*yard predicts 120 x 80 x 8"):
+        SyntheticSource(data, OWN)
+
+
+def test_a_cache_is_drawn_on_a_grid_of_ones_own_and_mirrored_where_that_is_possible(tmp_path: Path) -> None:
+    grid = VoxelGrid(0.8, (-8.0, -9.6, -1.0), (40, 24, 5))  # as far left as right, but not as far back as ahead
+    write_cache(tmp_path / "own", SyntheticDataset([5], frames_per_seed=1, grid=grid))
+    data = SyntheticData.model_validate({"kind": "synthetic", "cache": tmp_path / "own"})
+    source = SyntheticSource(data, replace(OWN, grid=grid))
+    plain = source.sample(0, None)
+    assert plain.semantics.shape == grid.size
+    rng = np.random.default_rng(0)
+    mirrored = {tuple(np.diag(source.sample(0, rng).geometry.bda)) for _ in range(8)}
+    assert mirrored == {(1.0, 1.0, 1.0), (1.0, -1.0, 1.0)}

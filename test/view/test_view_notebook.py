@@ -26,6 +26,8 @@ from view_scenes import GRID, layer
 
 from flashocc_ros import CameraRig, LiveView, Occupancy
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.labels import OCC3D, ClassTable, SemanticClass
+from flashocc_ros.view.scene import LiveScene
 
 
 def occupancy(index: int = 0) -> Occupancy:
@@ -68,3 +70,13 @@ def test_a_live_view_follows_what_it_is_given(open_page: Callable[..., Page], li
 
 def test_a_live_view_is_a_frame_of_its_address(live: LiveView) -> None:
     assert f'src="{live.url}"' in live._repr_html_()
+
+
+def test_a_page_with_other_classes_than_the_results_is_told_so() -> None:
+    own = ClassTable("own", 1, (SemanticClass("crate", (9, 9, 9)), SemanticClass("free", (0, 0, 0))), 1)
+    scene = LiveScene("live", OCC3D)
+    assert len(scene()["classes"]) == 17
+    scene.take(own)
+    assert "load this page again" in scene.outdated
+    assert [c["name"] for c in scene()["classes"]] == ["crate"]
+    assert scene.outdated == ""

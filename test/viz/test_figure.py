@@ -26,8 +26,8 @@ from flashocc_ros.camera_model import CameraModel
 from flashocc_ros.cameras.straighten import straightened
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry.camera_models import pixels_of_points
-from flashocc_ros.labels import CLASS_NAMES, FREE
-from flashocc_ros.structures import OCC3D_GRID, CameraRig
+from flashocc_ros.labels import CLASS_NAMES, FREE, ClassTable, SemanticClass
+from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 from flashocc_ros.viz.overlay import overlay
 from flashocc_ros.viz.palette import instance_row, paint_volume, palette
 from flashocc_ros.viz.render import Figure, camera_grid, render_figure
@@ -231,3 +231,32 @@ def test_a_voxel_lies_on_the_straightened_picture_of_a_fisheye_where_it_is_seen(
     seen = np.argwhere((flat[..., 0] > 200) & (flat[..., 1] < 80)).mean(0)
     painted = np.argwhere(np.abs(drawn - flat).max(-1) > 12).mean(0)
     assert painted == pytest.approx(seen, abs=2)
+
+
+OWN = ClassTable(
+    "own",
+    1,
+    (
+        SemanticClass("nothing", (0, 0, 0)),
+        SemanticClass("floor", (40, 40, 200), flat=True),
+        SemanticClass("crate", (220, 30, 30), thing=True),
+    ),
+    0,
+)
+
+
+def test_classes_and_a_grid_of_ones_own_are_drawn_in_their_colours() -> None:
+    grid = VoxelGrid(0.5, (-2.0, -8.0, -1.0), (24, 64, 4))  # much wider than long
+    semantics = np.zeros(grid.size, np.uint8)
+    semantics[:, :, 0] = 1
+    semantics[14:20, 28:36, 1:3] = 2
+    instances = semantics.astype(np.int32)
+    instances[semantics == 2] = 3
+    picture = render_figure(Figure(semantics, grid=grid, classes=OWN, title="t"), width=900).astype(int)
+    assert picture.shape[1] == 900
+    blue = (picture[..., 2] > picture[..., 0] + 60) & (picture[..., 2] > picture[..., 1] + 60)
+    red = (picture[..., 0] > picture[..., 1] + 80) & (picture[..., 0] > picture[..., 2] + 80)
+    assert blue.mean() > 0.1
+    assert red.mean() > 0.01
+    assert paint_volume(semantics, instances, classes=OWN)[15, 30, 1] == instance_row(np.array([3]), OWN)
+    assert len(palette(OWN)) == 1 + 3 + 509

@@ -88,7 +88,9 @@ def against_cpu(setting: Setting) -> Iterator[Result]:
     """Every variant, all of its frames at once."""
     names = list(VARIANTS) if setting.gpu else ["synthetic-tiny-4d"]
     # Those that take the CPU longest come last.
-    for name in sorted(names, key=lambda name: VARIANTS[name].gmacs_per_frame * VARIANTS[name].num_input_frames):
+    for name in sorted(
+        names, key=lambda name: (VARIANTS[name].gmacs_per_frame or 0.0) * VARIANTS[name].num_input_frames
+    ):
         if name in SAME:
             yield Result(name, "info", SAME[name])
             continue

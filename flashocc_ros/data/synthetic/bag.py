@@ -26,18 +26,20 @@ import simplejpeg
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros.bags import LATCHED, RELIABLE, SENSOR_DATA, BagWriter
-from flashocc_ros.bags.results import DRAWN_TRUTH_TOPIC
+from flashocc_ros.bags.result_writer import class_table_message
+from flashocc_ros.bags.results import CLASS_TABLE_TYPE, DRAWN_TRUTH_TOPIC
 from flashocc_ros.camera_model import PINHOLE
 from flashocc_ros.cameras.rectify import info_model
 from flashocc_ros.data.synthetic.drive import Drive, Pictures, Truth
 from flashocc_ros.data.synthetic.lidar import Lidar, Sweep, base_from_lidar, scan
 from flashocc_ros.data.synthetic.truth import LIDAR_MOUNT_M
 from flashocc_ros.errors import BagError, ConfigError
-from flashocc_ros.labels import CLASS_NAMES, CLASS_TABLE_NAME, CLASS_TABLE_VERSION, FIRST_INSTANCE_ID
-from flashocc_ros.structures import OCC3D_GRID, CameraRig
+from flashocc_ros.labels import CLASS_NAMES, IGNORE, OCC3D, ClassTable
+from flashocc_ros.structures import CameraRig
 from flashocc_ros.whole_file import whole_folder
 
 TRUTH_TOPIC = DRAWN_TRUTH_TOPIC
+CLASSES_TOPIC = "/ground_truth/class_table"
 BOXES_TOPIC = "/ground_truth/boxes"
 LIDAR_TOPIC, LIDAR_FRAME = "/lidar/points", "lidar"
 ODOM_FRAME, BASE_FRAME = "odom", "base_link"
@@ -62,6 +64,7 @@ def write_bag(
     truth_every: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     lidar: Lidar | None = None,
+    classes: ClassTable = OCC3D,
 ) -> int:
     """Write a drive to a new rosbag2 folder (mcap) and return the number of camera sets.
 
@@ -77,6 +80,7 @@ def write_bag(
         truth_every: ground truth with every n-th set; default so that key frames are 0.5 s apart or wider.
         progress: called with sets done and sets in all.
         lidar: scans beside the cameras; None for none.
+        classes: of the truth, which the recording then tells of too; what none of them stands for becomes 255.
 
     Raises:
         ConfigError: the rate is out of range, or the drive is too short for one set.
@@ -104,8 +108,11 @@ def write_bag(
         if lidar is not None:
             bag.add_topic(LIDAR_TOPIC, "sensor_msgs/msg/PointCloud2", SENSOR_DATA)
             bag.add_topic(BOXES_TOPIC, "vision_msgs/msg/Detection3DArray", RELIABLE)
-        messages = _Messages(bag, drive)
+        messages = _Messages(bag, drive, classes)
         start_ns = drive.stamp_ns(-0.1)
+        if classes is not OCC3D:
+            bag.add_topic(CLASSES_TOPIC, CLASS_TABLE_TYPE, LATCHED)
+            bag.write(CLASSES_TOPIC, start_ns, class_table_message(bag, classes))
         bag.write("/tf_static", start_ns, messages.static_transforms(start_ns, lidar is not None))
         pose_at, sweep = -0.1, 0
         for number in range(sets):
@@ -137,8 +144,10 @@ def _image_topic(cameras: CameraRig, name: str) -> str:
 class _Messages:
     """Builds and writes the messages of one drive."""
 
-    def __init__(self, bag: BagWriter, drive: Drive) -> None:
-        self.bag, self.drive = bag, drive
+    def __init__(self, bag: BagWriter, drive: Drive, classes: ClassTable) -> None:
+        self.bag, self.drive, self.classes = bag, drive, classes
+        own = np.array(classes.from_occ3d(), np.uint8)
+        self._own = np.where(own < len(classes), own, np.uint8(IGNORE))
         self.infos = [self._camera_info(i) for i in range(drive.rig.cameras.num_cameras)]
 
     def header(self, stamp_ns: int, frame: str) -> Any:
@@ -302,9 +311,10 @@ class _Messages:
         return m("vision_msgs/msg/Detection3DArray", header=header, detections=detections)
 
     def write_truth(self, truth: Truth, stamp_ns: int) -> None:
-        m, grid = self.bag.message, OCC3D_GRID
-        # Ids below 18 repeat the class, as in predictions.
-        instances = np.where(truth.instances > 0, truth.instances + FIRST_INSTANCE_ID, truth.semantics)
+        m, grid, semantics = self.bag.message, self.drive.grid, self._own[truth.semantics]
+        # Ids below the first of an object repeat the class, as in predictions.
+        first_id = self.classes.first_instance_id
+        instances = np.where(truth.instances > 0, truth.instances + first_id, semantics)
         occupancy = m(
             "flashocc_ros/msg/Occupancy3D",
             header=self.header(stamp_ns, BASE_FRAME),
@@ -313,10 +323,10 @@ class _Messages:
             size_x=grid.size[0],
             size_y=grid.size[1],
             size_z=grid.size[2],
-            labels=truth.semantics.ravel(),
+            labels=semantics.ravel(),
             instances=instances.astype(np.uint16).ravel(),
-            class_table=CLASS_TABLE_NAME,
-            class_table_version=CLASS_TABLE_VERSION,
+            class_table=self.classes.name,
+            class_table_version=self.classes.version,
             masked_cameras=[],
         )
         message = m(

@@ -30,6 +30,7 @@ from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.data.synthetic.dataset import MAX_BOXES, NetworkFrame, SyntheticDataset
 from flashocc_ros.errors import InputError
 from flashocc_ros.labels import FREE
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.whole_file import make_folder, unwritable
 
 _CAMERA_BIT, _LIDAR_BIT, _LABEL_BITS = 32, 64, 31
@@ -111,7 +112,7 @@ def _layout(meta: dict[str, Any]) -> dict[str, tuple[type, tuple[int, ...]]]:
         "images": (np.uint8, (cameras, h, w, 3)),
         "depth_cm": (np.uint16, (cameras, h, w)),
         "labels_2d": (np.uint8, (cameras, h, w)),
-        "voxels": (np.uint8, (200, 200, 16)),
+        "voxels": (np.uint8, grid_of(meta).size),
         "odom_from_base": (np.float64, (cameras, 4, 4)),
         "stamp_ns": (np.int64, ()),
         "seed": (np.int64, ()),
@@ -121,15 +122,24 @@ def _layout(meta: dict[str, Any]) -> dict[str, tuple[type, tuple[int, ...]]]:
         "box_voxels": (np.int32, (MAX_BOXES,)),
     }
     if meta["instances"]:
-        layout["instances"] = (np.uint16, (200, 200, 16))
+        layout["instances"] = (np.uint16, grid_of(meta).size)
     return layout
+
+
+def grid_of(meta: dict[str, Any]) -> VoxelGrid:
+    """The grid of a cache's truth; caches of that of Occ3D do not say so."""
+    if "grid" not in meta:
+        return OCC3D_GRID
+    resolution_m, (x, y, z), (size_x, size_y, size_z) = meta["grid"]
+    return VoxelGrid(float(resolution_m), (float(x), float(y), float(z)), (int(size_x), int(size_y), int(size_z)))
 
 
 def _settings(dataset: SyntheticDataset, instances: bool) -> dict[str, Any]:
     """Everything that decides what a cache holds, as JSON gives it back. Lenses stand there where there are some."""
-    rig, (h, w) = dataset.full_rig, dataset.size
+    rig, (h, w), grid = dataset.full_rig, dataset.size, dataset.grid
     lenses = any(model != PINHOLE for model in rig.cameras.models)
-    return {
+    other = {} if grid == OCC3D_GRID else {"grid": [grid.resolution_m, list(grid.origin_m), list(grid.size)]}
+    return other | {
         "size": [h, w],
         "source_size": list(dataset.source_size),
         "scale": 1 / dataset.factor,

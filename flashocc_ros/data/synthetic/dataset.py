@@ -33,6 +33,7 @@ from flashocc_ros.data.synthetic.drive import Drive, KeyFrame
 from flashocc_ros.data.synthetic.rig import SyntheticRig
 from flashocc_ros.data.synthetic.world import Boxes
 from flashocc_ros.errors import InputError
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 
 MAX_BOXES = 192
 
@@ -46,10 +47,10 @@ class NetworkFrame:
         depth_m: (N, h, w) float32 z-depth, 0 in the sky; labels_2d: (N, h, w) uint8 classes.
         odom_from_base: (N, 4, 4) float64 at each shutter; the first is the key pose.
         stamp_ns: key stamp.
-        semantics: (200, 200, 16) uint8; mask_camera, mask_lidar: the same shape, bool.
+        semantics: (X, Y, Z) uint8; mask_camera, mask_lidar: the same shape, bool.
         boxes: (B, 9) float32 centre, size (length, width, height), yaw, velocity in the key base frame.
         box_labels: (B,) uint8 occupancy classes; box_voxels: (B,) int32 number of voxels that a camera sees.
-        instances: (200, 200, 16) int32 or None where a cache was written without.
+        instances: (X, Y, Z) int32 or None where a cache was written without.
         seed, index: drive and key frame.
     """
 
@@ -83,6 +84,7 @@ class SyntheticDataset:
         rig: cameras with their published picture size; default nuScenes-like, 396x704.
         jpeg: quality range of the JPEG step, None for none.
         threads: cameras drawn at a time.
+        grid: of the truth.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class SyntheticDataset:
         jpeg: tuple[int, int] | None = (80, 95),
         threads: int = 1,
         first_frame: int = 0,
+        grid: VoxelGrid = OCC3D_GRID,
     ) -> None:
         if source_size[1] % size[1]:
             raise InputError(f"network width {size[1]} px must divide the picture width {source_size[1]} px")
@@ -105,14 +108,15 @@ class SyntheticDataset:
                 f"network height {size[0]} px exceeds the {source_size[0] // self.factor} px of the picture"
             )
         self.seeds, self.size, self.frames_per_seed = list(seeds), size, frames_per_seed
-        self.source_size, self.jpeg, self.first_frame = source_size, jpeg, first_frame
+        self.source_size, self.jpeg, self.first_frame, self.grid = source_size, jpeg, first_frame, grid
         # A few rows more than needed keep the resize filter's upper edge out of the picture.
         self._extra_rows = min(2, self.crop_top_px)
         top = (self.crop_top_px - self._extra_rows) * self.factor
 
         @lru_cache(maxsize=2)
         def drive(seed: int) -> Drive:
-            return Drive(seed, 0.5 * (first_frame + frames_per_seed) + 0.5, rig, source_size, top, threads=threads)
+            duration_s = 0.5 * (first_frame + frames_per_seed) + 0.5
+            return Drive(seed, duration_s, rig, source_size, top, threads=threads, grid=grid)
 
         self._drive = drive
 
@@ -140,7 +144,7 @@ class SyntheticDataset:
     def _reduce(self, key: KeyFrame) -> NetworkFrame:
         images = np.stack([self._network_picture(key, i) for i in range(len(key.images))])
         step, skip = self.factor, self._extra_rows
-        boxes, labels, voxels = _boxes(key)
+        boxes, labels, voxels = _boxes(key, self.grid)
         return NetworkFrame(
             images,
             key.depth[:, ::step, ::step][:, skip:],
@@ -169,11 +173,14 @@ class SyntheticDataset:
         return np.asarray(small)[self._extra_rows :]
 
 
-def _boxes(key: KeyFrame) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+def _boxes(
+    key: KeyFrame, grid: VoxelGrid
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     b: Boxes = key.boxes
     seen = np.bincount(key.instances[key.mask_camera > 0], minlength=int(b.instance.max(initial=0)) + 1)
     voxels = seen[b.instance]
-    inside = np.flatnonzero((np.abs(b.center[:, :2]) < 40).all(1))
+    lower, upper = np.array(grid.origin_m[:2]), np.array(grid.upper_m[:2])
+    inside = np.flatnonzero(((lower < b.center[:, :2]) & (b.center[:, :2] < upper)).all(1))
     inside = inside[np.argsort(-voxels[inside], kind="stable")][:MAX_BOXES]
     rows = np.concatenate([b.center, b.size, b.yaw[:, None], b.velocity], 1)[inside].astype(np.float32)
     return rows, b.label[inside], voxels[inside].astype(np.int32)

@@ -41,11 +41,17 @@ from flashocc_ros.data.synthetic.world import Boxes, World
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry.camera_models import rays_of_pixels
 from flashocc_ros.labels import CLASS_NAMES
-from flashocc_ros.structures import CameraRig
+from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 
 Float64 = npt.NDArray[np.float64]
 KEY_INTERVAL_S = 0.5
 START_NS = 1_700_000_000_000_000_000
+
+
+REACH_M, LARGEST_M = 62.0, 5.0
+"""Solids around the vehicle that count: so far, or the farthest corner of the grid and half a large one more."""
+MAX_LAYERS = 60
+"""Bits of a whole number that tell what a column hides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +80,8 @@ class Truth:
     """The voxel grid of one key frame, base frame at the key stamp.
 
     Attributes:
-        semantics: (200, 200, 16) uint8 classes; instances: the same shape, int32 ids of things, 0 elsewhere.
-        mask_camera, mask_lidar: (200, 200, 16) uint8, 1 where seen; cameras count with their full pictures.
+        semantics: (X, Y, Z) uint8 classes; instances: the same shape, int32 ids of things, 0 elsewhere.
+        mask_camera, mask_lidar: (X, Y, Z) uint8, 1 where seen; cameras count with their full pictures.
         boxes: countable things around the vehicle.
     """
 
@@ -127,6 +133,7 @@ class Drive:
         image_size: (height, width) of the full pictures; default 396x704.
         crop_top_px: rows left out at the top of each picture, as a network's input crop does.
         threads: how many cameras are drawn at a time.
+        grid: of the truth; at most 60 voxels high.
     """
 
     def __init__(
@@ -138,16 +145,22 @@ class Drive:
         crop_top_px: int = 0,
         interval_s: float = KEY_INTERVAL_S,
         threads: int = 2,
+        grid: VoxelGrid = OCC3D_GRID,
     ) -> None:
         if seed < 0:
             raise ConfigError(f"seed {seed} must be 0 or more")
         if not 0 < duration_s <= 600:
             raise ConfigError(f"duration {duration_s:g} s must be more than 0 and at most 600 s")
+        if grid.size[2] > MAX_LAYERS:
+            raise ConfigError(f"the truth of the synthetic world has at most {MAX_LAYERS} layers, not {grid.size[2]}")
         source = rig or nuscenes_like_rig()
         size = image_size or ((396, 704) if rig is None else source.image_size)
         if not 0 <= crop_top_px < size[0]:
             raise ConfigError(f"crop of {crop_top_px} rows must leave a part of the {size[0]} rows of a picture")
         self.seed, self.duration_s, self.interval_s, self.threads = seed, duration_s, interval_s, threads
+        self.grid = grid
+        corners = np.abs([grid.origin_m[:2], grid.upper_m[:2]]).max(axis=0)
+        self._radius_m = max(REACH_M, float(np.hypot(*corners)) + LARGEST_M)
         self.full_rig = source.resized(size)
         self.rig = self.full_rig.cropped(crop_top_px)
         self.world = World(seed, duration_s)
@@ -188,10 +201,12 @@ class Drive:
         t = self.key_time(t)
         pose = self.world.ego_pose(t)
         base_from_world: Float64 = np.linalg.inv(pose).astype(np.float64, copy=False)
-        solids, _ = self.world.solids(t, pose[:3, 3], 62.0)
-        semantics, instances = voxel_labels(solids.moved(base_from_world), self.world.street.ground, pose)
-        seen = camera_mask(semantics, self.full_rig.cameras, self.full_rig.image_size)
-        return Truth(semantics, instances, seen, lidar_mask(semantics), self.world.boxes(t, base_from_world))
+        solids, _ = self.world.solids(t, pose[:3, 3], self._radius_m)
+        grid = self.grid
+        semantics, instances = voxel_labels(solids.moved(base_from_world), self.world.street.ground, pose, grid)
+        seen = camera_mask(semantics, self.full_rig.cameras, self.full_rig.image_size, grid)
+        boxes = self.world.boxes(t, base_from_world, self._radius_m - 2.0)
+        return Truth(semantics, instances, seen, lidar_mask(semantics, grid), boxes)
 
     def pictures(self, t: float, noise_seed: int = 0) -> Pictures:
         """All cameras of the frame that starts at ``t`` seconds."""

@@ -34,7 +34,7 @@ Uint8 = npt.NDArray[np.uint8]
 
 GROWTH_M, LEAST_HALF_M = 0.1, 0.21
 """A voxel belongs to a solid that reaches 0.1 m into it; solids thinner than a voxel count as 0.42 m thick, so that
-none falls between voxel centres."""
+none falls between voxel centres 0.4 m apart; likewise on other grids."""
 
 FLAT = (min(FLAT_CLASSES), max(FLAT_CLASSES))
 LIDAR_MOUNT_M = (0.94, 0.0, 1.84)
@@ -48,14 +48,17 @@ _PAINT_ORDER = (
 PAINT_RANK = np.array([_PAINT_ORDER.index(n) if n in _PAINT_ORDER else 0 for n in CLASS_NAMES])
 
 
-def voxel_labels(solids: Solids, ground: Ground, world_from_base: Float64) -> tuple[Uint8, npt.NDArray[np.int32]]:
-    """Semantics (200, 200, 16) uint8 and instance ids (200, 200, 16) int32 (0: none) from solids in the base frame."""
-    semantics = np.full(OCC3D_GRID.size, FREE, np.uint8)
-    instances = np.zeros(OCC3D_GRID.size, np.int32)
-    origin = np.array(OCC3D_GRID.origin_m)
-    label_ground(ground, world_from_base, origin, OCC3D_GRID.resolution_m, 1, semantics)
+def voxel_labels(
+    solids: Solids, ground: Ground, world_from_base: Float64, grid: VoxelGrid = OCC3D_GRID
+) -> tuple[Uint8, npt.NDArray[np.int32]]:
+    """Semantics (X, Y, Z) uint8 and instance ids (X, Y, Z) int32 (0: none) from solids in the base frame."""
+    semantics = np.full(grid.size, FREE, np.uint8)
+    instances = np.zeros(grid.size, np.int32)
+    origin = np.array(grid.origin_m)
+    label_ground(ground, world_from_base, origin, grid.resolution_m, 1, semantics)
     order = np.argsort(PAINT_RANK[solids.label], kind="stable")
-    _label_solids(solids, order, origin, OCC3D_GRID.resolution_m, semantics, instances)
+    least_half_m = LEAST_HALF_M * (grid.resolution_m / OCC3D_GRID.resolution_m)
+    _label_solids(solids, order, origin, grid.resolution_m, least_half_m, semantics, instances)
     return semantics, instances
 
 
@@ -80,14 +83,14 @@ def label_ground(ground, world_from_base, origin, cell, steps, semantics):  # ty
 
 
 @numba.njit(cache=True, nogil=True)
-def _label_solids(solids, order, origin, cell, semantics, instances):  # type: ignore[no-untyped-def]
+def _label_solids(solids, order, origin, cell, least_half, semantics, instances):  # type: ignore[no-untyped-def]
     low = np.empty(3, np.int64)
     high = np.empty(3, np.int64)
     half = np.empty(3)
     for i in order:
         c, r = solids.center[i], solids.rotation[i]
         for j in range(3):
-            half[j] = max(solids.half[i, j] + GROWTH_M, LEAST_HALF_M)
+            half[j] = max(solids.half[i, j] + GROWTH_M, least_half)
         # Growing keeps the slant of tapered sides: a cone's tip grows as much as its foot.
         taper_x = solids.taper[i, 0] * solids.half[i, 0] / half[0]
         taper_y = solids.taper[i, 1] * solids.half[i, 1] / half[1]
@@ -330,10 +333,10 @@ def _see(semantics, columns, k, pose, lens, size, origin, cell, mask):  # type: 
                         mask[ix, iy, iz] = 1
 
 
-def lidar_mask(semantics: Uint8) -> Uint8:
-    """Voxels that a 32-beam lidar on the roof passes or hits, (200, 200, 16) uint8."""
+def lidar_mask(semantics: Uint8, grid: VoxelGrid = OCC3D_GRID) -> Uint8:
+    """Voxels that a 32-beam lidar on the roof passes or hits, uint8 of the shape of ``semantics``."""
     mask = np.zeros(semantics.shape, np.uint8)
-    start = (np.array(LIDAR_MOUNT_M) - np.array(OCC3D_GRID.origin_m)) / OCC3D_GRID.resolution_m
+    start = (np.array(LIDAR_MOUNT_M) - np.array(grid.origin_m)) / grid.resolution_m
     _scan(semantics, start, LIDAR_ELEVATIONS_RAD, 1080, mask)
     return mask
 

@@ -24,8 +24,7 @@ from torch import Tensor, nn
 
 from flashocc_ros.engine.export import tree16
 from flashocc_ros.engine.store.signatures import cached_shape, encoder_signature, head_signature
-from flashocc_ros.labels import NUM_CLASSES
-from flashocc_ros.model.heads import NUM_HEIGHTS, CenterHead
+from flashocc_ros.model.heads import CenterHead
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.outputs import StereoContext
 
@@ -87,7 +86,7 @@ class BevHeadGraph(nn.Module):
             warped = [
                 # Height slices ride along as channels: one 4D sampling for flat and volumetric maps alike.
                 F.grid_sample(
-                    past.reshape(1, -1, 200, 200), grids[age : age + 1], padding_mode="zeros", align_corners=True
+                    past.reshape(1, -1, *shape[-2:]), grids[age : age + 1], padding_mode="zeros", align_corners=True
                 ).reshape(shape)
                 for age, past in enumerate(history)
             ]
@@ -103,11 +102,13 @@ class BevHeadGraph(nn.Module):
         return tuple(outputs)
 
     def _labels(self, logits: Tensor) -> Tensor:
-        """(200, 200, 16) uint8, axes x, y, z. Only labels are brought to x first, not the 45 MB of logits."""
-        if self.model.variant.volumetric:
+        """(Dx, Dy, Dz) uint8. Only labels are brought to x first, not the logits, of which there are 45 MB."""
+        variant = self.model.variant
+        if variant.volumetric:
             labels = logits.argmax(dim=1).squeeze(0)
         else:
-            labels = logits.reshape(NUM_HEIGHTS, NUM_CLASSES, 200, 200).argmax(dim=1)
+            shape = (variant.grid.size[2], len(variant.classes), *variant.map_size)
+            labels = logits.reshape(shape).argmax(dim=1)
         return labels.permute(2, 1, 0).to(torch.uint8)
 
 

@@ -56,8 +56,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OPSET = 17
-NUM_CAMERAS = 6
-"""Cameras of the published rig: what a fused graph and a build ahead of time assume when nothing else is said."""
 
 CONVERTERS = {
     "fp32": ("torch", "onnx"),
@@ -92,7 +90,8 @@ def export(
         fused: also write ``fused.onnx``, pictures to labels without a plugin, sized for ``rig``.
         calibration: bag or folder of frames; int8 needs it, and a fused graph takes its rig from it.
         frames: how that bag names its frames.
-        rig: cameras the fused graph is sized for; None takes ``calibration``'s, else six cameras around the vehicle.
+        rig: cameras the fused graph is sized for; None takes ``calibration``'s, else the variant's
+            number of cameras around the vehicle.
         model: a network already built, instead of ``checkpoint``.
 
     The number of cameras stays open in all files but the fused one. Calibration and motion are inputs everywhere.
@@ -155,7 +154,7 @@ def _write(
         kept = convert(files, row, precision, calibration, frames)
     meta = ExportMeta(
         variant=row.name,
-        grid=grid_meta(),
+        grid=grid_meta(row),
         depth=depth_meta(row),
         input_size=row.input_size,
         lift_z_bins=row.lift_z_bins,
@@ -167,6 +166,7 @@ def _write(
         kept_layers=kept,
         tree=tree,
         versions={"flashocc_ros": __version__} | {name: package_version(name) for name in CONVERTERS[precision]},
+        classes=row.classes,
     )
     meta.write(out_dir)
     return meta
@@ -242,7 +242,7 @@ def _fused_table(variant: Variant, rig: CameraRig | None, frame: CameraSet | Non
         return standing_table(variant, rig), 1.25
     if frame is not None:
         return frame_table(variant, frame), 1.25
-    return standing_table(variant, nominal_rig(NUM_CAMERAS)), 1.6
+    return standing_table(variant, nominal_rig(variant.num_cameras)), 1.6
 
 
 def _write_fused(model: FlashOcc, variant: Variant, out_dir: Path, table: LiftTable, margin: float) -> TreeMeta:

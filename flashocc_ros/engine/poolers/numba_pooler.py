@@ -97,7 +97,7 @@ def pool(depth: Float32, context: Float32, table: LiftTable, *, volumetric: bool
         volumetric: keep the height axis instead of folding it into the channels.
 
     Returns:
-        (1, Dz * C, 200, 200) float32 with channel = z * C + c, or (1, C, Dz, 200, 200) when ``volumetric``;
+        (1, Dz * C, Dy, Dx) float32 with channel = z * C + c, or (1, C, Dz, Dy, Dx) when ``volumetric``;
         axes y, x last. A fresh array.
     """
     cameras, channels, height, width = context.shape

@@ -49,7 +49,7 @@ def folded(model: FlashOcc) -> FlashOcc:
         result.img_neck = StaticTopDown(result.img_neck)
     neck = result.img_bev_encoder_neck
     if isinstance(neck, BevNeck):
-        result.img_bev_encoder_neck = FactoredBevNeck(neck, result.variant.encoder_channels[0])
+        result.img_bev_encoder_neck = FactoredBevNeck(neck, result.variant.encoder_channels[0], result.variant.map_size)
     for parent in list(result.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Aspp):
@@ -141,7 +141,7 @@ class FactoredBevNeck(nn.Module):
     """The BEV neck without convolving an upsampled map: upsampling is linear, so its 3x3 convolution is nine 1x1
     convolutions on the small map, followed by shifting and upsampling along each axis as two matrix products."""
 
-    def __init__(self, neck: BevNeck, fine_channels: int) -> None:
+    def __init__(self, neck: BevNeck, fine_channels: int, map_size: tuple[int, int]) -> None:
         super().__init__()
         first, self.second = cast(nn.Conv2d, neck.conv[0]), neck.conv[3]
         self.up2 = neck.up2
@@ -149,7 +149,10 @@ class FactoredBevNeck(nn.Module):
         self.fine = nn.Conv2d(fine_channels, first.out_channels, 3, padding=1)
         self.fine.weight.data = first.weight[:, :fine_channels].clone()
         self.fine.bias.data = first.bias.clone()  # type: ignore[union-attr]
-        self.coarse = UpsampleConv(first.weight[:, fine_channels:], 25, 100)
+        rows, columns = map_size
+        self.coarse = UpsampleConv(
+            first.weight[:, fine_channels:], (rows // 8, columns // 8), (rows // 2, columns // 2)
+        )
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         merged = F.relu(self.fine(maps[0]) + self.coarse(maps[-1]))
@@ -157,23 +160,23 @@ class FactoredBevNeck(nn.Module):
 
 
 class UpsampleConv(nn.Module):
-    """Bilinear upsampling with aligned corners, then a zero-padded 3x3 convolution, on a square map of one sample."""
+    """Bilinear upsampling with aligned corners, then a zero-padded 3x3 convolution, on the map of one sample."""
 
-    def __init__(self, weight: Tensor, small: int, large: int) -> None:
+    def __init__(self, weight: Tensor, small: tuple[int, int], large: tuple[int, int]) -> None:
         super().__init__()
         self.out_channels, in_channels = weight.shape[:2]
         self.small = small
         self.taps = nn.Conv2d(in_channels, 9 * self.out_channels, 1, bias=False)
         self.taps.weight.data = weight.permute(2, 3, 0, 1).reshape(-1, in_channels, 1, 1).contiguous()
-        spread = torch.from_numpy(shifted_upsampling(small, large))
-        self.register_buffer("along_y", spread)
-        self.register_buffer("along_x", spread.t().contiguous())
+        along_y, along_x = (torch.from_numpy(shifted_upsampling(*sizes)) for sizes in zip(small, large, strict=True))
+        self.register_buffer("along_y", along_y)
+        self.register_buffer("along_x", along_x.t().contiguous())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(1, C, small, small) to (1, out, large, large)."""
-        small = self.small
-        taps = self.taps(x).reshape(3, 3, self.out_channels, small, small).permute(2, 0, 3, 1, 4)
-        taps = taps.reshape(self.out_channels, 3 * small, 3 * small)
+        """(1, C, *small) to (1, out, *large)."""
+        rows, columns = self.small
+        taps = self.taps(x).reshape(3, 3, self.out_channels, rows, columns).permute(2, 0, 3, 1, 4)
+        taps = taps.reshape(self.out_channels, 3 * rows, 3 * columns)
         return torch.matmul(torch.matmul(cast(Tensor, self.along_y), taps), cast(Tensor, self.along_x)).unsqueeze(0)
 
 

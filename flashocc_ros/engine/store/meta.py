@@ -25,7 +25,7 @@ from flashocc_ros.engine.store.external_data import external_files
 from flashocc_ros.engine.store.signatures import signatures
 from flashocc_ros.engine_names import Precision
 from flashocc_ros.errors import EngineError
-from flashocc_ros.structures import OCC3D_GRID
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
 
@@ -37,7 +37,8 @@ MAX_META_BYTES = 10_000_000
 """A thousand times what an export writes."""
 
 LOGITS = "class_logits"
-"""Tensor inside every head graph: (1, 16 * 18, 200, 200), channel = z * 18 + class, or (1, 18, 16, 200, 200)."""
+"""Tensor inside every head graph: (1, Dz * classes, Dy, Dx), channel = z * classes + class; of volumes (1, classes, Dz,
+Dy, Dx)."""
 
 
 class _Strict(BaseModel):
@@ -118,6 +119,7 @@ class ExportMeta(_Strict):
         kept_layers: layers excluded from ``precision``, with the reason.
         tree: sizes inside the fused graph.
         versions: of the packages that wrote the files.
+        classes: what the labels mean; exports of earlier releases have the table of Occ3D and do not say so.
     """
 
     format_version: int = FORMAT_VERSION
@@ -134,13 +136,15 @@ class ExportMeta(_Strict):
     kept_layers: tuple[LayerMeta, ...] = ()
     tree: TreeMeta | None = None
     versions: dict[str, str] = {}
+    classes: ClassTable = OCC3D
 
     def write(self, folder: Path) -> None:
         (folder / META_FILE).write_text(self.model_dump_json(indent=1) + "\n")
 
 
-def grid_meta() -> GridMeta:
-    return GridMeta(resolution_m=OCC3D_GRID.resolution_m, origin_m=OCC3D_GRID.origin_m, size=OCC3D_GRID.size)
+def grid_meta(variant: Variant) -> GridMeta:
+    grid = variant.grid
+    return GridMeta(resolution_m=grid.resolution_m, origin_m=grid.origin_m, size=grid.size)
 
 
 def depth_meta(variant: Variant) -> DepthMeta:
@@ -203,7 +207,7 @@ def _check_variant(path: Path, meta: ExportMeta, variant: Variant) -> None:
     if meta.variant != variant.name:
         raise EngineError(f"{path} is an export of {meta.variant}, not of {variant.name}; export that variant")
     wanted = {
-        "grid": grid_meta(),
+        "grid": grid_meta(variant),
         "depth": depth_meta(variant),
         "input_size": variant.input_size,
         "lift_z_bins": variant.lift_z_bins,
@@ -214,6 +218,11 @@ def _check_variant(path: Path, meta: ExportMeta, variant: Variant) -> None:
                 f"{path} says {name} = {getattr(meta, name)!s}, {variant.name} has {value!s}; export again with this "
                 "release"
             )
+    if not meta.classes.same_ids(variant.classes) or meta.classes.detections != variant.classes.detections:
+        raise EngineError(
+            f"{path} is an export with the classes {', '.join(meta.classes.names)}, {variant.name} has "
+            f"{', '.join(variant.classes.names)}; export again with this variant"
+        )
     for graph, signature in signatures(variant, ANY_CAMERAS).items():
         if graph not in meta.graphs:
             raise EngineError(f"{path} lists no graph {graph}, which {variant.name} needs; export again")

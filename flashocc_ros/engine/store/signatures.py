@@ -51,7 +51,7 @@ def head_signature(variant: Variant) -> Signature:
     inputs = {"bev": map_shape(variant)}
     outputs: tuple[str, ...] = ("labels",)
     if variant.num_history:
-        inputs["grids"] = (variant.num_history, 200, 200, 2)
+        inputs["grids"] = (variant.num_history, *variant.map_size, 2)
         inputs |= {f"history_{age}": cached_shape(variant) for age in range(1, variant.num_history + 1)}
         outputs += ("bev_key",)
     if variant.panoptic:
@@ -67,7 +67,7 @@ def stereo_signature(variant: Variant, cameras: int) -> Signature:
 def map_shape(variant: Variant) -> tuple[int, ...]:
     """Pooled maps."""
     height = (variant.lift_z_bins,) if variant.volumetric else ()
-    return (1, variant.map_channels, *height, 200, 200)
+    return (1, variant.map_channels, *height, *variant.map_size)
 
 
 def cached_shape(variant: Variant) -> tuple[int, ...]:

@@ -39,7 +39,6 @@ from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import InputError
 from flashocc_ros.geometry.lift import LiftTable
-from flashocc_ros.labels import FREE
 from flashocc_ros.pipeline.backend import Encoded, Float32, Float64
 from flashocc_ros.pipeline.preprocess import ImageTransform
 
@@ -157,7 +156,7 @@ class TensorRTBackend(OnnxBackend):
         labels = host.pop("labels")
         # The argmax is inside the engine. Of NaN alone it makes one class everywhere, which only free space can be.
         first = labels.flat[0]
-        return outputs | host, labels, bool(first == FREE or (labels != first).any()), None
+        return outputs | host, labels, bool(first == self.variant.classes.free or (labels != first).any()), None
 
     def lift_table(self, geometry: Geometry) -> Any:
         with self._stream():

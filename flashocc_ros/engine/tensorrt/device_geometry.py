@@ -34,13 +34,12 @@ from flashocc_ros.engine.tensorrt.stream import DeviceStream, pinned
 from flashocc_ros.geometry.ego_motion import previous_cell_from_cell
 from flashocc_ros.geometry.frustum import frustum_axes
 from flashocc_ros.geometry.lift import (
-    LOWER_M,
-    SIZE_XY,
     cell_sizes_m,
     frustum_shape,
     grid_size,
     lift_numbers,
     lift_table,
+    lower_m,
 )
 from flashocc_ros.geometry.stereo import MIN_DEPTH_M, OUTSIDE, STEREO_STRIDE, pixel_scale, stereo_numbers
 
@@ -59,9 +58,10 @@ class DeviceGeometry:
     def __init__(self, variant: Variant, device: torch.device, stream: DeviceStream) -> None:
         self._variant, self._device, self._stream = variant, device, stream
         self._lifts: dict[int, _Lift] = {}
-        self._index = torch.arange(SIZE_XY, dtype=torch.float64, device=device)
+        self._rows, self._columns = (torch.arange(n, dtype=torch.float64, device=device) for n in variant.map_size)
         # On the device: a quotient by a number of the host is computed as a product with its inverse there.
-        self._last = torch.tensor(SIZE_XY - 1, dtype=torch.float64, device=device)
+        last = [[[len(self._columns) - 1]], [[len(self._rows) - 1]]]
+        self._last = torch.tensor(last, dtype=torch.float64, device=device)
         self._stereo_axes = [torch.tensor(axis, device=device) for axis in frustum_axes(variant, STEREO_STRIDE)]
 
     def lift_table(self, geometry: Geometry) -> DeviceTable:
@@ -74,10 +74,10 @@ class DeviceGeometry:
         return self._lifts[cameras](geometry)
 
     def warp_grids(self, key_from_previous: Sequence[npt.NDArray[np.float64]]) -> Tensor:
-        """(H, 200, 200, 2) float32: ``geometry.ego_motion.bev_warp_grid`` of every motion."""
-        affine = np.stack([previous_cell_from_cell(pose) for pose in key_from_previous])
+        """(H, Dy, Dx, 2) float32: ``geometry.ego_motion.bev_warp_grid`` of every motion."""
+        affine = np.stack([previous_cell_from_cell(pose, grid=self._variant.grid) for pose in key_from_previous])
         t = pinned(affine, self._device)[..., None, None]
-        x, y = self._index[None, None, None, :], self._index[None, None, :, None]
+        x, y = self._columns[None, None, None, :], self._rows[None, None, :, None]
         source = t[:, :, 0] * x + t[:, :, 1] * y + t[:, :, 2]
         return (source / self._last * 2 - 1).to(torch.float32).permute(0, 2, 3, 1).contiguous()
 
@@ -125,7 +125,7 @@ class _Lift:
         self._shape, size = frustum_shape(variant, cameras), grid_size(variant)
         self._grid_shape, self._cells = size[::-1], size[0] * size[1] * size[2]
         self._axes = [torch.tensor(axis, device=device) for axis in frustum_axes(variant)]
-        self._size, self._lower = size, LOWER_M.tolist()
+        self._size, self._lower = size, lower_m(variant).tolist()
         self._cell_m = torch.tensor(cell_sizes_m(variant), device=device)
         self._bounds = torch.arange(self._cells + 1, dtype=torch.int32, device=device)
         self._numbers = torch.zeros(cameras, NUMBERS, device=device)

@@ -18,16 +18,19 @@ from __future__ import annotations
 
 from array import array
 
-from flashocc_ros.labels import CLASS_NAMES, CLASS_TABLE_NAME, CLASS_TABLE_VERSION, COLORS_RGB
+from flashocc_ros import labels
 from flashocc_ros.msg import ClassTable
 
 
-def to_class_table() -> ClassTable:
+def to_class_table(classes: labels.ClassTable) -> ClassTable:
     """Message with every class; colours are flattened r, g, b."""
     return ClassTable(
-        name=CLASS_TABLE_NAME,
-        version=CLASS_TABLE_VERSION,
-        ids=array("B", range(len(CLASS_NAMES))),
-        names=list(CLASS_NAMES),
-        colors_rgb=array("B", COLORS_RGB.tobytes()),
+        name=classes.name,
+        version=classes.version,
+        ids=array("B", range(len(classes))),
+        names=list(classes.names),
+        colors_rgb=array("B", [value for color in classes.colors_rgb for value in color]),
+        free=classes.free,
+        things=array("B", classes.things),
+        flat=array("B", classes.flat),
     )

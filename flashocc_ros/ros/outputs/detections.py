@@ -21,7 +21,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox3D, Detection3D, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose
 
 from flashocc_ros.bags.ids import message_ids
-from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.structures import Instance, Occupancy
 
 
@@ -30,17 +30,19 @@ def to_detections(occupancy: Occupancy, header: Header) -> Detection3DArray:
 
     ``id`` is that of ``instances`` as text, ``class_id`` the name of the class. Covariances are zero: unknown.
     """
-    return Detection3DArray(header=header, detections=[_to_detection(i, header) for i in occupancy.centers])
+    return Detection3DArray(
+        header=header, detections=[_to_detection(i, header, occupancy.classes) for i in occupancy.centers]
+    )
 
 
-def _to_detection(instance: Instance, header: Header) -> Detection3D:
+def _to_detection(instance: Instance, header: Header, classes: ClassTable) -> Detection3D:
     x, y, z = (float(v) for v in instance.center_m)
     extent_x, extent_y, extent_z = (float(v) for v in instance.extent_m)
     center = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=1.0))
-    hypothesis = ObjectHypothesis(class_id=CLASS_NAMES[instance.class_id], score=float(instance.score))
+    hypothesis = ObjectHypothesis(class_id=classes.names[instance.class_id], score=float(instance.score))
     return Detection3D(
         header=header,
         results=[ObjectHypothesisWithPose(hypothesis=hypothesis, pose=PoseWithCovariance(pose=center))],
         bbox=BoundingBox3D(center=center, size=Vector3(x=extent_x, y=extent_y, z=extent_z)),
-        id=str(message_ids(int(instance.id))),
+        id=str(message_ids(int(instance.id), classes)),
     )

@@ -26,7 +26,7 @@ from geometry_msgs.msg import Point, Pose, Quaternion
 from nav_msgs.msg import MapMetaData, OccupancyGrid
 from std_msgs.msg import Header
 
-from flashocc_ros.labels import FLAT_CLASSES, FREE, NUM_CLASSES
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import Occupancy, VoxelGrid
 
 UNKNOWN = -1
@@ -40,7 +40,7 @@ class CollapseRule:
     centre lies in the height band: a branch above the band does not block the way.
 
     Attributes:
-        class_costs: 17 or 18 costs 0 (free) to 100 (lethal), by class id; free needs none.
+        class_costs: 0 (free) to 100 (lethal) by class id.
         min_height_m: lower end of the band, base frame.
         max_height_m: upper end of the band, base frame.
         empty_is_unknown: a column without any voxel counts as unknown (-1); otherwise as free (0).
@@ -55,7 +55,7 @@ class CollapseRule:
 def to_grid(occupancy: Occupancy, header: Header, rule: CollapseRule) -> OccupancyGrid:
     """Message whose x axis runs along columns (width) and y axis along rows (height)."""
     grid = occupancy.grid
-    cells = collapse(occupancy.semantics, grid, rule)
+    cells = collapse(occupancy.semantics, grid, rule, occupancy.classes)
     origin_x, origin_y, _ = grid.origin_m
     return OccupancyGrid(
         header=header,
@@ -70,13 +70,15 @@ def to_grid(occupancy: Occupancy, header: Header, rule: CollapseRule) -> Occupan
     )
 
 
-def collapse(semantics: npt.NDArray[np.uint8], grid: VoxelGrid, rule: CollapseRule) -> npt.NDArray[np.int8]:
+def collapse(
+    semantics: npt.NDArray[np.uint8], grid: VoxelGrid, rule: CollapseRule, classes: ClassTable = OCC3D
+) -> npt.NDArray[np.int8]:
     """Costs (X, Y) int8 of voxels (X, Y, Z) uint8: 0 to 100, or -1 where nothing is known."""
     costs = np.zeros(256, np.int8)
     costs[: len(rule.class_costs)] = rule.class_costs
-    costs[FREE] = 0
+    costs[classes.free] = 0
     flat_costs = np.zeros(256, np.int8)
-    flat_costs[list(FLAT_CLASSES)] = costs[list(FLAT_CLASSES)]
+    flat_costs[list(classes.flat)] = costs[list(classes.flat)]
 
     heights_m = grid.origin_m[2] + (np.arange(grid.size[2]) + 0.5) * grid.resolution_m
     in_band = (heights_m >= rule.min_height_m) & (heights_m <= rule.max_height_m)
@@ -87,7 +89,7 @@ def collapse(semantics: npt.NDArray[np.uint8], grid: VoxelGrid, rule: CollapseRu
     seen = np.zeros(semantics.shape[:2], bool)
     for layer, table in zip(layers, tables, strict=True):
         np.maximum(cells, table[layer], out=cells)
-        seen |= layer < NUM_CLASSES - 1
+        seen |= classes.occupied(layer)
     if rule.empty_is_unknown:
         cells[~seen] = UNKNOWN
     return cells

@@ -20,20 +20,23 @@ from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import Header
 
 from flashocc_ros.bags.ids import message_ids
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.msg import PanopticInstance, PanopticInstanceArray
 from flashocc_ros.structures import Instance, Occupancy
 
 
 def to_instances(occupancy: Occupancy, header: Header) -> PanopticInstanceArray:
     """Message with one entry per instance, best score first; metres, frame of ``header``."""
-    return PanopticInstanceArray(header=header, instances=[_to_instance(i) for i in occupancy.centers])
+    return PanopticInstanceArray(
+        header=header, instances=[_to_instance(i, occupancy.classes) for i in occupancy.centers]
+    )
 
 
-def _to_instance(instance: Instance) -> PanopticInstance:
+def _to_instance(instance: Instance, classes: ClassTable) -> PanopticInstance:
     x, y, z = (float(v) for v in instance.center_m)
     extent_x, extent_y, extent_z = (float(v) for v in instance.extent_m)
     return PanopticInstance(
-        id=message_ids(int(instance.id)),
+        id=message_ids(int(instance.id), classes),
         class_id=int(instance.class_id),
         score=float(instance.score),
         center=Point(x=x, y=y, z=z),

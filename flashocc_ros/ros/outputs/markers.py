@@ -32,7 +32,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from flashocc_ros.bags.ids import message_ids
-from flashocc_ros.labels import CLASS_NAMES, COLORS_RGB, FREE
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.structures import Instance, Occupancy
 
 _ENCAPSULATION_BYTES = 4
@@ -58,7 +58,7 @@ def small_markers(occupancy: Occupancy, header: Header, max_names: int = 1000) -
     clear = Marker(header=header, action=Marker.DELETEALL)
     named = [i for i in occupancy.centers if i.voxel_count > 0]
     nearest = sorted(named, key=lambda i: i.center_m[0] ** 2 + i.center_m[1] ** 2)[:max_names]
-    names = [_name_marker(i, header) for i in nearest]
+    names = [_name_marker(i, header, occupancy.classes) for i in nearest]
     edge_m = occupancy.grid.resolution_m
     cubes = Marker(
         header=header,
@@ -75,10 +75,10 @@ def small_markers(occupancy: Occupancy, header: Header, max_names: int = 1000) -
 
 def surface_cubes(occupancy: Occupancy, alpha: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
     """Centres (M, 3) in metres and colours (M, 4) of the occupied voxels that a viewer can see."""
-    flat = np.flatnonzero(surface(occupancy.semantics != FREE))
+    flat = np.flatnonzero(surface(occupancy.classes.occupied(occupancy.semantics)))
     indices = np.stack(np.unravel_index(flat, occupancy.grid.size), axis=1)
     colors = np.empty((flat.size, 4), np.float32)
-    colors[:, :3] = (COLORS_RGB.astype(np.float32) / 255)[occupancy.semantics.ravel()[flat]]
+    colors[:, :3] = (np.array(occupancy.classes.colors_rgb, np.float32) / 255)[occupancy.semantics.ravel()[flat]]
     colors[:, 3] = alpha
     return occupancy.grid.centers_m(indices), colors
 
@@ -96,10 +96,10 @@ def surface(occupied: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return occupied & ~inside
 
 
-def _name_marker(instance: Instance, header: Header) -> Marker:
+def _name_marker(instance: Instance, header: Header, classes: ClassTable) -> Marker:
     x, y, z = (float(v) for v in instance.center_m)
-    identifier = message_ids(int(instance.id))
-    red, green, blue = name_color(instance.class_id)
+    identifier = message_ids(int(instance.id), classes)
+    red, green, blue = name_color(classes.colors_rgb[instance.class_id])
     return Marker(
         header=header,
         ns="instances",
@@ -109,14 +109,14 @@ def _name_marker(instance: Instance, header: Header) -> Marker:
         pose=Pose(position=Point(x=x, y=y, z=z + instance.extent_m[2] / 2 + 0.8), orientation=Quaternion(w=1.0)),
         scale=Vector3(z=0.8),
         color=ColorRGBA(r=red, g=green, b=blue, a=1.0),
-        text=f"{CLASS_NAMES[instance.class_id]} {identifier}",
+        text=f"{classes.names[instance.class_id]} {identifier}",
     )
 
 
-@lru_cache(maxsize=len(CLASS_NAMES))
-def name_color(class_id: int) -> tuple[float, float, float]:
-    """Red, green, blue from 0 to 1: the colour of the class, brightened as far as reading it on dark ground takes."""
-    color = tuple(float(v) / 255 for v in COLORS_RGB[class_id])
+@lru_cache(maxsize=256)
+def name_color(color_rgb: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Red, green, blue from 0 to 1: a colour brightened as far as reading it on dark ground takes."""
+    color = tuple(float(v) / 255 for v in color_rgb)
     for white in np.linspace(0, 1, 51).tolist():
         red, green, blue = (v + white * (1 - v) for v in color)
         if contrast((red, green, blue), tuple(v / 255 for v in RVIZ_GROUND)) >= NAME_CONTRAST:

@@ -24,7 +24,6 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
 from flashocc_ros.bags.ids import message_ids
-from flashocc_ros.labels import CLASS_TABLE_NAME, CLASS_TABLE_VERSION
 from flashocc_ros.msg import Occupancy3D
 from flashocc_ros.structures import Occupancy
 
@@ -40,13 +39,13 @@ def to_occupancy(occupancy: Occupancy, header: Header) -> Occupancy3D:
         size_x=size_x,
         size_y=size_y,
         size_z=size_z,
-        class_table=CLASS_TABLE_NAME,
-        class_table_version=CLASS_TABLE_VERSION,
+        class_table=occupancy.classes.name,
+        class_table_version=occupancy.classes.version,
         masked_cameras=list(occupancy.masked_cameras),
     )
     message.labels = _as_array("B", occupancy.semantics.astype(np.uint8, copy=False))
     if occupancy.instances is not None:
-        message.instances = _as_array("H", message_ids(occupancy.instances))
+        message.instances = _as_array("H", message_ids(occupancy.instances, occupancy.classes))
     return message
 
 

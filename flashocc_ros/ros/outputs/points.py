@@ -38,7 +38,7 @@ def to_points(occupancy: Occupancy, header: Header) -> PointCloud2:
     ``class_id`` is the class, ``instance_id`` the object's id or 0 where there is none.
     """
     points = occupancy.points()
-    points["instance_id"] = message_ids(points["instance_id"].view(np.int32))
+    points["instance_id"] = message_ids(points["instance_id"].view(np.int32), occupancy.classes)
     # An empty array is what `create_cloud` does not take on every release.
     cloud = point_cloud2.create_cloud(header, FIELDS, points) if len(points) else _empty(header)
     cloud.is_dense = True

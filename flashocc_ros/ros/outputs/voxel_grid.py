@@ -24,7 +24,7 @@ from geometry_msgs.msg import Point32, Vector3
 from nav2_msgs.msg import VoxelGrid
 from std_msgs.msg import Header
 
-from flashocc_ros.labels import FREE
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import Occupancy
 
 MAX_HEIGHT = 16
@@ -37,7 +37,7 @@ def to_voxel_grid(occupancy: Occupancy, header: Header, empty_is_unknown: bool =
     grid = occupancy.grid
     size_x, size_y, size_z = grid.size
     origin_x, origin_y, origin_z = grid.origin_m
-    columns = to_columns(occupancy.semantics, empty_is_unknown)
+    columns = to_columns(occupancy.semantics, empty_is_unknown, occupancy.classes)
     return VoxelGrid(
         header=header,
         data=array("I", np.ascontiguousarray(columns.T).tobytes()),
@@ -45,19 +45,21 @@ def to_voxel_grid(occupancy: Occupancy, header: Header, empty_is_unknown: bool =
         resolutions=Vector3(x=grid.resolution_m, y=grid.resolution_m, z=grid.resolution_m),
         size_x=size_x,
         size_y=size_y,
-        size_z=size_z,
+        size_z=min(size_z, MAX_HEIGHT),
     )
 
 
-def to_columns(semantics: npt.NDArray[np.uint8], empty_is_unknown: bool) -> npt.NDArray[np.uint32]:
-    """One number (X, Y) for each column of voxels (X, Y, Z), Z at most 16.
+def to_columns(
+    semantics: npt.NDArray[np.uint8], empty_is_unknown: bool, classes: ClassTable = OCC3D
+) -> npt.NDArray[np.uint32]:
+    """One number (X, Y) for each column of voxels (X, Y, Z); those above the sixteenth are left out.
 
     Source of the layout: nav2_voxel_grid. Bits z and 16 + z are those of voxel z: both set where it is occupied, only
     the lower one where it is unknown, none where it is free. With ``empty_is_unknown`` a column without any occupied
     voxel is unknown as a whole, as it is in ``grid``.
     """
     occupied = np.zeros((*semantics.shape[:2], MAX_HEIGHT), bool)
-    occupied[:, :, : semantics.shape[2]] = semantics != FREE
+    occupied[:, :, : min(semantics.shape[2], MAX_HEIGHT)] = classes.occupied(semantics)[:, :, :MAX_HEIGHT]
     halves = np.packbits(occupied, axis=2, bitorder="little").view("<u2")[:, :, 0].astype(np.uint32)
     columns = halves << np.uint32(16) | halves
     if empty_is_unknown:

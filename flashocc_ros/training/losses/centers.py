@@ -24,11 +24,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-CELL_M = 0.4
-LOWER_M = -40.0
-SIZE = 200
+from flashocc_ros.labels import DETECTION_NAMES
+from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
+
 MAX_OBJECTS = 500
-NUM_CLASSES = 10
 _MIN_OVERLAP = 0.1
 _BOX_WEIGHT = 0.25
 # Channel groups of the regression target and the factor of their loss; boxes are trained in position only.
@@ -40,9 +39,9 @@ class CenterTargets:
     """Targets of one sample.
 
     Attributes:
-        heatmap: (10, 200, 200) float32, rows are y, columns x.
+        heatmap: (detections, Dy, Dx) float32, rows are y, columns x.
         boxes: (500, 10) float32: offset x, y in cells; z; log sizes; sin, cos of yaw; vx, vy.
-        cell: (500,) int64 flat index row * 200 + column.
+        cell: (500,) int64 flat index row * Dx + column.
         valid: (500,) bool.
     """
 
@@ -81,25 +80,34 @@ def _draw_gaussian(heatmap: npt.NDArray[np.float32], row: int, column: int, radi
     np.maximum(view, patch.astype(np.float32), out=view)
 
 
-def center_targets(boxes: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> CenterTargets:
+def center_targets(
+    boxes: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    grid: VoxelGrid = OCC3D_GRID,
+    detections: int = len(DETECTION_NAMES),
+) -> CenterTargets:
     """Targets of the centre head for one sample.
 
     Args:
         boxes: (M, 9) x, y, z of the box centre, dx, dy, dz in metres, yaw in radians, vx, vy in m/s; base frame.
-        labels: (M,) detection ids 0..9, see ``labels.DETECTION_NAMES``.
+        labels: (M,) channels of the heat map, see ``ClassTable.detections``.
+        grid: gives the cells of the maps.
+        detections: number of channels.
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 9)
-    heatmap = np.zeros((NUM_CLASSES, SIZE, SIZE), np.float32)
+    rows, columns = grid.map_size
+    cell_m, lower_m = np.float32(grid.resolution_m), np.array(grid.origin_m[:2], np.float32)
+    heatmap = np.zeros((detections, rows, columns), np.float32)
     target = np.zeros((MAX_OBJECTS, 10), np.float32)
     cell = np.zeros(MAX_OBJECTS, np.int64)
     valid = np.zeros(MAX_OBJECTS, bool)
     for slot, (box, label) in enumerate(zip(boxes[:MAX_OBJECTS], labels[:MAX_OBJECTS], strict=True)):
-        length, width = box[3] / np.float32(CELL_M), box[4] / np.float32(CELL_M)
+        length, width = box[3] / cell_m, box[4] / cell_m
         if length <= 0 or width <= 0:
             continue
-        position = (box[:2] - np.float32(LOWER_M)) / np.float32(CELL_M)
+        position = (box[:2] - lower_m) / cell_m
         column, row = int(position[0]), int(position[1])
-        if not (0 <= column < SIZE and 0 <= row < SIZE and (position > -1).all()):
+        if not (0 <= column < columns and 0 <= row < rows and (position > -1).all()):
             continue
         radius = max(2, int(gaussian_radius(float(width), float(length))))
         _draw_gaussian(heatmap[int(label)], row, column, radius)
@@ -108,7 +116,7 @@ def center_targets(boxes: npt.NDArray[np.floating], labels: npt.NDArray[np.integ
         target[slot, 3:6] = np.log(box[3:6])
         target[slot, 6:8] = np.sin(box[6]), np.cos(box[6])
         target[slot, 8:10] = box[7:9]
-        cell[slot] = row * SIZE + column
+        cell[slot] = row * columns + column
         valid[slot] = True
     return CenterTargets(*(torch.from_numpy(a) for a in (heatmap, target, cell, valid)))
 
@@ -127,8 +135,8 @@ def center_losses(heads: dict[str, Tensor], targets: list[CenterTargets]) -> dic
     """Losses of the centre head, already weighted.
 
     Args:
-        heads: logits of ``heatmap`` (B, 10, 200, 200) and maps ``reg`` (B, 2, ..), ``height`` (B, 1, ..) and, where
-            present, ``dim`` (3), ``rot`` (2), ``vel`` (2).
+        heads: logits of ``heatmap`` (B, detections, Dy, Dx) and maps ``reg`` (B, 2, ..), ``height`` (B, 1, ..) and,
+            where present, ``dim`` (3), ``rot`` (2), ``vel`` (2).
         targets: one per sample.
 
     Returns:

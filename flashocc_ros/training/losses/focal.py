@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
+from flashocc_ros.labels import CLASS_NAMES, OCC3D, ClassTable
 from flashocc_ros.training.losses.cross_entropy import IGNORE
 
 # Voxels per class in the Occ3D-nuScenes training set.
@@ -33,22 +34,34 @@ _LEAST_FREQUENCY = 1e4
 """A class of a few voxels would weigh more than anything published."""
 
 
-def class_frequency_weights(counts: Tensor | None = None) -> Tensor:
-    """(18,) float32: 1 / ln(frequency + 0.001), rarer classes weigh more.
+def class_frequency_weights(counts: Tensor | None = None, classes: ClassTable = OCC3D) -> Tensor:
+    """(C,) float32: 1 / ln(frequency + 0.001), rarer classes weigh more.
 
     Args:
-        counts: (18,) voxels per class of a data set, brought to as many free ones as nuScenes has; None takes nuScenes.
+        counts: (C,) voxels per class of a data set, brought to as many free ones as nuScenes has; None takes nuScenes,
+            where classes of one's own are as frequent as those of Occ3D that they are made from; those made from none
+            weigh as much as the mean of the others.
+        classes: what the ids mean.
     """
-    frequency = torch.tensor(CLASS_FREQUENCY, dtype=torch.float64)
+    of_source = dict(zip(CLASS_NAMES, CLASS_FREQUENCY, strict=True))
     if counts is not None:
-        frequency = (counts.double() * (frequency[-1] / counts[-1])).clamp(min=_LEAST_FREQUENCY)
-    return (1.0 / torch.log(frequency + 0.001)).float()
+        free = of_source["free"] / counts[classes.free]
+        return (1.0 / torch.log((counts.double() * free).clamp(min=_LEAST_FREQUENCY) + 0.001)).float()
+    frequency = torch.tensor([sum(of_source[s] for s in c.sources) for c in classes.classes], dtype=torch.float64)
+    weights = 1.0 / torch.log(frequency + 0.001)
+    known = frequency > 0
+    return torch.where(known, weights, weights[known].mean() if bool(known.any()) else 1.0).float()
 
 
-def radius_weights(size_x: int = 200, size_y: int = 200) -> Tensor:
-    """(size_x, size_y) float32: 1 at the vehicle rising to 2 at the farthest corner."""
-    x = torch.arange(size_x, dtype=torch.float32) - size_x // 2
-    y = torch.arange(size_y, dtype=torch.float32) - size_y // 2
+def radius_weights(size_x: int = 200, size_y: int = 200, vehicle: tuple[float, float] | None = None) -> Tensor:
+    """(size_x, size_y) float32: 1 at the vehicle rising to 2 at the farthest corner.
+
+    Args:
+        vehicle: its place in voxels from the lower corner; None is the middle.
+    """
+    middle_x, middle_y = (size_x // 2, size_y // 2) if vehicle is None else vehicle
+    x = torch.arange(size_x, dtype=torch.float32) - middle_x
+    y = torch.arange(size_y, dtype=torch.float32) - middle_y
     distance = torch.sqrt(x[:, None] ** 2 + y[None] ** 2)
     return 1.0 + distance / distance.max()
 
@@ -60,6 +73,7 @@ def focal_occupancy(
     gamma: float = 2.0,
     alpha: float = 0.25,
     weight: float = 100.0,
+    vehicle: tuple[float, float] | None = None,
 ) -> Tensor:
     """Focal loss summed over classes, averaged over voxels.
 
@@ -68,9 +82,11 @@ def focal_occupancy(
         target: (B, X, Y, Z) integer ids; 255 is left out.
         class_weights: (C,) float.
         weight: factor of the whole term; 100 in the published configs.
+        vehicle: see ``radius_weights``.
     """
     keep = (target != IGNORE).reshape(-1)
-    radius = radius_weights(*logits.shape[1:3]).to(logits)[None, :, :, None].expand(target.shape).reshape(-1)[keep]
+    radius = radius_weights(logits.shape[1], logits.shape[2], vehicle).to(logits)
+    radius = radius[None, :, :, None].expand(target.shape).reshape(-1)[keep]
     chosen = logits.reshape(-1, logits.shape[-1])[keep]
     truth = one_hot(target.reshape(-1)[keep].long(), logits.shape[-1]).to(logits.dtype)
     probability = chosen.sigmoid()

@@ -48,21 +48,23 @@ def _affinity(probability: Tensor, truth: Tensor) -> Tensor:
     return loss
 
 
-def semantic_scaling(logits: Tensor, target: Tensor) -> Tensor:
+def semantic_scaling(logits: Tensor, target: Tensor, free: int = FREE) -> Tensor:
     """Affinity loss averaged over the occupied classes present; logits (..., C), target (...) ids, 255 left out."""
     keep = target.reshape(-1) != IGNORE
     probability = logits.reshape(-1, logits.shape[-1])[keep].softmax(-1)
     target = target.reshape(-1)[keep]
     losses = []
-    for class_id in range(logits.shape[-1] - 1):
+    for class_id in range(logits.shape[-1]):
+        if class_id == free:
+            continue
         truth = (target == class_id).to(probability.dtype)
         if bool(truth.any()):
             losses.append(_affinity(probability[:, class_id], truth))
     return torch.stack(losses).mean() if losses else logits.sum() * 0.0
 
 
-def geometric_scaling(logits: Tensor, target: Tensor) -> Tensor:
+def geometric_scaling(logits: Tensor, target: Tensor, free: int = FREE) -> Tensor:
     """Affinity loss of occupied against free; logits (..., C), target (...) ids, 255 left out."""
     keep = target.reshape(-1) != IGNORE
     probability = logits.reshape(-1, logits.shape[-1])[keep].softmax(-1)
-    return _affinity(1.0 - probability[:, FREE], (target.reshape(-1)[keep] != FREE).to(probability.dtype))
+    return _affinity(1.0 - probability[:, free], (target.reshape(-1)[keep] != free).to(probability.dtype))

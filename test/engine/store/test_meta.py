@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
         )
     meta = ExportMeta(
         variant=VARIANT.name,
-        grid=grid_meta(),
+        grid=grid_meta(VARIANT),
         depth=depth_meta(VARIANT),
         input_size=VARIANT.input_size,
         lift_z_bins=1,

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What is wrong with a training setting, in one sentence of ours."""
+"""What is wrong with a setting of a file, in one sentence of ours."""
 
 from __future__ import annotations
 
