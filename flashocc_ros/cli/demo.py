@@ -22,6 +22,7 @@ from typing import Annotated
 import typer
 
 from flashocc_ros.cli.options import (
+    VARIANT_HELP,
     BaseFrame,
     TfPrefix,
     Untrained,
@@ -45,7 +46,7 @@ def demo(
     variant: Annotated[
         str,
         typer.Option(
-            help=f"Network; default: {GENERATED_VARIANT}, or {RECORDED_VARIANT} for a recording.",
+            help=f"{VARIANT_HELP} Default: {GENERATED_VARIANT}, or {RECORDED_VARIANT} for a recording.",
             autocompletion=complete_variant,
         ),
     ] = "",
@@ -77,10 +78,12 @@ def demo(
     from flashocc_ros.demo.settings import Network
     from flashocc_ros.engine.select import resolved_precision
     from flashocc_ros.errors import ConfigError
-    from flashocc_ros.variants import get_variant
+    from flashocc_ros.variants import get_variant, is_file
 
     variant = variant or (GENERATED_VARIANT if bag is None else RECORDED_VARIANT)
-    get_variant(variant)
+    row = get_variant(variant)
+    if is_file(variant):  # the node is another process, which may have another folder
+        variant = str(Path(variant).resolve())
     if checkpoint and not Path(checkpoint).exists():
         raise ConfigError(
             f"--checkpoint {checkpoint} does not exist; give a .pth or .safetensors file, or the folder of an export"
@@ -90,6 +93,6 @@ def demo(
     if film and (bag is not None or not pictures):
         raise ConfigError("--film draws a drive of its own and pictures; leave out --bag and --no-pictures")
     usual_s, sets_per_s = (FILM_SECONDS, FILM_SETS_PER_S) if film else (SECONDS, SETS_PER_S)
-    drive = GeneratedDrive(seed, usual_s if seconds is None else seconds, sets_per_s)
+    drive = GeneratedDrive(seed, usual_s if seconds is None else seconds, sets_per_s, row.grid, row.classes)
     network = Network(variant, checkpoint, engine, resolved_precision(checkpoint, precision))
     run(Options(bag, network, rate, out, drive, pictures, Frames.of(base_frame, tf_prefix)))

@@ -20,6 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flashocc_ros.labels import OCC3D, ClassTable
+from flashocc_ros.voxel_grid import OCC3D_GRID, VoxelGrid
+
 SEED = 1000
 """Seeds of 1000 and more are never trained on."""
 SECONDS = 6.0
@@ -30,16 +33,19 @@ FILM_SECONDS, FILM_SETS_PER_S = 20.0, 10.0
 
 @dataclass(frozen=True)
 class GeneratedDrive:
-    """A drive of the synthetic world: which, how long in seconds, how many camera sets a second."""
+    """A drive of the synthetic world: which, how long in seconds, how many camera sets a second, and its truth."""
 
     seed: int = SEED
     seconds: float = SECONDS
     sets_per_s: float = SETS_PER_S
+    grid: VoxelGrid = OCC3D_GRID
+    classes: ClassTable = OCC3D
 
     def write(self, path: Path, progress: Callable[[int, int], None]) -> Path:
         """Draw it, with ground truth for every set, into a new recording; ``progress`` gets sets done and in all."""
         from flashocc_ros.data.synthetic import Drive
         from flashocc_ros.data.synthetic.bag import write_bag
 
-        write_bag(path, Drive(self.seed, self.seconds), self.sets_per_s, truth_every=1, progress=progress)
+        drive = Drive(self.seed, self.seconds, grid=self.grid)
+        write_bag(path, drive, self.sets_per_s, truth_every=1, progress=progress, classes=self.classes)
         return path

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from flashocc_ros.bags import BagReader, BagWriter, Frames, colour_cameras
+from flashocc_ros.bags.results import CLASS_TABLE_TYPE, TRUTH_TYPE
 from flashocc_ros.demo.processes import Child
 from flashocc_ros.demo.settings import Network, node_parameters, write_parameters
 from flashocc_ros.errors import ConfigError, EngineError
@@ -186,7 +187,8 @@ def copy_inputs(
     progress: Progress = lambda what, done: None,
 ) -> None:
     """Take cameras, transforms, odometry and ground truth over into the result recording, transforms to ``/tf``."""
-    truths = [t.name for t in bag.topics.values() if t.type == "flashocc_ros/msg/OccupancyTruth" and t.count]
+    kinds = (TRUTH_TYPE, CLASS_TABLE_TYPE)
+    truths = [t.name for t in bag.topics.values() if t.type in kinds and t.count and t.name not in writer]
     topics = [*_inputs(bag, frames), *truths]
     plain = dict(zip(frames.topics, Frames().topics, strict=True))
     for name in topics:
