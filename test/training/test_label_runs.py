@@ -150,7 +150,7 @@ def test_stages_have_their_own_rates() -> None:
     rate = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     rates = sorted({rate[id(p)] for p in model.img_backbone.parameters()})
     assert rates == pytest.approx([1e-4, 1e-3])
-    assert {rate[id(p)] for p in model.occ_head.parameters()} == {1e-3, 0.01}
+    assert {rate[id(p)] for p in model.img_bev_encoder_backbone.parameters()} == {1e-3, 0.01}
     assert not [p for p in model.img_neck.parameters() if id(p) in rate]
 
 
