@@ -101,9 +101,8 @@ def local_copy(url: str, name: str, size: int | None, version: str) -> LocalCopy
         FileNotFoundError, RemoteError: it cannot be read.
         OutputError: there is no room for it.
     """
-    root = folder()
-    key = hashlib.sha256(f"{url}\n{version}".encode()).hexdigest()[:24]
-    target = root / f"{key}.{name[-MAX_NAME:]}"
+    root, target = folder(), _target(url, name, version)
+    key = target.name.partition(".")[0]
     try:
         (root / "locks").mkdir(parents=True, exist_ok=True)
         with FileLock(root / "locks" / f"{int(key[:8], 16) % LOCKS}"):
@@ -118,6 +117,19 @@ def local_copy(url: str, name: str, size: int | None, version: str) -> LocalCopy
         raise
     except OSError as error:
         raise unwritable(target, error) from error
+
+
+def present_copy(url: str, name: str, version: str) -> LocalCopy | None:
+    """A copy that is there already."""
+    try:
+        return LocalCopy(_target(url, name, version))
+    except OSError:
+        return None
+
+
+def _target(url: str, name: str, version: str) -> Path:
+    key = hashlib.sha256(f"{url}\n{version}".encode()).hexdigest()[:24]
+    return folder() / f"{key}.{name[-MAX_NAME:]}"
 
 
 def _fetch(url: str, size: int | None, target: Path) -> None:

@@ -29,7 +29,7 @@ from urllib.parse import quote, unquote
 
 from flashocc_ros.errors import ConfigError, InputError, OutputError, RemoteError
 from flashocc_ros.remote.access import attempt, filesystem
-from flashocc_ros.remote.cache import LocalCopy, limit_bytes, local_copy
+from flashocc_ros.remote.cache import LocalCopy, limit_bytes, local_copy, present_copy
 from flashocc_ros.remote.ranges import RangeFile, RangeReader
 from flashocc_ros.remote.urls import WEB, is_url, scheme_of, shown, split_query
 
@@ -220,6 +220,8 @@ class RemotePath:
         """
         if mode != "rb":
             raise ValueError(f"mode {mode!r} is none of a file that is only read")
+        if self._copy is None and self._reader is None:
+            self._copy = present_copy(self.url, self.name, self.version)
         if self._copy is None and self.has_ranges:
             if self._reader is None:
                 self._reader = RangeReader(self.url, self.size or 0, self.local)

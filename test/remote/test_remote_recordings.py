@@ -150,6 +150,9 @@ def test_of_a_file_whose_chunks_mix_topics_a_copy_is_read_once(web: Web, tmp_pat
     assert len(stamps(f"{web.url}/drive/drive.mcap")) == 40
     assert file.stat().st_size < web.sent < 1.2 * file.stat().st_size  # transforms, first images, sets
     assert len(list((tmp_path / "cache").rglob("*.mcap"))) == 1
+    sent = web.sent
+    assert len(contents(f"{web.url}/drive/drive.mcap")) > 40
+    assert web.sent == sent
 
 
 def test_without_room_for_a_copy_it_is_read_by_ranges(
