@@ -53,11 +53,13 @@ def test_predict_reads_and_writes_urls(web: Web, tmp_path: Path) -> None:
     there = f"{web.url}/drive/drive.mcap?{SECRET}"
     result = run("predict", there, *options, "--out", "memory://results/drive")
     assert result.exit_code == 0, result.exception
-    [sent] = RemotePath("memory://results/drive").iterdir()
-    [written] = (tmp_path / "out").iterdir()
+    [sent, note] = sorted(RemotePath("memory://results/drive").iterdir(), key=lambda file: file.suffix != ".npz")
+    [written] = (tmp_path / "out").glob("*.npz")
     assert sent.name == written.name
     (tmp_path / "sent.npz").write_bytes(sent.read_bytes())
     assert (Occupancy.load(tmp_path / "sent.npz").semantics == Occupancy.load(written).semantics).all()
+    assert b"/drive/drive.mcap" in note.read_bytes()
+    assert b"TOPSECRET" not in note.read_bytes()
     assert "TOPSECRET" not in result.output
 
 
