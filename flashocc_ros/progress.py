@@ -73,6 +73,8 @@ class Progress:
         text = f"{self._name}: "
         if not done:
             text += f"{since_s:.0f} s"
+        elif self._total and done == 1:  # which often compiled or loaded something: nothing to reckon with
+            text += f"1 of {self._total}"
         elif not self._total:
             text += f"{done} after {since_s:.0f} s"
         else:

@@ -53,6 +53,10 @@ def test_a_log_gets_a_line_every_five_seconds_with_the_time_left(clock: list[flo
     ]
 
 
+def test_the_first_piece_foretells_nothing(clock: list[float]) -> None:
+    assert told(clock, [(60.0, 1, 24)]) == ["drawing: 1 of 24"]
+
+
 def test_what_has_not_begun_says_for_how_long(clock: list[float]) -> None:
     assert told(clock, [(6.0, 0, 24), (12.0, 3, None)]) == ["drawing: 6 s", "drawing: 3 of 24, about 84 s left"]
 
