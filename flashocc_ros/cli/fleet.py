@@ -221,7 +221,7 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure results against the truth in their recordings: in all, by rig, by class, by recording."""
+    """Measure results against the truth in their recordings."""
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.evaluation.run import format_tables
     from flashocc_ros.fleet.evaluate import evaluate_fleet
