@@ -22,14 +22,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from flashocc_ros import remote
-from flashocc_ros.data.label_files import FRAME
+from flashocc_ros.data.label_files import FRAME, camera_model
 from flashocc_ros.fleet.rig_digest import rig_digest
 from flashocc_ros.fleet.work import Made, Tell
 from flashocc_ros.labelling.recording import Recording
 from flashocc_ros.labelling.run import label_drive
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sources import Sources
+from flashocc_ros.structures import CameraRig
 
 logger = logging.getLogger(__name__)
 
@@ -80,4 +83,8 @@ def _rig(frame: dict[str, Any]) -> str:
     cameras = frame.get("cameras", [])
     if not cameras:
         return ""
-    return rig_digest(*([camera[key] for camera in cameras] for key in ("name", "intrinsics", "base_from_camera")))
+    names, intrinsics, mounting = (
+        [camera[key] for camera in cameras] for key in ("name", "intrinsics", "base_from_camera")
+    )
+    models = [camera_model(camera) for camera in cameras]
+    return rig_digest(CameraRig(names, np.array(intrinsics), np.array(mounting), models))

@@ -122,7 +122,7 @@ class PredictWork:
         rig, counts = "", _Counts()
         with ResultWriter(folder / name, self._facts(predictor, location), self.frames.base) as writer:
             for found, result in self._results(predictor, location, folder, tell, expected):
-                rig = rig or rig_digest(found.names, found.intrinsics, found.base_from_camera)
+                rig = rig or rig_digest(found)
                 writer.write(result)
                 counts.add(result)
         return Made(counts.sets, duration_s, rig, counts.means(), predictor.backend.describe())

@@ -17,17 +17,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+
+from flashocc_ros.structures import CameraRig
 
 DECIMALS = 6
 
 
-def rig_digest(names: Sequence[str], intrinsics: npt.ArrayLike, base_from_camera: npt.ArrayLike) -> str:
-    """16 hexadecimal digits of names, intrinsics (N, 3, 3) and mounting (N, 4, 4), rounded as rigs are compared."""
-    text = "\0".join(names).encode()
-    for array in (intrinsics, base_from_camera):
+def rig_digest(rig: CameraRig) -> str:
+    """16 hexadecimal digits of names, lenses, intrinsics and mounting, rounded as rigs are compared."""
+    lenses = ((model.kind, *np.round(model.coefficients, DECIMALS).tolist()) for model in rig.models)
+    text = "\0".join([*rig.names, *map(str, lenses)]).encode()
+    for array in (rig.intrinsics, rig.base_from_camera):
         text += (np.round(np.asarray(array, np.float64), DECIMALS) + 0.0).tobytes()
     return hashlib.sha256(text).hexdigest()[:16]
