@@ -17,9 +17,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from flashocc_ros.regular_file import regular_size
 
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 32
@@ -34,6 +37,19 @@ class _Collection:
     is_mapping: bool
     nodes: int = 0
     keys: set[str] = field(default_factory=set)
+
+
+def read(path: Path, max_bytes: int = MAX_BYTES) -> Any:
+    """The document in a file, of plain types.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+        ValueError: it is longer than ``max_bytes``, or see `load`.
+    """
+    size = regular_size(path)
+    if size > max_bytes:
+        raise ValueError(f"it is {size / 1e6:.1f} MB long, the limit is {max_bytes / 1e6:.1g} MB")
+    return load(path.read_bytes())
 
 
 def load(text: str | bytes) -> Any:

@@ -50,7 +50,6 @@ from flashocc_ros.cameras.rectify import Fisheye, Lens
 from flashocc_ros.cameras.transforms import UNIT_TOLERANCE
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry.rigid import Quaternion
-from flashocc_ros.regular_file import regular_size
 
 MAX_CALIBRATION_BYTES = 1 << 20
 
@@ -126,22 +125,16 @@ def read_calibration(path: Path) -> WrittenCalibration:
         ConfigError: it cannot be read, or holds something else.
     """
     try:
-        size = regular_size(path)
-        if size > MAX_CALIBRATION_BYTES:
-            raise ConfigError(
-                f"calibration {path} is {size / 1e6:.1f} MB long, the limit is {MAX_CALIBRATION_BYTES / 1e6:g} MB; "
-                "it needs a few lines per camera"
-            )
-        loaded = bounded_yaml.load(path.read_bytes())
+        loaded = bounded_yaml.read(path, MAX_CALIBRATION_BYTES)
     except OSError as error:
         raise ConfigError(
             f"calibration {path} cannot be read: {error.strerror}; a folder of pictures holds their calibration, a "
             "recording .mcap or .db3 files"
         ) from error
-    except ConfigError:
-        raise
     except ValueError as error:
-        raise ConfigError(f"calibration {path} cannot be used: {error}; write plain YAML") from error
+        raise ConfigError(
+            f"calibration {path} cannot be used: {error}; write plain YAML, a few lines per camera"
+        ) from error
     try:
         return WrittenCalibration.model_validate(loaded)
     except ValidationError as error:

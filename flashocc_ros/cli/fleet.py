@@ -27,6 +27,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flashocc_ros.cli.label_options import (
+    Boxes,
+    Cameras,
+    ClassMap,
+    Convention,
+    Grid,
+    KeyRate,
+    Lidar,
+    OwnBox,
+    Pictures,
+    PointClass,
+    Unknown,
+    UnknownGround,
+    Window,
+)
 from flashocc_ros.cli.options import (
     BaseFrame,
     FisheyeRays,
@@ -145,28 +160,25 @@ def predict(
 
 
 @app.command(
-    epilog="Example: flashocc fleet label 'drives/**/*.mcap' --out labels --lidar /lidar/points --boxes /detections. "
-    "What the options of a labelling mean: `flashocc label --help`."
+    epilog="Example: flashocc fleet label 'drives/**/*.mcap' --out labels --lidar /lidar/points --boxes /detections"
 )
 def label(
     recordings: Recordings,
     out: Out = Path("labels"),
-    lidar: Annotated[list[str] | None, typer.Option(help="Topic of points; may be repeated.")] = None,
-    boxes: Annotated[str, typer.Option(help="Topic of boxes with ids.")] = "",
-    point_class: Annotated[str, typer.Option(help="Field of the points with their class; default: none.")] = "",
-    class_map: Annotated[Path | None, typer.Option(help="YAML file: your classes to names of the class table.")] = None,
-    convention: Annotated[
-        str, typer.Option(help="touch or solid.", autocompletion=completing("touch", "solid"))
-    ] = "touch",
-    key_rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Labels per second.")] = 2.0,
-    window: Annotated[float, typer.Option(min=0.1, max=30.0, help="Seconds of sweeps before and after.")] = 5.0,
-    grid: Annotated[str, typer.Option(help="Corners and voxel in metres.")] = "",
-    own_box: Annotated[str, typer.Option(help="The vehicle itself, two corners in metres.")] = "",
-    unknown: Annotated[str, typer.Option(help="Class of what is above ground and nothing tells.")] = "manmade",
-    unknown_ground: Annotated[str, typer.Option(help="Class of such ground.")] = "driveable_surface",
-    cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas, or none.")] = "",
+    lidar: Lidar = None,
+    boxes: Boxes = "",
+    point_class: PointClass = "",
+    class_map: ClassMap = None,
+    convention: Convention = "touch",
+    key_rate: KeyRate = 2.0,
+    window: Window = 5.0,
+    grid: Grid = "",
+    own_box: OwnBox = "",
+    unknown: Unknown = "manmade",
+    unknown_ground: UnknownGround = "driveable_surface",
+    cameras: Cameras = "",
     fisheye: FisheyeRays = None,
-    pictures: Annotated[bool, typer.Option(help="Keep the pictures beside the labels.")] = True,
+    pictures: Pictures = True,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
     executor: Executor = "local",

@@ -25,7 +25,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, completing, fisheye_of
+from flashocc_ros.cli.label_options import (
+    Boxes,
+    Cameras,
+    ClassMap,
+    Convention,
+    Grid,
+    KeyRate,
+    Lidar,
+    OwnBox,
+    Pictures,
+    PointClass,
+    Unknown,
+    UnknownGround,
+    Window,
+)
+from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, fisheye_of
 
 if TYPE_CHECKING:
     from flashocc_ros.labelling.run import Summary
@@ -45,41 +60,20 @@ def label(
         typer.Argument(metavar="[DRIVE]...", help="Recordings with lidar, poses and cameras: paths, URLs or patterns."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for <drive>/<stamp>/labels.npz.")] = Path("labels"),
-    lidar: Annotated[
-        list[str] | None, typer.Option(help="Topic of points; may be repeated. Default: the only one.")
-    ] = None,
-    boxes: Annotated[
-        str, typer.Option(help="Topic of Detection3DArray or PanopticInstanceArray with ids, or a CSV file.")
-    ] = "",
-    point_class: Annotated[str, typer.Option(help="Field of the points with their class; default: none.")] = "",
-    class_map: Annotated[
-        Path | None, typer.Option(help="YAML file: names or numbers of your classes to names of the class table.")
-    ] = None,
-    convention: Annotated[
-        str,
-        typer.Option(
-            help="touch: what a surface reaches into is occupied, as in Occ3D; solid: what has its middle inside.",
-            autocompletion=completing("touch", "solid"),
-        ),
-    ] = "touch",
-    key_rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Labels per second.")] = 2.0,
-    window: Annotated[float, typer.Option(min=0.1, max=30.0, help="Seconds of sweeps before and after.")] = 5.0,
-    grid: Annotated[
-        str,
-        typer.Option(
-            help="Lower corner, upper corner and voxel in metres: -40,-40,-1,40,40,5.4,0.4 is Occ3D's; or a variant "
-            "file (.yaml), whose grid it is."
-        ),
-    ] = "",
-    own_box: Annotated[
-        str,
-        typer.Option(help="The vehicle itself in the base frame, two corners in metres: -1.3,-1.1,-0.2,3.9,1.1,1.7."),
-    ] = "",
-    unknown: Annotated[str, typer.Option(help="Class of what is above ground and nothing tells.")] = "manmade",
-    unknown_ground: Annotated[str, typer.Option(help="Class of such ground.")] = "driveable_surface",
-    cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas, or none.")] = "",
+    lidar: Lidar = None,
+    boxes: Boxes = "",
+    point_class: PointClass = "",
+    class_map: ClassMap = None,
+    convention: Convention = "touch",
+    key_rate: KeyRate = 2.0,
+    window: Window = 5.0,
+    grid: Grid = "",
+    own_box: OwnBox = "",
+    unknown: Unknown = "manmade",
+    unknown_ground: UnknownGround = "driveable_surface",
+    cameras: Cameras = "",
     fisheye: FisheyeRays = None,
-    pictures: Annotated[bool, typer.Option(help="Keep the pictures beside the labels.")] = True,
+    pictures: Pictures = True,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
     nuscenes: Annotated[

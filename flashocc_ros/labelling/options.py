@@ -100,7 +100,7 @@ def class_numbers(path: Path | None) -> dict[str, int]:
     if path is None:
         return {}
     try:
-        content = bounded_yaml.load(path.read_text())
+        content = bounded_yaml.read(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"--class-map {path} cannot be read ({error}); it needs lines such as `Car: car`") from error
     if not isinstance(content, dict) or not content:

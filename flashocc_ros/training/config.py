@@ -26,7 +26,6 @@ from flashocc_ros import bounded_yaml
 from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.config_errors import explain
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.regular_file import regular_size
 from flashocc_ros.variants import get_variant, is_file
 
 MAX_COUNT = 100_000_000
@@ -340,18 +339,11 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     path = Path(path)
     try:
-        size = regular_size(path)
-        if size > MAX_BYTES:
-            raise ConfigError(
-                f"{path} is {size / 1e6:.1f} MB long, a training config has at most {MAX_BYTES / 1e6:g} MB"
-            )
-        values: Any = bounded_yaml.load(path.read_bytes())
+        values: Any = bounded_yaml.read(path, MAX_BYTES)
     except OSError as error:
         raise ConfigError(f"cannot read training config {path}: {error.strerror}") from error
-    except ConfigError:
-        raise
     except ValueError as error:
-        raise ConfigError(f"{path} is no valid YAML: {error}") from error
+        raise ConfigError(f"training config {path} cannot be used: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold a mapping of settings, found {type(values).__name__}")
     for override in overrides:

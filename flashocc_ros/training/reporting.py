@@ -91,11 +91,7 @@ class Report:
         means = {name: value / self._count for name, value in self._sums.items()}
         self._sums, self._count = {}, 0
         line = {"iteration": iteration, "time": round(time.time(), 1), **{k: round(v, 6) for k, v in means.items()}}
-        try:
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise unwritable(self._out / LOG, error) from error
+        self._log(line)
         if self._board is not None:
             for name, value in means.items():
                 self._board.add_scalar(name, value, iteration)
@@ -105,11 +101,7 @@ class Report:
         if self._file is None:
             return
         line = {"iteration": iteration, **{f"validation_{name}": round(value, 6) for name, value in scores.items()}}
-        try:
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise unwritable(self._out / LOG, error) from error
+        self._log(line)
         if self._board is not None:
             for name, value in scores.items():
                 self._board.add_scalar(f"validation/{name}", value, iteration)
@@ -121,6 +113,14 @@ class Report:
             console.print(sentence, highlight=False)
         else:
             print(sentence, file=sys.stderr, flush=True)
+
+    def _log(self, line: dict[str, Any]) -> None:
+        assert self._file is not None
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(self._out / LOG, error) from error
 
     def picture(self, name: str, image: Any, iteration: int) -> None:
         """Show an (H, W, 3) uint8 picture in TensorBoard."""

@@ -34,7 +34,6 @@ from flashocc_ros.config_errors import explain
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.labels import CLASS_NAMES, DETECTION_NAMES, IGNORE, OCC3D, ClassTable, SemanticClass
 from flashocc_ros.ranges import MAX_CAMERAS
-from flashocc_ros.regular_file import regular_size
 from flashocc_ros.variants.variant import DepthBins, Published, Variant
 from flashocc_ros.voxel_grid import VoxelGrid
 
@@ -113,16 +112,11 @@ def read_variant(path: Path, rows: dict[str, Variant]) -> Variant:
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        size = regular_size(path)
-        if size > MAX_BYTES:
-            raise ConfigError(f"it is {size / 1e3:.0f} kB long, a variant has at most {MAX_BYTES / 1e3:.0f} kB")
-        values = bounded_yaml.load(path.read_bytes())
+        values = bounded_yaml.read(path, MAX_BYTES)
     except OSError as error:
         raise ConfigError(f"it cannot be read ({error.strerror or error}); give the path of a variant file") from error
-    except ConfigError:
-        raise
     except ValueError as error:
-        raise ConfigError(f"it is no valid YAML: {error}") from error
+        raise ConfigError(f"it cannot be used: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"it must hold keys such as base, found {type(values).__name__}; see config/variant.yaml")
     return values

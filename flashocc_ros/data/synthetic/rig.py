@@ -27,7 +27,6 @@ from flashocc_ros import bounded_yaml
 from flashocc_ros.camera_model import CameraModel
 from flashocc_ros.cameras.rectify import model_of
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.regular_file import regular_size
 from flashocc_ros.structures import CameraRig
 
 MAX_BYTES = 1 << 20
@@ -128,9 +127,7 @@ def load_rig(path: Path) -> SyntheticRig:
         ConfigError: the file cannot be read or lacks a key.
     """
     try:
-        if (size := regular_size(path)) > MAX_BYTES:
-            raise ValueError(f"it is {size / 1e6:.1f} MB long, the limit is {MAX_BYTES / 1e6:.1f} MB")
-        content = bounded_yaml.load(path.read_bytes())
+        content = bounded_yaml.read(path, MAX_BYTES)
         width, height = (int(v) for v in content["image_size"])
         cameras = content["cameras"]
         names = [str(camera["name"]) for camera in cameras]
