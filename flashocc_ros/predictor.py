@@ -154,7 +154,7 @@ class Predictor:
             self._stream.prepare(num_cameras)
 
     def reset(self) -> None:
-        """Forget the past: temporal memory and tracks."""
+        """Forget the past: what follows is computed as by a new predictor."""
         with self._lock:
             self._stream.reset()
 

@@ -88,11 +88,16 @@ class RecordingPlan:
 
         Args:
             folder: holds the results of all chunks.
+
+        Raises:
+            InputError: a chunk is missing or damaged, or of another run than the others.
         """
         traces = [_traces(folder / work.name) for work in self.works]
         corrected = earlier(self.chunks, traces, self.planned.sets, self.variant)
         if not any(corrected):
             return None
+        if any(new == old for new, old in zip(corrected, self.chunks, strict=True)):
+            raise InputError(f"the chunks in {folder} are of runs that differ; delete it and run again")
         chunks = tuple(new or old for new, old in zip(corrected, self.chunks, strict=True))
         return replace(self, chunks=chunks)
 
@@ -160,18 +165,21 @@ def in_chunks(
     Raises:
         BagError, InputError, EngineError: as for the whole recording.
     """
+    furthest = 0
+
+    def tell_all(chunk: Chunk, done: int, _: int) -> None:
+        """How far the recording is; a warm-up is no progress, and neither is a chunk that is computed again."""
+        nonlocal furthest
+        furthest = max(furthest, chunk.first, chunk.warm + done)
+        tell(furthest, len(plan.planned.sets))
+
     again: RecordingPlan | None = plan
     while again is not None:
         plan = again
         for work in plan.works:
-            predict_chunk(predictor, work, folder, partial(_tell_all, tell, work, len(plan.planned.sets)))
+            predict_chunk(predictor, work, folder, partial(tell_all, work.chunk))
         again = plan.again(folder)
     yield from join_chunks(predictor, plan, folder)
-
-
-def _tell_all(tell: Callable[[int, int], object], work: ChunkWork, sets: int, done: int, _: int) -> None:
-    """How far the recording is; a warm-up is no progress."""
-    tell(max(work.chunk.first, work.chunk.warm + done), sets)
 
 
 def join_chunks(predictor: Predictor, plan: RecordingPlan, folder: Path) -> Iterator[Occupancy]:

@@ -147,9 +147,10 @@ class Stream:
             panoptic.warm_up()
 
     def reset(self) -> None:
-        """Forget the past: temporal memory and tracks."""
+        """Forget the past: temporal memory, tracks, and the lift table, which stands for poses within a tolerance."""
         self.memory.reset()
         self._tracker.reset()
+        self._table, self._table_name = None, ""
 
     def __call__(self, camera_set: CameraSet) -> Occupancy:
         """Predict one set.

@@ -39,6 +39,7 @@ from flashocc_ros.model import build_model
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.pipeline.backend import Encoded, HeadOutput
 from flashocc_ros.pipeline.preprocess import image_transform, network_input
+from flashocc_ros.pipeline.stream import TABLE_TOLERANCE
 from flashocc_ros.structures import CameraRig, VoxelGrid
 from flashocc_ros.variants import get_variant
 
@@ -174,6 +175,21 @@ def test_a_stream_starts_afresh_after_it_was_interrupted(name: str, how: str) ->
         first = 0 if index < 2 else 2
         assert deviation_std(backend.logits, all_at_once(model, shots, index, first)) < TOLERANCE_STD
     assert {k: v for k, v in predictor.memory_events.items() if v} == {how: 1}
+
+
+def test_after_a_reset_a_camera_that_moved_within_the_tolerance_is_lifted_from_where_it_is() -> None:
+    """Else results of a recording depended on those before it."""
+    predictor, _, _ = open_small("flashocc-r50")
+    shot = drive(1, (0.0, 0.0, 0.0))[0]
+    moved = np.array(rig().base_from_camera)
+    moved[:, 0, 3] += TABLE_TOLERANCE / 4
+    shifted = replace(rig(), base_from_camera=moved)
+    names = []
+    for cameras, reset in ((rig(), False), (shifted, False), (shifted, True)):
+        if reset:
+            predictor.reset()
+        names.append(predictor.observe(CameraSet(shot.images, cameras, shot.odom_from_base, STEP_NS)).table)
+    assert names[0] == names[1] != names[2]
 
 
 @pytest.mark.parametrize("name", ["panoptic-flashocc-r50-depth4d-longterm8f", "flashocc-r50-4d-stereo"])
