@@ -37,7 +37,10 @@ from flashocc_ros.labelling.stream import Event, Key, LabelledKey, Labeller
 from flashocc_ros.structures import VoxelGrid
 
 LIMITS = {
-    "pierced": (0.12, "the poses of the vehicle drift or jump, or lidar and vehicle have clocks apart"),
+    "pierced": (
+        0.12,
+        "boxes are missing or elsewhere, the poses of the vehicle jump, or lidar and vehicle have clocks apart",
+    ),
     "outside": (0.5, "boxes are too small, late or of another frame"),
     "empty_boxes": (0.6, "boxes fit nothing: check their frame, their stamps and their middle"),
     "drift_m": (

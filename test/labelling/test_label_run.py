@@ -33,6 +33,7 @@ from flashocc_ros.data.synthetic import Drive
 from flashocc_ros.data.synthetic.bag import BOXES_TOPIC, LIDAR_TOPIC, write_bag
 from flashocc_ros.data.synthetic.lidar import make_lidar
 from flashocc_ros.errors import BagError, ConfigError, InputError, OutputError
+from flashocc_ros.labelling.clouds import UNKNOWN_CLASS
 from flashocc_ros.labelling.recording import Recording
 from flashocc_ros.labelling.run import Summary, label_drive
 from flashocc_ros.labelling.settings import Settings
@@ -194,6 +195,17 @@ def test_clocks_apart_are_said(bag: Path, tmp_path: Path) -> None:
     assert any("clocks 0.3" in s or "clocks 0.4" in s for s in said), said
 
 
+def test_boxes_that_fit_nothing_are_said(bag: Path, tmp_path: Path) -> None:
+    def change(topic: str, message: Any) -> Any:
+        if topic == BOXES_TOPIC:
+            for found in message.detections:
+                found.bbox.center.position.y += 7.0  # on the ground, whose hits are none of theirs
+        return message
+
+    _, said = run(rewritten(bag, tmp_path / "changed", change), tmp_path / "out")
+    assert any("boxes fit nothing" in s for s in said), said
+
+
 def test_a_pose_that_jumps_is_said_and_sweeps_of_both_sides_are_apart(bag: Path, tmp_path: Path) -> None:
     def change(topic: str, message: Any) -> Any:
         if topic == "/tf" and message.transforms[0].header.stamp.nanosec > 600_000_000:
@@ -243,4 +255,4 @@ def test_a_class_outside_the_table_is_one_sentence_and_can_be_mapped(bag: Path, 
     mapped = Sources(class_field="label", class_map={str(100 + i): i for i in range(18)})
     events = Recording(path, mapped, Settings(), print).events()
     first = next(event for event in events if isinstance(event, Sweep))
-    assert set(np.unique(first.classes)) <= set(range(18))
+    assert set(np.unique(first.classes)) <= {*range(18), UNKNOWN_CLASS}  # the last of rays that were lost
