@@ -209,6 +209,8 @@ class OpenVinoBackend(OnnxBackend):
             "INFERENCE_PRECISION_HINT": self._hint,
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": worker_count(),
+            # Processes with a thread each would all pin it to the first core.
+            "ENABLE_CPU_PINNING": False,
         }
 
     def _quantized(self, graph: str) -> Path | None:
