@@ -35,7 +35,7 @@ from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import LOGITS, GraphMeta, int8_needs_calibration
 from flashocc_ros.engine.store.signatures import CENTER_OUTPUTS
 from flashocc_ros.errors import EngineError
-from flashocc_ros.threads import worker_count
+from flashocc_ros.threads import core_count, worker_count
 from flashocc_ros.variants import Variant
 from flashocc_ros.version import __version__
 
@@ -209,8 +209,8 @@ class OpenVinoBackend(OnnxBackend):
             "INFERENCE_PRECISION_HINT": self._hint,
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": worker_count(),
-            # Processes with a thread each would all pin it to the first core.
-            "ENABLE_CPU_PINNING": False,
+            # Several processes with a part of the cores each would all bind their threads to the first ones.
+            "ENABLE_CPU_PINNING": worker_count() == core_count(),
         }
 
     def _quantized(self, graph: str) -> Path | None:
