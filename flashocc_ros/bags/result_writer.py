@@ -16,19 +16,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from flashocc_ros.bags.ids import message_ids
 from flashocc_ros.bags.results import CLASS_TABLE_TYPE, DIAGNOSTICS_TYPE, OBJECTS_TYPE, OCCUPANCY_TYPE
 from flashocc_ros.bags.types import LATCHED
 from flashocc_ros.bags.writer import BagWriter
 from flashocc_ros.labels import ClassTable
-from flashocc_ros.structures import Instance, Occupancy
+from flashocc_ros.structures import Instance, Occupancy, VoxelGrid
 
 OCCUPANCY, INSTANCES, CLASS_TABLE, DIAGNOSTICS = "/occupancy", "/instances", "/class_table", "/diagnostics"
 
@@ -46,6 +47,36 @@ def class_table_message(bag: BagWriter, classes: ClassTable) -> Any:
         things=np.array(classes.things, np.uint8),
         flat=np.array(classes.flat, np.uint8),
     )
+
+
+def occupancy_message(
+    bag: BagWriter,
+    header: Any,
+    grid: VoxelGrid,
+    classes: ClassTable,
+    semantics: npt.NDArray[np.uint8],
+    ids: npt.NDArray[Any] | None,
+    masked_cameras: Sequence[str] = (),
+) -> Any:
+    """An Occupancy3D message for a recording; ``ids`` as messages have them, see `ids.message_ids`."""
+    return bag.message(
+        OCCUPANCY_TYPE,
+        header=header,
+        resolution=grid.resolution_m,
+        origin=_triple(bag, "Point", grid.origin_m),
+        size_x=grid.size[0],
+        size_y=grid.size[1],
+        size_z=grid.size[2],
+        labels=np.ascontiguousarray(semantics, np.uint8).ravel(),
+        instances=np.array([], np.uint16) if ids is None else ids.astype(np.uint16, copy=False).ravel(),
+        class_table=classes.name,
+        class_table_version=classes.version,
+        masked_cameras=list(masked_cameras),
+    )
+
+
+def _triple(bag: BagWriter, kind: str, values: Sequence[float]) -> Any:
+    return bag.message(f"geometry_msgs/msg/{kind}", **dict(zip("xyz", map(float, values), strict=True)))
 
 
 class ResultWriter:
@@ -71,10 +102,14 @@ class ResultWriter:
     def write(self, result: Occupancy) -> None:
         """Append a result, at its key stamp."""
         stamp_ns = result.stamp_ns
-        header = self._header(stamp_ns)
+        header = self._bag.header(stamp_ns, self._frame)
         if not self._begun:
             self._begin(stamp_ns, result.instances is not None, header, result.classes)
-        self._bag.write(OCCUPANCY, stamp_ns, self._occupancy(result, header))
+        ids = None if result.instances is None else message_ids(result.instances, result.classes)
+        message = occupancy_message(
+            self._bag, header, result.grid, result.classes, result.semantics, ids, result.masked_cameras
+        )
+        self._bag.write(OCCUPANCY, stamp_ns, message)
         if result.instances is not None:
             objects = [self._object(instance, result.classes) for instance in result.centers]
             self._bag.write(INSTANCES, stamp_ns, self._bag.message(OBJECTS_TYPE, header=header, instances=objects))
@@ -100,46 +135,16 @@ class ResultWriter:
         )
         bag.write(DIAGNOSTICS, stamp_ns, bag.message(DIAGNOSTICS_TYPE, header=header, status=[status]))
 
-    def _header(self, stamp_ns: int) -> Any:
-        seconds, rest = divmod(stamp_ns, 1_000_000_000)
-        stamp = self._bag.message("builtin_interfaces/msg/Time", sec=seconds, nanosec=rest)
-        return self._bag.message("std_msgs/msg/Header", stamp=stamp, frame_id=self._frame)
-
-    def _occupancy(self, result: Occupancy, header: Any) -> Any:
-        grid = result.grid
-        ids = (
-            np.array([], np.uint16)
-            if result.instances is None
-            else message_ids(result.instances, result.classes).ravel()
-        )
-        return self._bag.message(
-            OCCUPANCY_TYPE,
-            header=header,
-            resolution=grid.resolution_m,
-            origin=self._triple("Point", grid.origin_m),
-            size_x=grid.size[0],
-            size_y=grid.size[1],
-            size_z=grid.size[2],
-            labels=np.ascontiguousarray(result.semantics, np.uint8).ravel(),
-            instances=ids,
-            class_table=result.classes.name,
-            class_table_version=result.classes.version,
-            masked_cameras=list(result.masked_cameras),
-        )
-
     def _object(self, instance: Instance, classes: ClassTable) -> Any:
         return self._bag.message(
             "flashocc_ros/msg/PanopticInstance",
             id=message_ids(int(instance.id), classes),
             class_id=int(instance.class_id),
             score=float(instance.score),
-            center=self._triple("Point", instance.center_m),
-            extent=self._triple("Vector3", instance.extent_m),
+            center=_triple(self._bag, "Point", instance.center_m),
+            extent=_triple(self._bag, "Vector3", instance.extent_m),
             voxel_count=int(instance.voxel_count),
         )
-
-    def _triple(self, kind: str, values: tuple[float, float, float]) -> Any:
-        return self._bag.message(f"geometry_msgs/msg/{kind}", **dict(zip("xyz", map(float, values), strict=True)))
 
     def __enter__(self) -> ResultWriter:
         return self

@@ -112,6 +112,12 @@ class BagWriter:
         """A message of ``message_type`` with all ``fields`` given, for ``write``."""
         return self.types.types[message_type](**fields)
 
+    def header(self, stamp_ns: int, frame: str) -> Any:
+        """A ``std_msgs/Header``."""
+        seconds, rest = divmod(stamp_ns, 1_000_000_000)
+        stamp = self.message("builtin_interfaces/msg/Time", sec=seconds, nanosec=rest)
+        return self.message("std_msgs/msg/Header", stamp=stamp, frame_id=frame)
+
     def close(self) -> None:
         """Write the index and ``metadata.yaml``."""
         self._writer.close()

@@ -26,12 +26,14 @@ from flashocc_ros.cli.options import (
     VARIANT_HELP,
     BaseFrame,
     FisheyeRays,
+    MaskName,
     TfPrefix,
+    comma_separated,
     complete_engine,
     complete_precision,
     complete_variant,
-    completing,
     fisheye_of,
+    mask_of,
     seed_range,
 )
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
@@ -68,13 +70,7 @@ def evaluate(
     cameras: Annotated[
         str, typer.Option(help="These cameras of --bag or --nuscenes in this order, separated by commas.")
     ] = "",
-    mask: Annotated[
-        str,
-        typer.Option(
-            help="Voxels that count for mIoU: camera, lidar or none.",
-            autocompletion=completing("camera", "lidar", "none"),
-        ),
-    ] = "camera",
+    mask: MaskName = "camera",
     drop_cameras: Annotated[
         str | None,
         typer.Option(
@@ -114,13 +110,12 @@ def evaluate(
 
     if output is not None:
         check_writable(output)
-    if mask not in ("camera", "lidar", "none"):
-        raise ConfigError(f"--mask {mask} must be camera, lidar or none")
+    counting = mask_of(mask)
     if sum(choice is not None for choice in (seeds, bag or None, labels or None, nuscenes)) > 1:
         raise ConfigError("choose one of --seeds, --bag, --labels and --nuscenes")
     if labels and mask == "none":
         raise ConfigError("--mask none counts every voxel, and labels do not know every voxel; choose camera or lidar")
-    names = tuple(part.strip() for part in cameras.split(",") if part.strip())
+    names = comma_separated(cameras)
     if names and not (bag or nuscenes):
         raise ConfigError("--cameras chooses among those of --bag or --nuscenes")
     row = get_variant(variant)
@@ -152,7 +147,7 @@ def evaluate(
         scores = run(
             data,
             settings,
-            None if mask == "none" else mask,  # type: ignore[arg-type]
+            counting,
             processes,
             progress,
             partial(score_robustness, question=question) if question is not None else None,

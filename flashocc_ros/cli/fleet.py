@@ -45,15 +45,17 @@ from flashocc_ros.cli.label_options import (
 from flashocc_ros.cli.options import (
     BaseFrame,
     FisheyeRays,
+    MaskName,
     TfPrefix,
     Untrained,
     check_trained,
+    comma_separated,
     complete_engine,
     complete_precision,
     complete_variant,
-    completing,
     counted,
     fisheye_of,
+    mask_of,
 )
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
@@ -138,7 +140,7 @@ def predict(
     from flashocc_ros.fleet.predict import PredictWork
 
     check_trained(variant, checkpoint, untrained)
-    names = tuple(name.strip() for name in cameras.split(",") if name.strip())
+    names = comma_separated(cameras)
     work = PredictWork(
         variant,
         str(checkpoint.absolute()) if checkpoint else None,  # workers may have another working folder
@@ -221,27 +223,19 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="JSON file; pictures of the worst frames go to a folder beside it.")] = Path(
         "report.json"
     ),
-    mask: Annotated[
-        str,
-        typer.Option(
-            help="Voxels that count for mIoU: camera, lidar or none.",
-            autocompletion=completing("camera", "lidar", "none"),
-        ),
-    ] = "camera",
+    mask: MaskName = "camera",
     worst: Annotated[int, typer.Option(min=0, max=1000, help="Frames to draw.")] = 20,
     workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure results against the truth in their recordings."""
-    from flashocc_ros.errors import ConfigError
     from flashocc_ros.evaluation.run import format_tables
     from flashocc_ros.fleet.evaluate import evaluate_fleet
     from flashocc_ros.progress import Progress
     from flashocc_ros.whole_file import check_writable, write_whole
 
-    if mask not in ("camera", "lidar", "none"):
-        raise ConfigError(f"--mask {mask} must be camera, lidar or none")
+    counting = mask_of(mask)
     check_writable(out)
     pictures = out.with_name(f"{out.stem}_worst")
     with Progress(quiet) as progress:
@@ -249,7 +243,7 @@ def evaluate(
         report = evaluate_fleet(
             manifest,
             pictures,
-            None if mask == "none" else mask,  # type: ignore[arg-type]
+            counting,
             workers or len(os.sched_getaffinity(0)),
             worst,
             progress,

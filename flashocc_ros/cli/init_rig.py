@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, Place, TfPrefix, counted, place
+from flashocc_ros.cli.options import BaseFrame, Place, TfPrefix, comma_separated, counted, place
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -55,7 +55,7 @@ def init_rig(
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.whole_file import write_whole
 
-    names = [name.strip() for name in cameras.split(",") if name.strip()]
+    names = comma_separated(cameras)
     rig = read_rig(source, names, Frames.of(base_frame, tf_prefix))
     folder = out or (source if "K" in rig.unknown and isinstance(source, Path) else Path("out/rig"))
     texts = {folder / CALIBRATION_FILE: calibration_yaml(rig), folder / PARAMETERS_FILE: parameters_yaml(rig)}

@@ -26,6 +26,7 @@ from flashocc_ros.engine_names import AUTO, ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
     from flashocc_ros.cameras.rectify import Fisheye
+    from flashocc_ros.evaluation.mean_iou import Mask
     from flashocc_ros.remote import Location
 
     Place: TypeAlias = Location
@@ -72,6 +73,13 @@ FisheyeRays = Annotated[
 ]
 Untrained = Annotated[
     bool, typer.Option("--untrained", help="Run a network without weights, e.g. to try a rig; what it says is noise.")
+]
+MaskName = Annotated[
+    str,
+    typer.Option(
+        help="Voxels that count for mIoU: camera, lidar or none.",
+        autocompletion=completing("camera", "lidar", "none"),
+    ),
 ]
 VariantByPlace = Annotated[str | None, typer.Argument(metavar="[VARIANT]", hidden=True)]
 """The variant without ``--variant``, as the first release had it."""
@@ -122,6 +130,28 @@ def fisheye_of(given: str | None) -> Fisheye | None:
     from flashocc_ros.cameras.rectify import check_fisheye
 
     return None if given is None else check_fisheye(given)
+
+
+def mask_of(given: str) -> Mask | None:
+    """What ``--mask`` says, None for every voxel.
+
+    Raises:
+        ConfigError: it is neither camera, lidar nor none.
+    """
+    from flashocc_ros.errors import ConfigError
+
+    if given == "camera":
+        return "camera"
+    if given == "lidar":
+        return "lidar"
+    if given != "none":
+        raise ConfigError(f"--mask {given} must be camera, lidar or none")
+    return None
+
+
+def comma_separated(text: str) -> tuple[str, ...]:
+    """The names in ``a, b,c``."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def counted(number: int, noun: str) -> str:

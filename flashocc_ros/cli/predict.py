@@ -31,6 +31,7 @@ from flashocc_ros.cli.options import (
     TfPrefix,
     Untrained,
     check_trained,
+    comma_separated,
     complete_engine,
     complete_precision,
     complete_variant,
@@ -110,7 +111,7 @@ def predict(
     kinds = _kinds(formats)
     if isinstance(out, Path):
         make_folder(out)
-    names = tuple(name.strip() for name in cameras.split(",") if name.strip())
+    names = comma_separated(cameras)
     read = Predicted(
         source=source,
         calibration=calibration,

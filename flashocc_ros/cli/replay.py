@@ -21,6 +21,8 @@ from typing import Annotated
 
 import typer
 
+from flashocc_ros.cli.options import comma_separated
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -53,15 +55,11 @@ def replay(
             rate=rate,
             loop=loop,
             start_s=start,
-            topics=_split(topics),
+            topics=comma_separated(topics),
             clock=clock,
             lockstep=lockstep,
-            wait_for=_split(wait_for),
+            wait_for=comma_separated(wait_for),
             wait_s=wait,
             report=report,
         )
     )
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

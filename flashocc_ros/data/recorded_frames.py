@@ -59,7 +59,7 @@ def read_truth(bag: Location) -> dict[int, Truth]:
     with BagReader(bag) as reader:
         topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE]
         if not topics:
-            raise BagError(f"{bag} has no ground truth ({TRUTH_TYPE}); `flashocc synth` writes recordings with it")
+            raise no_truth(bag)
         tables = class_tables(reader)
         messages = reader.messages(topics[:1])
         return {header_stamp_ns(c): to_truth(reader.deserialize(c, topic.type), tables) for topic, _, c in messages}
@@ -68,6 +68,11 @@ def read_truth(bag: Location) -> dict[int, Truth]:
 def objects_of(ids: npt.NDArray[np.uint16], classes: ClassTable) -> npt.NDArray[np.int32]:
     """Ids below the first of an object repeat the class, in messages as in results; here they are 0."""
     return np.where(ids >= classes.first_instance_id, ids.astype(np.int32), 0)
+
+
+def no_truth(bag: Location) -> BagError:
+    """What is raised where one is needed."""
+    return BagError(f"{bag} has no ground truth ({TRUTH_TYPE}); `flashocc synth` writes recordings with it")
 
 
 def truth_stamps(recording: Location) -> set[int]:

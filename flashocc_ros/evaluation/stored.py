@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from flashocc_ros.bags import BagReader, Frames, read_sets
-from flashocc_ros.bags.headers import header_stamp_ns
-from flashocc_ros.bags.results import TRUTH_TYPE, Follower, read_results, read_truths
-from flashocc_ros.data.recorded_frames import objects_of
+from flashocc_ros.bags import Frames, read_sets
+from flashocc_ros.bags.results import Follower, read_results, read_truths
+from flashocc_ros.data.recorded_frames import no_truth, objects_of, truth_stamps
 from flashocc_ros.errors import BagError
 from flashocc_ros.evaluation.frames import EvalFrame, lidar_origins
 from flashocc_ros.remote import Location
@@ -61,7 +60,9 @@ class StoredRun:
         Raises:
             BagError: there are none, or no truth at all.
         """
-        stamps = _truth_stamps(sequence)
+        stamps = truth_stamps(sequence)
+        if not stamps:
+            raise no_truth(sequence)
         posed = read_sets(sequence, self.cameras, decode=False, frames=self.names)
         poses = {s.stamp_ns: s.poses.odom_from_base for s in posed if s.stamp_ns in stamps}
         keys = np.stack([pose[0] for pose in poses.values()]) if poses else np.empty((0, 4, 4))
@@ -99,13 +100,3 @@ class StoredRun:
         assert self._current is not None
         assert self._current.stamp_ns == stamp_ns
         return self._current
-
-
-def _truth_stamps(recording: Location) -> set[int]:
-    with BagReader(recording) as bag:
-        topics = [t.name for t in bag.topics.values() if t.type == TRUTH_TYPE and t.count]
-        if not topics:
-            raise BagError(
-                f"{recording} has no ground truth ({TRUTH_TYPE}); `flashocc synth` writes recordings with it"
-            )
-        return {header_stamp_ns(cdr) for _, _, cdr in bag.messages(topics[:1])}

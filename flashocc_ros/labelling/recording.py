@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -38,6 +37,7 @@ from flashocc_ros.cameras.transforms import (
     TransformTree,
     frame_name,
 )
+from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.errors import BagError, ConfigError, InputError, did_you_mean
 from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, Cloud, read_cloud
 from flashocc_ros.labelling.detections import BOX_TYPES, BoxReader, Moment, read_csv
@@ -118,7 +118,7 @@ class Recording:
             "recording": {file.name: file.stat().st_size for file in files},
             "lidars": list(self.lidars),
             "boxes": sources.boxes,
-            "boxes_sha256": _digest(Path(sources.boxes)) if self.has_boxes and not self.box_topic else "",
+            "boxes_sha256": file_sha256(Path(sources.boxes)) if self.has_boxes and not self.box_topic else "",
             "point_class": sources.class_field,
             "class_map": sources.class_map,
             "cameras": None if sources.cameras is None else list(sources.cameras),
@@ -357,7 +357,3 @@ def _classes(path: Location, classes: npt.NDArray[np.uint8], class_map: dict[str
             "none; map your own classes with --class-map"
         )
     return found
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

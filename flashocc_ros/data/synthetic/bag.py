@@ -26,7 +26,7 @@ import simplejpeg
 from scipy.spatial.transform import Rotation
 
 from flashocc_ros.bags import LATCHED, RELIABLE, SENSOR_DATA, BagWriter
-from flashocc_ros.bags.result_writer import class_table_message
+from flashocc_ros.bags.result_writer import class_table_message, occupancy_message
 from flashocc_ros.bags.results import CLASS_TABLE_TYPE, DRAWN_TRUTH_TOPIC
 from flashocc_ros.camera_model import PINHOLE
 from flashocc_ros.cameras.rectify import info_model
@@ -150,18 +150,13 @@ class _Messages:
         self._own = np.where(own < len(classes), own, np.uint8(IGNORE))
         self.infos = [self._camera_info(i) for i in range(drive.rig.cameras.num_cameras)]
 
-    def header(self, stamp_ns: int, frame: str) -> Any:
-        seconds, rest = divmod(stamp_ns, 1_000_000_000)
-        stamp = self.bag.message("builtin_interfaces/msg/Time", sec=seconds, nanosec=rest)
-        return self.bag.message("std_msgs/msg/Header", stamp=stamp, frame_id=frame)
-
     def _transform(self, stamp_ns: int, parent: str, child: str, pose: npt.NDArray[np.float64]) -> Any:
         m = self.bag.message
         x, y, z, w = (float(v) for v in Rotation.from_matrix(pose[:3, :3]).as_quat())
         px, py, pz = (float(v) for v in pose[:3, 3])
         return m(
             "geometry_msgs/msg/TransformStamped",
-            header=self.header(stamp_ns, parent),
+            header=self.bag.header(stamp_ns, parent),
             child_frame_id=child,
             transform=m(
                 "geometry_msgs/msg/Transform",
@@ -231,7 +226,7 @@ class _Messages:
         m, names = self.bag.message, self.drive.rig.cameras.names
         for camera in np.argsort(pictures.stamps_ns, kind="stable"):
             name, stamp_ns = names[camera], pictures.stamps_ns[camera]
-            header = self.header(stamp_ns, name)
+            header = self.bag.header(stamp_ns, name)
             jpeg = simplejpeg.encode_jpeg(pictures.images[camera], quality=JPEG_QUALITY, colorspace="RGB")
             image = m(
                 "sensor_msgs/msg/CompressedImage",
@@ -264,7 +259,7 @@ class _Messages:
         ]
         cloud = self.bag.message(
             "sensor_msgs/msg/PointCloud2",
-            header=self.header(start_ns, LIDAR_FRAME),
+            header=self.bag.header(start_ns, LIDAR_FRAME),
             height=height,
             width=width,
             fields=fields,
@@ -279,7 +274,7 @@ class _Messages:
 
     def _boxes(self, t: float) -> Any:
         m, world = self.bag.message, self.drive.world
-        header = self.header(self.drive.stamp_ns(t), BASE_FRAME)
+        header = self.bag.header(self.drive.stamp_ns(t), BASE_FRAME)
         boxes = world.boxes(t, np.asarray(np.linalg.inv(world.ego_pose(t))))
         detections = []
         for index in range(len(boxes.instance)):
@@ -315,20 +310,8 @@ class _Messages:
         # Ids below the first of an object repeat the class, as in predictions.
         first_id = self.classes.first_instance_id
         instances = np.where(truth.instances > 0, truth.instances + first_id, semantics)
-        occupancy = m(
-            "flashocc_ros/msg/Occupancy3D",
-            header=self.header(stamp_ns, BASE_FRAME),
-            resolution=grid.resolution_m,
-            origin=m("geometry_msgs/msg/Point", **dict(zip("xyz", grid.origin_m, strict=True))),
-            size_x=grid.size[0],
-            size_y=grid.size[1],
-            size_z=grid.size[2],
-            labels=semantics.ravel(),
-            instances=instances.astype(np.uint16).ravel(),
-            class_table=self.classes.name,
-            class_table_version=self.classes.version,
-            masked_cameras=[],
-        )
+        header = self.bag.header(stamp_ns, BASE_FRAME)
+        occupancy = occupancy_message(self.bag, header, grid, self.classes, semantics, instances)
         message = m(
             "flashocc_ros/msg/OccupancyTruth",
             occupancy=occupancy,
