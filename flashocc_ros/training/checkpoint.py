@@ -19,6 +19,7 @@ Random numbers need no entry: data order, augmentation and dropout are functions
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -157,7 +158,10 @@ def _unusable(path: Path, error: Exception) -> CheckpointError:
 
 
 def export_weights(path: Path, values: dict[str, Tensor], metadata: dict[str, str], half: bool = True) -> None:
-    """Write weights as safetensors; learned ones as fp16 when ``half``. Readers never see half a file."""
+    """Write weights as safetensors; learned ones as fp16 when ``half``. Readers never see half a file.
+
+    The same weights and notes are the same bytes: engines and results are known by the hash of this file.
+    """
     tensors = {
         key: (
             value.half() if half and value.dtype.is_floating_point and not key.endswith(_STATISTICS) else value
@@ -165,4 +169,18 @@ def export_weights(path: Path, values: dict[str, Tensor], metadata: dict[str, st
         for key, value in values.items()
     }
     # The writer of safetensors makes files that only their owner can read; ours get the mode of any other file.
-    write_whole(path, save(tensors, metadata))
+    write_whole(path, _with_sorted_notes(save(tensors, metadata)))
+
+
+def _with_sorted_notes(file: bytes) -> bytes:
+    """``file`` with its metadata in order: safetensors writes them in another one each time.
+
+    The layout (u64 length, JSON padded by spaces to 8 bytes, data): https://github.com/huggingface/safetensors
+    """
+    start = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:start])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + file[start:]

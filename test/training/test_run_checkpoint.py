@@ -24,6 +24,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -40,6 +41,18 @@ def test_exported_weights_are_half_precision_and_keep_counters(tmp_path: Path) -
     assert stored["w"].dtype == torch.float16
     assert stored["n"].dtype == torch.int64
     assert stored["w"].tolist() == [1.0, 0.5]
+
+
+def test_the_same_weights_and_notes_are_the_same_bytes(tmp_path: Path) -> None:
+    values, notes = {"w": torch.ones(3), "v": torch.zeros(2)}, {name: name * 2 for name in "abcdé"}
+    files = []
+    for _ in range(8):
+        export_weights(tmp_path / "w.safetensors", values, notes)
+        files.append((tmp_path / "w.safetensors").read_bytes())
+    assert len(set(files)) == 1
+    with safe_open(tmp_path / "w.safetensors", "pt") as stored:
+        assert stored.metadata() == notes
+        assert {name: stored.get_tensor(name).tolist() for name in values} == {"w": [1, 1, 1], "v": [0, 0]}
 
 
 def test_exported_weights_have_the_mode_of_any_new_file(tmp_path: Path) -> None:
