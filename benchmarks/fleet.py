@@ -47,9 +47,10 @@ from flashocc_ros.fleet.manifest import read_manifest, write_manifest
 from flashocc_ros.fleet.predict import PredictWork
 from flashocc_ros.fleet.progress import FleetProgress
 from flashocc_ros.fleet.recordings import Recording, find_recordings
-from flashocc_ros.fleet.run import choose, run
+from flashocc_ros.fleet.run import run
 from flashocc_ros.fleet.seats import local_seats
 from flashocc_ros.fleet.status import read_status
+from flashocc_ros.fleet.todo import choose
 from flashocc_ros.fleet.work import Made, Tell
 from flashocc_ros.fleet.worker import Task
 
@@ -195,7 +196,7 @@ def kill(pid: int) -> bool:
 
 
 def overhead(options: argparse.Namespace) -> None:
-    """CPU time of the loop, of a process and of an actor on long recordings, starting and loading left out."""
+    """CPU time of the loop, of processes and of actors on long recordings, also in chunks, and whether bytes differ."""
     drives = options.work / "long"
     first = drives / "long_0"
     if not first.exists():
@@ -213,7 +214,7 @@ def overhead(options: argparse.Namespace) -> None:
             cluster.__enter__()
         try:
             for n in options.workers:
-                with fleet_run(options.work, recordings) as (task, go), stopwatch(f"ray {n}"):
+                with fleet_run(options.work, recordings, options.chunk_s) as (task, go), stopwatch(f"ray {n}"):
                     go(ray_seats(task, n, 1, 0.0))
         finally:
             cluster.__exit__(None, None, None)
@@ -225,19 +226,23 @@ def overhead(options: argparse.Namespace) -> None:
         for recording in recordings:
             attempt(recording, work, Ledger(out), out, "loop")
     for n in options.workers:
-        with fleet_run(options.work, recordings) as (task, go), stopwatch(f"pool {n}"):
+        with fleet_run(options.work, recordings, options.chunk_s) as (task, go), stopwatch(f"pool {n}"):
             go(local_seats(task, n, 1, 0.0))
+        if digest(task.out) != digest(out):
+            raise SystemExit("the bytes differ")
 
 
 @contextmanager
-def fleet_run(folder: Path, recordings: list[Recording]) -> Iterator[tuple[Task, Any]]:
+def fleet_run(folder: Path, recordings: list[Recording], chunk_s: float) -> Iterator[tuple[Task, Any]]:
     """A task of predicting into a new folder, and what runs it on seats."""
-    out, work = folder / "out", PredictWork(VARIANT)
+    out, work = folder / "out", PredictWork(VARIANT, chunk_s=chunk_s)
     shutil.rmtree(out, ignore_errors=True)
 
     def go(seats: Any) -> None:
         with FleetProgress({r.name: r.bytes for r in recordings}, quiet=True) as progress:
-            summary = run(recordings, seats, Ledger(out), out, work.settings, retries=0, progress=progress)
+            summary = run(
+                recordings, seats, Ledger(out), out, work.settings, retries=0, progress=progress, shared=work.shared
+            )
         if summary.done != len(recordings):
             raise SystemExit(f"{summary}")
 
@@ -280,6 +285,7 @@ class SleepWork:
 
     scale: float = 0.0
     goes_on: bool = False
+    shared: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -375,6 +381,7 @@ def main() -> None:
             sub.add_argument("--seed", type=int, default=0)
         if function is overhead:
             sub.add_argument("--recordings", type=int, default=4)
+            sub.add_argument("--chunk-s", type=float, default=0.0, help="Of the workers; the loop is never cut.")
             sub.add_argument("--workers", type=int, nargs="*", default=[1, 2])
         if function is simulated:
             sub.add_argument("--counts", type=int, nargs="*", default=[1000, 3000, 10_000])

@@ -124,8 +124,7 @@ def evaluate(
         from flashocc_ros.data.nuscenes_tables import CAMERAS
         from flashocc_ros.evaluation.nuscenes_frames import NuScenesFrames
 
-        scenes = tuple(split.split(",")) if "," in split else split
-        data = NuScenesFrames(nuscenes, version, scenes, names or CAMERAS)
+        data = NuScenesFrames(nuscenes, version, split, names or CAMERAS)
     elif labels:
         data = LabelFrames(tuple(labels), row.grid, row.classes)
     elif bag:

@@ -125,8 +125,8 @@ def predict(
     chunk_s: Annotated[
         float,
         typer.Option(
-            help="Compute recordings in chunks of that many seconds: one whose worker dies goes on with those that are "
-            "there, and its results are the same; 0 for none."
+            help="Compute recordings in chunks of that many seconds: idle workers help with them, one whose worker "
+            "dies goes on with those that are there, and results are the same; 0 for none."
         ),
     ] = 0.0,
     untrained: Untrained = False,
@@ -284,6 +284,7 @@ def _run(
     from flashocc_ros.fleet.progress import FleetProgress
     from flashocc_ros.fleet.recordings import find_recordings
     from flashocc_ros.fleet.recordings import shard as part
+    from flashocc_ros.fleet.todo import check_settings, choose
     from flashocc_ros.fleet.worker import Task
     from flashocc_ros.replay.interrupts import signals_interrupt
 
@@ -294,8 +295,8 @@ def _run(
     manifest.check_installed()
     found = part(find_recordings(patterns, out.absolute()), shard)
     ledger, settings = Ledger(out), work.settings
-    driver.check_settings(ledger, settings)
-    todo, settled = driver.choose(found, ledger, out, resume)
+    check_settings(ledger, settings)
+    todo, settled = choose(found, ledger, out, resume)
     if not todo:
         manifest.write_manifest(ledger, out)
         return _with(driver.Summary(), settled)
@@ -305,8 +306,9 @@ def _run(
         sizes = {recording.name: recording.bytes for recording in todo}
         with FleetProgress(sizes, quiet) as progress:
             summary = driver.run(
-                todo, seats, ledger, out, settings, retries=retries, progress=progress, memory_limit_bytes=limit_bytes
-            )
+                todo, seats, ledger, out, settings, retries=retries, progress=progress,
+                memory_limit_bytes=limit_bytes, shared=work.shared,
+            )  # fmt: skip
     return _with(summary, settled)
 
 

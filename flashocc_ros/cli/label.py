@@ -159,7 +159,7 @@ def _label_nuscenes(
             progress=progress.of(scene.name),
             token_of=scene.token_of,
         )
-        for scene in read_scenes(root, version, tuple(split.split(",")) if "," in split else split, settings, say)
+        for scene in read_scenes(root, version, split, settings, say)
     ]
 
 

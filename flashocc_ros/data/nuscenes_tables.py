@@ -110,7 +110,7 @@ class Info:
 
 
 def scenes_of_split(split: str | tuple[str, ...] | list[str], present: set[str]) -> set[str]:
-    """Scenes of a split (train, val, mini_train, mini_val, all, or names) that are ``present``.
+    """Scenes of a split (train, val, mini_train, mini_val, all, or names, in a text with commas) that are ``present``.
 
     Scenes that are not of nuScenes, whatever they are called, belong to the training splits.
 
@@ -122,7 +122,7 @@ def scenes_of_split(split: str | tuple[str, ...] | list[str], present: set[str])
         validation = split.endswith("val")
         chosen = {s for s in present if split == "all" or (_number(s) in held) == validation}
     else:
-        names = {split} if isinstance(split, str) else set(split)
+        names = {name.strip() for name in split.split(",")} if isinstance(split, str) else set(split)
         unknown = sorted(names - present)
         if unknown:
             raise InputError(

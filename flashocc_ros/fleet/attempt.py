@@ -20,8 +20,7 @@ import logging
 import resource
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,6 +32,7 @@ from flashocc_ros.fleet.fingerprint import Fingerprint, fingerprint
 from flashocc_ros.fleet.ledger import Ledger, State
 from flashocc_ros.fleet.place import digest, is_placed, place, remove
 from flashocc_ros.fleet.recordings import Recording
+from flashocc_ros.fleet.remarks import collected_remarks
 from flashocc_ros.fleet.work import Made, Work
 from flashocc_ros.whole_file import DISK_ERRORS
 
@@ -47,12 +47,13 @@ class Outcome:
 
     Attributes:
         kind: "new" for an attempt that was made, "before" where there was nothing left to do, "elsewhere" where
-            another worker has the recording, "full" where nothing can be written.
-        state: of the recording now; None elsewhere.
+            another worker has the recording, "full" where nothing can be written; "helped" where nothing is left to
+            help with, "early" where the recording is not begun yet.
+        state: of the recording now; None for one that another worker has.
         memory_bytes: that the worker holds.
     """
 
-    kind: Literal["new", "before", "elsewhere", "full"]
+    kind: Literal["new", "before", "elsewhere", "full", "helped", "early"]
     state: State | None
     memory_bytes: int = 0
 
@@ -91,6 +92,22 @@ def attempt(
         return Outcome("full", state)
 
 
+def assist(recording: Recording, work: Work, ledger: Ledger, memory_limit_bytes: int = 0) -> Outcome:
+    """Help with a recording that another worker has; what goes wrong meets that one too, who says so."""
+    folder = ledger.working_in(recording.name)
+    if folder is None:
+        return Outcome("early", None)
+    forget_warnings()
+    try:
+        work.help(recording.location, folder, _Limit(memory_limit_bytes))
+    except (FlashOccError, OSError) as error:
+        logger.debug("%s", error)
+    except Exception:
+        logger.debug("%s", recording.location, exc_info=True)
+    ledger.sweep(recording.name, folder)
+    return Outcome("helped", None, held_bytes())
+
+
 def _claimed(
     recording: Recording, work: Work, ledger: Ledger, out: Path, worker: str, claim: Claim, memory_limit_bytes: int
 ) -> Outcome:
@@ -98,7 +115,8 @@ def _claimed(
     state = State(recording=recording.name, location=recording.location, worker=worker)
     begin_s, full = time.monotonic(), False
     scratch: Path | None = None
-    with _remarks() as remarks:
+    forget_warnings()
+    with collected_remarks() as remarks:
         try:
             now = fingerprint(recording.location)
             if is_settled(before, now, is_placed(out, recording.name)):
@@ -164,19 +182,30 @@ def _placed(state: State, made: Made, folder: Path, out: Path, claim: Claim) -> 
     )
 
 
-class _Watch:
-    """Called after every camera set: passes on how far the work is, and stops a worker that grows."""
+class _Limit:
+    """Called after every camera set: stops a worker that grows."""
 
-    def __init__(self, claim: Claim, limit_bytes: int) -> None:
-        self._claim, self._limit_bytes = claim, limit_bytes
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
 
     def __call__(self, done: int, expected: int | None) -> None:
         held = held_bytes()
-        self._claim.tell(done, expected, held)
         if self._limit_bytes and held > self._limit_bytes:
             raise FlashOccError(
                 f"the worker holds {held / 1e9:.1f} GB, limit {self._limit_bytes / 1e9:.1f} GB; raise --memory-gb"
             )
+
+
+class _Watch(_Limit):
+    """Passes on how far the work is, too."""
+
+    def __init__(self, claim: Claim, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self._claim = claim
+
+    def __call__(self, done: int, expected: int | None) -> None:
+        self._claim.tell(done, expected, held_bytes())
+        super().__call__(done, expected)
 
 
 def held_bytes() -> int:
@@ -189,23 +218,3 @@ def held_bytes() -> int:
 
 def _sentence(error: Exception) -> str:
     return shortened(str(error) or type(error).__name__)
-
-
-@contextmanager
-def _remarks() -> Iterator[list[str]]:
-    """Collects what the package warns of."""
-    said: list[str] = []
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            sentence = shortened(record.getMessage())
-            if sentence not in said:
-                said.append(sentence)
-
-    log, handler = logging.getLogger("flashocc_ros"), Collect(logging.WARNING)
-    forget_warnings()
-    log.addHandler(handler)
-    try:
-        yield said
-    finally:
-        log.removeHandler(handler)

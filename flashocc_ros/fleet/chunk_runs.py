@@ -14,24 +14,30 @@
 
 """Chunks of a recording through the network, each by itself, and their results joined to those of the uncut run.
 
-The network's part is computed chunk by chunk, by whoever and in any order. Objects are followed afterwards, over the
-joined observations in their order, so that ids are those of the uncut run.
+The network's part is computed chunk by chunk, by whoever and in any order: all that work on a recording walk along its
+chunks and take those that nobody has. Objects are followed afterwards, over the joined observations in their order, so
+that ids are those of the uncut run.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from logging import getLogger
 from pathlib import Path
 
+from flashocc_ros import plain_json
 from flashocc_ros.bags.camera_sets import Frames
 from flashocc_ros.bags.planned_sets import PlannedSets, plan_sets, read_planned
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.rectify import Fisheye
-from flashocc_ros.errors import InputError
+from flashocc_ros.errors import InputError, OutputError
+from flashocc_ros.fleet import claims
 from flashocc_ros.fleet.chunks import Chunk, Trace, earlier, plan_chunks
+from flashocc_ros.fleet.remarks import collected_remarks
 from flashocc_ros.pipeline.observation import Observation
 from flashocc_ros.predictor import Predictor
 from flashocc_ros.remote import Location
@@ -39,7 +45,13 @@ from flashocc_ros.structures import Occupancy
 from flashocc_ros.variants import Variant, get_variant
 from flashocc_ros.whole_file import whole_folder
 
+logger = getLogger(__name__)
+
 TRACE_FILE = "trace.json"
+"""In the folder of a chunk: what `earlier` asks of its sets, and what was said while they were read."""
+CLAIMS = ".claims"
+"""Beside the chunks: who works on which."""
+LOOK_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +104,7 @@ class RecordingPlan:
         Raises:
             InputError: a chunk is missing or damaged, or of another run than the others.
         """
-        traces = [_traces(folder / work.name) for work in self.works]
+        traces = [_seen(folder / work.name)[0] for work in self.works]
         corrected = earlier(self.chunks, traces, self.planned.sets, self.variant)
         if not any(corrected):
             return None
@@ -141,7 +153,7 @@ def predict_chunk(
     predictor.reset()
     traces: list[Trace] = []
     table = ""
-    with whole_folder(target) as made:
+    with whole_folder(target) as made, collected_remarks() as remarks:
         made.mkdir()
         for index, item in enumerate(read_planned(work.planned, work.bit_depth, work.fisheye), work.chunk.warm):
             if isinstance(item, CameraSet):
@@ -153,33 +165,82 @@ def predict_chunk(
             else:
                 traces.append(Trace(False, False, table))
             tell(len(traces), len(work.planned.sets))
-        (made / TRACE_FILE).write_text(json.dumps(traces))
+        (made / TRACE_FILE).write_text(json.dumps({"sets": traces, "remarks": remarks}))
     return target
 
 
 def in_chunks(
     predictor: Predictor, plan: RecordingPlan, folder: Path, tell: Callable[[int, int], object]
 ) -> Iterator[Occupancy]:
-    """A recording in chunks, one after the other; those whose results are in ``folder`` are not computed again.
+    """A recording in chunks; those whose results are in ``folder``, or that others have in work, are not computed here.
 
     Raises:
         BagError, InputError, EngineError: as for the whole recording.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    done_here: set[str] = set()
+    plan = work_through(predictor, plan, folder, tell, done_here)
+    for work in plan.works:
+        if work.name not in done_here:
+            for remark in _seen(folder / work.name)[1]:
+                logger.warning("%s", remark)
+    yield from join_chunks(predictor, plan, folder)
+
+
+def work_through(
+    predictor: Predictor,
+    plan: RecordingPlan,
+    folder: Path,
+    tell: Callable[[int, int], object],
+    done_here: set[str] | None = None,
+) -> RecordingPlan:
+    """Compute chunks until all are there, beside whoever else does so in the same folder.
+
+    Args:
+        folder: of the chunks, which others may move away or remove: then this ends with an error.
+        tell: called with the sets that are done and the number of all; a warm-up is no progress, and neither is a chunk
+            that is computed again.
+        done_here: gets the names of chunks that others had no part in.
+
+    Returns:
+        The plan that `join_chunks` needs.
+
+    Raises:
+        BagError, InputError, EngineError: as for the whole recording.
+        OutputError: the folder is not there any more, or nothing can be written.
+    """
     furthest = 0
 
-    def tell_all(chunk: Chunk, done: int, _: int) -> None:
-        """How far the recording is; a warm-up is no progress, and neither is a chunk that is computed again."""
+    def tell_all(before: int, chunk: Chunk, done: int, _: int) -> None:
         nonlocal furthest
-        furthest = max(furthest, chunk.first, chunk.warm + done)
+        furthest = max(furthest, before + chunk.warm + done - chunk.first)
         tell(furthest, len(plan.planned.sets))
 
     again: RecordingPlan | None = plan
     while again is not None:
         plan = again
-        for work in plan.works:
-            predict_chunk(predictor, work, folder, partial(tell_all, work.chunk))
+        while missing := [work for work in plan.works if not (folder / work.name / TRACE_FILE).is_file()]:
+            if not folder.is_dir():
+                raise OutputError(f"{folder} is gone; somebody else works on {plan.planned.path}")
+            before = len(plan.planned.sets) - sum(work.chunk.stop - work.chunk.first for work in missing)
+            free = (w for w in missing if _claimed(predictor, w, folder, partial(tell_all, before, w.chunk)))
+            work = next(free, None)
+            if work is None:
+                time.sleep(LOOK_EVERY_S)  # others have the rest
+            elif done_here is not None:
+                done_here.add(work.name)
         again = plan.again(folder)
-    yield from join_chunks(predictor, plan, folder)
+    return plan
+
+
+def _claimed(predictor: Predictor, work: ChunkWork, folder: Path, tell: Callable[[int, int], object]) -> bool:
+    """Compute a chunk unless somebody else does; whether it was done here."""
+    claim = claims.take(folder / CLAIMS / work.name, "chunk")
+    if claim is None:
+        return False
+    with claim:
+        predict_chunk(predictor, work, folder, tell)
+    return True
 
 
 def join_chunks(predictor: Predictor, plan: RecordingPlan, folder: Path) -> Iterator[Occupancy]:
@@ -207,8 +268,10 @@ def join_chunks(predictor: Predictor, plan: RecordingPlan, folder: Path) -> Iter
         raise InputError(f"{plan.planned.path} gave no result: none of its sets can be used; see the warnings above")
 
 
-def _traces(folder: Path) -> list[Trace]:
+def _seen(folder: Path) -> tuple[list[Trace], list[str]]:
+    """Of each set of a chunk what decides whether it found its past, and what was said while they were read."""
     try:
-        return [Trace(*row) for row in json.loads((folder / TRACE_FILE).read_bytes())]
-    except (OSError, ValueError, TypeError) as error:
+        found = plain_json.parse((folder / TRACE_FILE).read_bytes())
+        return [Trace(*row) for row in found["sets"]], [str(remark) for remark in found["remarks"]]
+    except (OSError, ValueError, TypeError, LookupError) as error:
         raise InputError(f"{folder} is missing or damaged ({error}); delete it and run again") from error

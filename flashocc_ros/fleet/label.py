@@ -49,6 +49,7 @@ class LabelWork:
     label: Settings = field(default_factory=Settings)
     pictures: bool = True
     goes_on: bool = field(default=True, init=False)
+    shared: bool = field(default=False, init=False)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -77,6 +78,10 @@ class LabelWork:
         )
         frame = json.loads(next(iter(sorted(summary.folder.glob(f"*/{FRAME}")))).read_text())
         return Made(summary.frames, recording.seconds, _rig(frame), summary.quality)
+
+    def help(self, location: str, folder: Path, tell: Tell) -> None:
+        """Key frames need what was seen before and after them; one worker makes all."""
+        raise NotImplementedError
 
 
 def _rig(frame: dict[str, Any]) -> str:

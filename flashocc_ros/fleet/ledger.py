@@ -204,6 +204,18 @@ class Ledger:
         target.mkdir(parents=True, exist_ok=True)
         return target
 
+    def working_in(self, name: str) -> Path | None:
+        """The folder in which a recording's result is being made now; None where nobody does, or has begun."""
+        facts = claims.holder(self._claims / name) or {}
+        folder = self._work / f"{name}@{facts.get('token')}"
+        return folder if folder.is_dir() else None
+
+    def sweep(self, name: str, folder: Path) -> None:
+        """Remove ``folder``, once given by ``working_in``, where another holder moved away what was in it."""
+        token = (claims.holder(self._claims / name) or {}).get("token")
+        if token and folder.name != f"{name}@{token}":
+            shutil.rmtree(folder, ignore_errors=True)
+
 
 def _names(folder: Path) -> list[str]:
     try:

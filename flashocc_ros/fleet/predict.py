@@ -36,7 +36,7 @@ from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.engine.select import find_checkpoint, find_export, resolved_precision
 from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.engine.store.meta import META_FILE
-from flashocc_ros.fleet.chunk_runs import RecordingPlan, in_chunks, plan_recording
+from flashocc_ros.fleet.chunk_runs import RecordingPlan, in_chunks, plan_recording, work_through
 from flashocc_ros.fleet.rig_digest import rig_digest
 from flashocc_ros.fleet.work import Made, Tell
 from flashocc_ros.predictor import Predictor
@@ -57,8 +57,9 @@ class PredictWork:
         variant, checkpoint, engine, precision, cache_dir: see ``Predictor``.
         cameras, frames, bit_depth, fisheye: see ``read_sets``.
         threads: that the engine has, which can move its sums by rounding.
-        chunk_s: recordings are computed in chunks of that many seconds, and one whose worker died goes on with the
-            chunks that are there; the results are the same. 0 for none.
+        chunk_s: recordings are computed in chunks of that many seconds; workers without a recording help with those of
+            others, and one whose worker died goes on with the chunks that are there. The results are the same. 0 for
+            none.
     """
 
     variant: str
@@ -73,10 +74,11 @@ class PredictWork:
     fisheye: Fisheye = "rectify"
     chunk_s: float = 0.0
     goes_on: bool = field(default=False, init=False)
+    shared: bool = field(default=False, init=False)
     _predictor: Predictor | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.goes_on = bool(self.chunk_s)
+        self.goes_on = self.shared = bool(self.chunk_s)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -110,10 +112,7 @@ class PredictWork:
 
     def make(self, name: str, location: str, folder: Path, tell: Tell) -> Made:
         """A recording of results, as ``flashocc predict`` gives them."""
-        if self._predictor is None:
-            self.open()
-        predictor = self._predictor
-        assert predictor is not None
+        predictor = self._opened()
         with BagReader(location) as bag:
             topics = find_cameras(bag, self.cameras, self.frames.tf_prefix)
             expected = bag.topics[next(iter(topics.values())).image].count
@@ -126,6 +125,19 @@ class PredictWork:
                 writer.write(result)
                 counts.add(result)
         return Made(counts.sets, duration_s, rig, counts.means(), predictor.backend.describe())
+
+    def help(self, location: str, folder: Path, tell: Tell) -> None:
+        """Compute chunks of a recording; see `Work`."""
+        plan = self._plan(location)
+        if plan is not None and len(plan.chunks) > 1:
+            (folder / CHUNKS).mkdir(exist_ok=True)
+            work_through(self._opened(), plan, folder / CHUNKS, tell)
+
+    def _opened(self) -> Predictor:
+        if self._predictor is None:
+            self.open()
+        assert self._predictor is not None
+        return self._predictor
 
     def _results(
         self, predictor: Predictor, location: str, folder: Path, tell: Tell, expected: int

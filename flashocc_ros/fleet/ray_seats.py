@@ -44,6 +44,9 @@ class _Worker:
     def do(self, recording: Recording) -> Outcome:
         return worker.do(recording)
 
+    def help(self, recording: Recording) -> Outcome:
+        return worker.help_with(recording)
+
 
 class RaySeat:
     """An actor; Ray chooses where.
@@ -81,6 +84,10 @@ class RaySeat:
     def do(self, recording: Recording) -> Future[Outcome]:
         """See `Seat`."""
         return self._actor.do.options(name=recording.name).remote(recording).future()
+
+    def help(self, recording: Recording) -> Future[Outcome]:
+        """See `Seat`."""
+        return self._actor.help.options(name=recording.name).remote(recording).future()
 
     def close(self) -> None:
         """See `Seat`."""

@@ -12,30 +12,31 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The driver of a fleet: gives recordings to workers, tries again, and keeps the books true."""
+"""The driver of a fleet: gives recordings to workers, tries again, and keeps the books true.
+
+Workers that find no recording left help with those of others, where the work can be shared.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flashocc_ros.errors import BagError, ConfigError, EngineError
-from flashocc_ros.fleet.attempt import Outcome, is_settled
-from flashocc_ros.fleet.fingerprint import fingerprint
-from flashocc_ros.fleet.ledger import FINISHED, FOLDER, Ledger, State
-from flashocc_ros.fleet.manifest import NAME, ManifestClock, write_manifest
-from flashocc_ros.fleet.place import is_placed
+from flashocc_ros.errors import EngineError
+from flashocc_ros.fleet.attempt import Outcome
+from flashocc_ros.fleet.ledger import Ledger, State
+from flashocc_ros.fleet.manifest import ManifestClock, write_manifest
 from flashocc_ros.fleet.progress import FleetProgress
 from flashocc_ros.fleet.recordings import Recording
 from flashocc_ros.fleet.seats import Seat
+from flashocc_ros.fleet.todo import check_settings
 from flashocc_ros.fleet.worker import Started
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,6 @@ TICK_S = 0.5
 LOOK_EVERY_S = 2.0
 MOST_STARTS = 3
 """Workers of one seat in a row that die before they are ready."""
-_READERS = 8
 
 
 @dataclass
@@ -85,61 +85,6 @@ class Summary:
             self.reasons[state.recording] = state.reason
 
 
-def check_settings(ledger: Ledger, settings: dict[str, Any]) -> None:
-    """Whether results made with ``settings`` may lie beside those that are there.
-
-    Raises:
-        ConfigError: others are there.
-    """
-    out = ledger.folder.parent
-    there = ledger.settings()
-    if there is None:
-        if out.exists() and not out.is_dir():
-            raise ConfigError(f"--out {out} is a file; give a folder")
-        if out.is_dir() and any(name not in (NAME, FOLDER) for name in os.listdir(out)):
-            raise ConfigError(f"--out {out} holds files that are not of a fleet; choose another --out")
-        return
-    for key in (*settings, *(key for key in there if key not in settings and key != "flashocc")):
-        if there.get(key) != settings.get(key):
-            raise ConfigError(
-                f"--out {out} holds results of {key} {there.get(key)!s:.100}, this run has {settings.get(key)!s:.100}; "
-                "choose another --out"
-            )
-
-
-def choose(
-    recordings: Sequence[Recording], ledger: Ledger, out: Path, resume: bool
-) -> tuple[list[Recording], list[State]]:
-    """What is to be done: what is missing, changed or failed; and the states of the rest, which is settled.
-
-    Raises:
-        ConfigError: not ``resume``, and some of them were finished before.
-    """
-    finished: dict[str, State] = {}
-    for recording in recordings:
-        state = ledger.read(recording.name)
-        if state is not None and state.status in FINISHED:
-            finished[recording.name] = state
-    if finished and not resume:
-        raise ConfigError(
-            f"{len(finished)} of {len(recordings)} recordings were worked on in {out} before; --resume does what is "
-            "missing, changed or failed, or choose another --out"
-        )
-
-    def settled(recording: Recording) -> bool:
-        state = finished.get(recording.name)
-        if state is None or state.status == "failed":
-            return False
-        try:
-            return is_settled(state, fingerprint(recording.location), is_placed(out, recording.name))
-        except (BagError, OSError):
-            return False
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        rest = {r.name for r, done in zip(recordings, pool.map(settled, recordings), strict=True) if done}
-    return [r for r in recordings if r.name not in rest], [finished[name] for name in sorted(rest)]
-
-
 class Run:
     """One run over recordings.
 
@@ -148,19 +93,23 @@ class Run:
         seats: for workers.
         retries: how often a recording is tried again that failed or whose worker died.
         memory_limit_bytes: a worker that holds more after a recording is replaced; 0 for never.
+        shared: workers can help with what others have.
     """
 
     def __init__(
         self, todo: Sequence[Recording], seats: Sequence[Seat], ledger: Ledger, out: Path,
-        retries: int, progress: FleetProgress, memory_limit_bytes: int = 0,
+        retries: int, progress: FleetProgress, memory_limit_bytes: int = 0, shared: bool = False,
     ) -> None:  # fmt: skip
         self._queue = deque(todo)
         self._seats, self._ledger, self._out = seats, ledger, out
         self._retries, self._progress, self._limit_bytes = retries, progress, memory_limit_bytes
+        self._shared = shared
         self._tries: Counter[str] = Counter()
         self._starts: Counter[str] = Counter()
         self._starting: dict[Future[Started], Seat] = {}
         self._working: dict[Future[Outcome], tuple[Seat, Recording]] = {}
+        self._helping: dict[Future[Outcome], tuple[Seat, Recording]] = {}
+        self._alone: set[str] = set()  # with which nobody can help, any more
         self._idle: list[Seat] = []
         self._elsewhere: list[Recording] = []
         self._looked_s = time.monotonic()
@@ -175,15 +124,17 @@ class Run:
         """
         clock = ManifestClock(self._ledger, self._out)
         try:
-            for seat in self._seats[: len(self._queue)]:
+            for seat in self._seats if self._shared else self._seats[: len(self._queue)]:
                 self._start(seat)
             while self._goes_on():
-                futures: list[Future[Any]] = [*self._starting, *self._working]
+                futures: list[Future[Any]] = [*self._starting, *self._working, *self._helping]
                 if not futures:
                     time.sleep(TICK_S)  # for what others have in work
                 for future in wait(futures, TICK_S, FIRST_COMPLETED).done:
                     if future in self._starting:
                         self._started(future)
+                    elif future in self._helping:
+                        self._helped(future)
                     else:
                         self._finished(future)
                 self._take_back()
@@ -208,13 +159,37 @@ class Run:
 
     def _take_back(self) -> None:
         """What others had in work and have no more: they are done with it, or died."""
-        if self._elsewhere and time.monotonic() - self._looked_s > LOOK_EVERY_S:
+        look = time.monotonic() - self._looked_s > LOOK_EVERY_S
+        if look:
+            self._looked_s = time.monotonic()
+        if look and self._elsewhere:
             busy = self._ledger.working()
             self._queue.extend(r for r in self._elsewhere if r.name not in busy)
             self._elsewhere = [r for r in self._elsewhere if r.name in busy]
-            self._looked_s = time.monotonic()
         while self._queue and self._idle and not self.summary.problem:
             self._give(self._idle.pop())
+        while look and self._idle and (recording := self._open_to_help()):
+            seat = self._idle.pop()
+            self._helping[seat.help(recording)] = seat, recording
+
+    def _open_to_help(self) -> Recording | None:
+        """The largest recording, by the hands at it, with which a worker may help."""
+        hands = Counter(recording.name for _, recording in self._helping.values())
+        shared = [r for _, r in self._working.values() if self._shared and r.name not in self._alone]
+        return max(shared, key=lambda r: (r.bytes / (1 + hands[r.name]), r.name), default=None)
+
+    def _helped(self, future: Future[Any]) -> None:
+        seat, recording = self._helping.pop(future)
+        try:
+            outcome: Outcome = future.result()
+        except seat.died:
+            self.summary.deaths += 1
+            self._alone.add(recording.name)  # it may be to blame
+            self._start(seat)
+            return
+        if outcome.kind == "helped":
+            self._alone.add(recording.name)
+        self._next(seat, outcome)
 
     def _started(self, future: Future[Any]) -> None:
         seat = self._starting.pop(future)
@@ -239,6 +214,7 @@ class Run:
     def _give(self, seat: Seat) -> None:
         if self._queue and not self.summary.problem:
             recording = self._queue.popleft()
+            self._alone.discard(recording.name)
             self._working[seat.do(recording)] = seat, recording
         else:
             self._idle.append(seat)
@@ -270,6 +246,9 @@ class Run:
             self._queue.append(recording)
         elif state is not None:
             self._settle(state)
+        self._next(seat, outcome)
+
+    def _next(self, seat: Seat, outcome: Outcome) -> None:
         if self._limit_bytes and outcome.memory_bytes > self._limit_bytes:
             self._start(seat)
         else:
@@ -303,7 +282,7 @@ def _line(error: BaseException) -> str:
 
 def run(
     recordings: Sequence[Recording], seats: Sequence[Seat], ledger: Ledger, out: Path, settings: dict[str, Any], *,
-    retries: int, progress: FleetProgress, memory_limit_bytes: int = 0,
+    retries: int, progress: FleetProgress, memory_limit_bytes: int = 0, shared: bool = False,
 ) -> Summary:  # fmt: skip
     """Note what is to be done, do it, and write the manifest, also when told to end.
 
@@ -315,7 +294,7 @@ def run(
         check_settings(ledger, settings)
         ledger.begin(settings, recordings)
     ordered = sorted(recordings, key=lambda recording: (-recording.bytes, recording.name))
-    running = Run(ordered, seats, ledger, out, retries, progress, memory_limit_bytes)
+    running = Run(ordered, seats, ledger, out, retries, progress, memory_limit_bytes, shared)
     try:
         summary = running()
     except BaseException:

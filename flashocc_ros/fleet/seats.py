@@ -48,6 +48,9 @@ class Seat(Protocol):
     def do(self, recording: Recording) -> Future[Outcome]:
         """Give the worker a recording."""
 
+    def help(self, recording: Recording) -> Future[Outcome]:
+        """Let the worker help with a recording that another one has."""
+
     def close(self) -> None:
         """End the worker at once."""
 
@@ -83,6 +86,11 @@ class LocalSeat:
         """See `Seat`."""
         assert self._pool is not None
         return self._pool.submit(worker.do, recording)
+
+    def help(self, recording: Recording) -> Future[Outcome]:
+        """See `Seat`."""
+        assert self._pool is not None
+        return self._pool.submit(worker.help_with, recording)
 
     def close(self) -> None:
         """See `Seat`."""

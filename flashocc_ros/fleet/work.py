@@ -54,6 +54,10 @@ class Work(Protocol):
     def goes_on(self) -> bool:
         """Whether ``make`` goes on with what a killed attempt left in its folder."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other workers can ``help`` with a recording that one makes."""
+
     def open(self) -> str:
         """Once in each worker, before its first recording: load what all of them need. Returns one line on it."""
 
@@ -62,4 +66,11 @@ class Work(Protocol):
 
         Raises:
             FlashOccError: it cannot be done; a `BagError` or `InputError` where the recording is to blame.
+        """
+
+    def help(self, location: str, folder: Path, tell: Tell) -> None:
+        """Do parts of a recording that another worker makes in ``folder``, until none is left; only where ``shared``.
+
+        Raises:
+            FlashOccError: it cannot be done, or the folder is not there any more.
         """

@@ -27,7 +27,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from flashocc_ros.errors import FlashOccError
-from flashocc_ros.fleet.attempt import Outcome, attempt
+from flashocc_ros.fleet.attempt import Outcome, assist, attempt
 from flashocc_ros.fleet.ledger import Ledger
 from flashocc_ros.fleet.recordings import Recording
 from flashocc_ros.fleet.work import Work
@@ -85,6 +85,12 @@ def do(recording: Recording) -> Outcome:
     """One attempt at a recording in a worker that has begun."""
     assert _TASK is not None
     return attempt(recording, _TASK.work, Ledger(_TASK.out), _TASK.out, _NAME, _TASK.memory_limit_bytes)
+
+
+def help_with(recording: Recording) -> Outcome:
+    """Parts of a recording that another worker has, until none is left."""
+    assert _TASK is not None
+    return assist(recording, _TASK.work, Ledger(_TASK.out), _TASK.memory_limit_bytes)
 
 
 def end_with_parent() -> None:

@@ -209,6 +209,7 @@ def test_splits_follow_the_official_scene_lists() -> None:
     present = {"scene-0001", "scene-0003", "scene-0061", "scene-0103", "scene-1073"}
     assert scenes_of_split("val", present) == {"scene-0003", "scene-0103", "scene-1073"}
     assert scenes_of_split("train", present) == {"scene-0001", "scene-0061"}
+    assert scenes_of_split("scene-0001, scene-0103", present) == {"scene-0001", "scene-0103"}
     assert scenes_of_split("mini_val", present) == {"scene-0103"}
     with pytest.raises(InputError, match="no scene"):
         scenes_of_split("scene-9999", present)

@@ -29,10 +29,12 @@ from flashocc_ros.errors import BagError, EngineError, OutputError
 from flashocc_ros.fleet.ledger import Ledger
 from flashocc_ros.fleet.progress import FleetProgress
 from flashocc_ros.fleet.recordings import Recording, find_recordings
-from flashocc_ros.fleet.run import Summary, choose, run
+from flashocc_ros.fleet.run import Summary, run
 from flashocc_ros.fleet.seats import local_seats
+from flashocc_ros.fleet.todo import choose
 from flashocc_ros.fleet.work import Made, Tell
 from flashocc_ros.fleet.worker import Task
+from flashocc_ros.whole_file import write_whole
 
 PATIENCE_S = 60.0
 
@@ -47,6 +49,7 @@ class CopyWork:
 
     gate: str = ""
     goes_on: bool = False
+    shared: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -62,6 +65,12 @@ class CopyWork:
         if order == "wait":
             until_made(Path(self.gate) / f"{name}.begun", make=True)
             until(lambda: (Path(self.gate) / "go").exists())
+        if order == "share":  # the rest is somebody else's
+            until(lambda: (folder / "part").exists() or (self.gate and (Path(self.gate) / "died").exists()))
+            (folder / name).mkdir()
+            if not self.gate:
+                (folder / "part").rename(folder / name / "part")
+            return Made(1, 1.0, "rig")
         if order == "broken":
             raise BagError(f"{location} is broken; record it again")
         if order == "engine":
@@ -75,6 +84,12 @@ class CopyWork:
         (folder / name).mkdir()
         (folder / name / "digest").write_text(hashlib.sha256(content).hexdigest())
         return Made(1, 1.0, "rig", {"bytes": float(len(content))})
+
+    def help(self, location: str, folder: Path, tell: Tell) -> None:
+        if self.gate:
+            (Path(self.gate) / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        write_whole(folder / "part", "by a helper")
 
 
 def until_made(path: Path, make: bool = False) -> None:
@@ -108,7 +123,7 @@ def run_local(
     todo, settled = choose(recordings, ledger, out, resume)
     with FleetProgress({r.name: r.bytes for r in todo}, quiet=True) as progress:
         seats = local_seats(Task(work, out), workers, 1, 0.0)
-        summary = run(todo, seats, ledger, out, work.settings, retries=retries, progress=progress)
+        summary = run(todo, seats, ledger, out, work.settings, retries=retries, progress=progress, shared=work.shared)
     for state in settled:
         summary.count_before(state)
     return summary

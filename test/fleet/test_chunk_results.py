@@ -16,16 +16,32 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from copy_work import until
 from drive_bag import write_drive
 
 from flashocc_ros import Predictor
 from flashocc_ros.bags import BagReader, BagWriter, read_sets
-from flashocc_ros.errors import InputError
-from flashocc_ros.fleet.chunk_runs import RecordingPlan, join_chunks, plan_recording, predict_chunk
+from flashocc_ros.errors import InputError, OutputError
+from flashocc_ros.fleet.chunk_runs import (
+    CLAIMS,
+    TRACE_FILE,
+    RecordingPlan,
+    in_chunks,
+    join_chunks,
+    plan_recording,
+    predict_chunk,
+    work_through,
+)
+from flashocc_ros.fleet.claims import take
+from flashocc_ros.fleet.remarks import collected_remarks
 from flashocc_ros.structures import Occupancy
 
 VARIANT = "synthetic-tiny-4d"  # remembers, matches pictures with those before, follows objects
@@ -108,6 +124,50 @@ def test_without_the_past_results_would_differ(
     assert any(one.semantics.tobytes() != other.semantics.tobytes() for one, other in zip(joined, uncut, strict=True))
     assert begun_late.again(chunks) is not None
     assert first > plan.chunks[1].warm
+
+
+def test_a_chunk_that_another_has_in_work_is_left_to_him(
+    drive: Path, predictor: Predictor, uncut: list[Occupancy], chunks: Path, tmp_path: Path
+) -> None:
+    """And what was said of it is said again where the chunks are joined."""
+    plan, _ = run(predictor, plan_recording(drive, VARIANT, 1.0), chunks)
+    last = plan.works[-1]
+    with take(tmp_path / CLAIMS / last.name, "another"), ThreadPoolExecutor(1) as pool:
+        told: list[int] = []
+
+        def owner() -> tuple[list[Occupancy], list[str]]:
+            with collected_remarks() as remarks:
+                return list(in_chunks(predictor, plan, tmp_path, lambda done, total: told.append(done))), remarks
+
+        joined = pool.submit(owner)
+        until((tmp_path / plan.works[0].name / TRACE_FILE).exists)
+        assert not joined.done()
+        shutil.copytree(chunks / last.name, tmp_path / f".{last.name}")
+        (tmp_path / f".{last.name}").rename(tmp_path / last.name)
+        results, remarks = joined.result(60)
+    assert [content(one) for one in results] == [content(one) for one in uncut]
+    assert max(told) == plan.chunks[0].stop
+    assert any("CAM_FRONT" in remark for remark in remarks)
+
+
+def test_the_chunk_of_somebody_who_died_is_computed_here(drive: Path, predictor: Predictor, tmp_path: Path) -> None:
+    plan = plan_recording(drive, VARIANT, 1.0)
+    first = plan.works[0]
+    code = (
+        "import os, sys; from pathlib import Path; from flashocc_ros.fleet.claims import take;"
+        "claim = take(Path(sys.argv[1]), 'dead'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / CLAIMS / first.name)])
+    assert (tmp_path / CLAIMS / first.name).exists()
+    done_here: set[str] = set()
+    fitting = work_through(predictor, plan, tmp_path, lambda done, total: None, done_here)
+    assert {work.name for work in fitting.works} <= done_here
+
+
+def test_chunks_whose_folder_is_gone_are_given_up(drive: Path, predictor: Predictor, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="gone is gone; somebody else works on"):
+        work_through(predictor, plan_recording(drive, VARIANT, 1.0), tmp_path / "gone", lambda done, total: None)
+    assert not (tmp_path / "gone").exists()
 
 
 def test_a_missing_chunk_is_named(drive: Path, predictor: Predictor, tmp_path: Path) -> None:

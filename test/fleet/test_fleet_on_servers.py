@@ -17,15 +17,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from copy_work import results
+from copy_work import results, until
 from drive_bag import write_drive
 from web_server import Web, serve
 
 from flashocc_ros.errors import ConfigError, FlashOccError
-from flashocc_ros.fleet.attempt import attempt
+from flashocc_ros.fleet.attempt import assist, attempt
 from flashocc_ros.fleet.fingerprint import fingerprint
 from flashocc_ros.fleet.ledger import Ledger, State
 from flashocc_ros.fleet.predict import PredictWork
@@ -120,3 +121,24 @@ def test_a_recording_in_chunks_goes_on_where_its_worker_died(tmp_path: Path) -> 
     assert told[0] >= 9  # the first chunk was there
     assert told == sorted(told)
     assert results(tmp_path / "cut") == results(tmp_path / "uncut")
+
+
+def test_two_workers_at_one_recording_make_the_bytes_of_one(tmp_path: Path) -> None:
+    drive = write_drive(tmp_path / "drive", sets=28, period_ms=190)
+    [recording] = find_recordings([str(drive)])
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    assert did(recording, PredictWork("synthetic-tiny"), alone).status == "done"
+    told: list[int] = []
+
+    class Helps(PredictWork):
+        def help(self, location: str, folder: Path, tell: object) -> None:
+            super().help(location, folder, lambda done, expected: told.append(done))
+
+    with ThreadPoolExecutor(1) as pool:
+        owner = pool.submit(did, recording, PredictWork("synthetic-tiny", chunk_s=1.0), shared)
+        helper, ledger = Helps("synthetic-tiny", chunk_s=1.0), Ledger(shared)
+        until(lambda: assist(recording, helper, ledger).kind == "helped")
+        assert owner.result().status == "done"
+    assert told, "the helper did nothing"
+    assert results(shared) == results(alone)
+    assert not list((shared / ".fleet" / "work").iterdir())

@@ -31,8 +31,8 @@ from flashocc_ros.errors import ConfigError, OutputError
 from flashocc_ros.fleet.ledger import Ledger
 from flashocc_ros.fleet.manifest import NAME, read_manifest
 from flashocc_ros.fleet.recordings import Recording
-from flashocc_ros.fleet.run import check_settings
 from flashocc_ros.fleet.status import read_status
+from flashocc_ros.fleet.todo import check_settings
 
 DRIVER = (
     "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
@@ -120,6 +120,21 @@ def test_a_recording_that_kills_its_workers_fails_alone(tmp_path: Path, out: Pat
     assert (summary.done, summary.failed, summary.deaths) == (1, 1, 2)
     assert "its worker died 2 times while it had this recording" in summary.reasons["a"]
     assert statuses(out) == {"a": "failed", "b": "done"}
+
+
+def test_a_worker_without_a_recording_helps_with_that_of_another(tmp_path: Path, out: Path) -> None:
+    recordings = write_files(tmp_path / "drives", a="share")
+    summary = run_local(recordings, out, CopyWork(shared=True), workers=2)
+    assert (summary.done, summary.deaths) == (1, 0)
+    assert results(out) == {"a/part": b"by a helper"}
+    assert not list((out / ".fleet" / "work").iterdir())
+
+
+def test_a_helper_that_dies_costs_the_recording_nothing(tmp_path: Path, out: Path) -> None:
+    recordings = write_files(tmp_path / "drives", a="share")
+    summary = run_local(recordings, out, CopyWork(str(tmp_path), shared=True), workers=2)
+    assert (summary.done, summary.deaths) == (1, 1)
+    assert [state.attempts for state in read_manifest(out)] == [1]
 
 
 def test_workers_end_with_their_driver_and_another_goes_on(tmp_path: Path, out: Path) -> None:
