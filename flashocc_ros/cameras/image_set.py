@@ -83,11 +83,17 @@ class SetCounters:
 
 @dataclass
 class PendingSet(Generic[Item]):
-    """An anchor image and those that were matched to it."""
+    """An anchor image and those that were matched to it.
+
+    Attributes:
+        images: stamp and item by camera.
+        contested: cameras of which more than one image claimed the set; it does without, whatever else they send.
+    """
 
     key_ns: int
     deadline_ns: int
-    images: dict[str, tuple[int, Item]] = field(default_factory=dict)  # stamp and item by camera
+    images: dict[str, tuple[int, Item]] = field(default_factory=dict)
+    contested: set[str] = field(default_factory=set)
 
 
 @dataclass

@@ -31,6 +31,7 @@ Phases are circular means of stamp differences modulo T, so lost images do not b
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -47,6 +48,8 @@ UNDECIDED_SAMPLES = 32  # after this many it is enough that there is likely a cl
 MAX_OFF_MULTIPLE = 0.2  # rms, of the period; intervals of stamps that jitter over half of it have that
 SIGMAS = 3.5
 JITTER_FLOOR_NS = 0.3e6
+FASTER = 0.75  # a camera whose intervals are below this share of the anchor's sends several images per trigger
+RATE_SAMPLES = 4
 
 
 def estimate_period_ns(anchor: Sequence[int], others: Sequence[Sequence[int]]) -> float | None:
@@ -150,6 +153,12 @@ def cut_cycle(
     return offsets
 
 
+def _latest_intervals(stamps_ns: Sequence[int]) -> list[int]:
+    """Between the latest stamps of a camera, up to `RATE_SAMPLES`."""
+    latest = stamps_ns[-RATE_SAMPLES - 1 :]
+    return [after - before for before, after in itertools.pairwise(latest)]
+
+
 class OffsetLearner:
     """Offset of every camera to the anchor and the anchor's period, in nanoseconds.
 
@@ -195,6 +204,10 @@ class OffsetLearner:
         if camera not in self.configured_ns and camera in self.offsets_ns:
             self._previous_ns[camera] = self.offsets_ns.pop(camera)
 
+    def last_offset_ns(self, camera: str) -> float:
+        """Its offset, while it is learned anew the one before, 0 where none was ever known."""
+        return self.offsets_ns.get(camera, self._previous_ns.get(camera, 0.0))
+
     def observe(self, camera: str, stamp_ns: int) -> None:
         """Takes note of a stamp, in any order."""
         stamps = self._stamps[camera]
@@ -204,6 +217,17 @@ class OffsetLearner:
             bisect.insort(stamps, stamp_ns)
         if len(stamps) > HISTORY:
             del stamps[0]
+        if self.locked and camera != self.anchor:
+            self._note_faster(camera)
+
+    def _note_faster(self, camera: str) -> None:
+        """From when a camera sends several images per trigger only the nearest is meant, until all is learned anew.
+
+        Told by four intervals, which no jitter that is borne makes so short, nor a second publisher close to the first.
+        """
+        own, anchors = _latest_intervals(self._stamps[camera]), _latest_intervals(self._stamps[self.anchor])
+        if len(own) == RATE_SAMPLES and anchors and max(own) < FASTER * min(anchors):
+            self.cycle_ns[camera] = float(np.median(own))
 
     def solve(self, need_all: bool) -> bool:
         """Tries to lock (or to add a camera to the lock); True when ``offsets_ns`` changed.
@@ -230,7 +254,7 @@ class OffsetLearner:
             stamps = self._stamps[name]
             if len(stamps) >= MIN_SAMPLES:
                 own = float(np.median(np.diff(np.asarray(stamps, np.int64))))
-                if own < 0.75 * period:
+                if own < FASTER * period:
                     cycle[name] = own
             if name in self.configured_ns:
                 continue

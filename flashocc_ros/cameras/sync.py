@@ -32,7 +32,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, Literal
 
 from flashocc_ros.cameras.burst import isolated_burst
@@ -293,11 +293,17 @@ class AnchorSynchronizer(Generic[Item]):
                 self._wait(camera, stamp_ns, item)
             elif len(pending) > 1 or closed:
                 counters.dropped += 1  # two triggers claim it
-            elif camera in pending[0].images:
-                del pending[0].images[camera]  # two images claim the trigger
-                counters.dropped += 2
+            elif camera in pending[0].images or camera in pending[0].contested:
+                counters.dropped += 1
+                self._contest(pending[0], camera)
             else:
                 pending[0].images[camera] = (stamp_ns, item)
+
+    def _contest(self, pending: PendingSet[Item], camera: str) -> None:
+        """A further image claims the set: it gets none of them, and none that comes after."""
+        pending.contested.add(camera)
+        if pending.images.pop(camera, None) is not None:
+            self.counters[camera].dropped += 1
 
     def _wait(self, camera: str, stamp_ns: int, item: Item) -> None:
         queue = self._queues[camera]
@@ -306,16 +312,16 @@ class AnchorSynchronizer(Generic[Item]):
             queue.pop(0)
             self.counters[camera].dropped += 1
 
-    def _open(self, key_ns: int, item: Item, now_ns: int) -> None:
-        """Opens the set of an anchor image and fills it from the queues."""
+    def _open(self, key_ns: int, item: Item, now_ns: int, contested: Iterable[str] = ()) -> None:
+        """Opens the set of an anchor image and fills it from the queues, but for cameras that are contested."""
         for other in self._pending:
             for name, (stamp_ns, _) in list(other.images.items()):
                 learned_ns = self._offset_ns(name) or 0
                 if name != self.anchor and abs(stamp_ns - learned_ns - key_ns) <= self._gate_ns(name):
-                    del other.images[name]  # it could as well belong to the new anchor
-                    self.counters[name].dropped += 1
+                    self._contest(other, name)  # it could as well belong to the new anchor
         others = [p.key_ns for p in self._pending] + list(self._closed)
         opened: PendingSet[Item] = PendingSet(key_ns, now_ns + self.timeout_ns, {self.anchor: (key_ns, item)})
+        opened.contested.update(contested)
         for name, queue in self._queues.items():
             offset = self._offset_ns(name)
             if offset is None or name == self.anchor or not queue.stamps:
@@ -324,14 +330,17 @@ class AnchorSynchronizer(Generic[Item]):
             first = bisect.bisect_left(queue.stamps, expected - gate)
             last = bisect.bisect_right(queue.stamps, expected + gate)
             found = [queue.pop(first) for _ in range(last - first)]
-            if len(found) == 1 and not any(abs(found[0][0] - offset - key) <= gate for key in others):
+            alone = len(found) == 1 and name not in opened.contested
+            if alone and not any(abs(found[0][0] - offset - key) <= gate for key in others):
                 opened.images[name] = found[0]
-            else:
+            elif found:
+                opened.contested.add(name)
                 self.counters[name].dropped += len(found)
         bisect.insort(self._pending, opened, key=lambda p: p.key_ns)
 
     def _requeue(self) -> None:
         """Starts matching anew after the offsets changed."""
+        contested = {pending.key_ns: pending.contested for pending in self._pending}
         for pending in self._pending:
             for name, (stamp_ns, item) in pending.images.items():
                 self._queues[name].push(stamp_ns, item)
@@ -342,7 +351,7 @@ class AnchorSynchronizer(Generic[Item]):
             if stamp_ns <= self._emitted_ns:
                 self.counters[self.anchor].late += 1
             else:
-                self._open(stamp_ns, item, self._arrived_ns)
+                self._open(stamp_ns, item, self._arrived_ns, contested.get(stamp_ns, ()))
 
     # ---------------------------------------------------------------- finishing
     def _finish_complete(self) -> list[ImageSet[Item]]:
@@ -373,7 +382,7 @@ class AnchorSynchronizer(Generic[Item]):
         missing = tuple(name for name in self.cameras if name not in pending.images)
         stamps, items = [], []
         for name in self.cameras:
-            offset = self._offset_ns(name) or 0
+            offset = round(learner.last_offset_ns(name))
             stamp_ns, item = pending.images.get(name, (key + offset, None))
             stamps.append(stamp_ns)
             items.append(item)

@@ -23,7 +23,7 @@ from types import FrameType
 from typing import NoReturn
 
 from flashocc_ros import floors
-from flashocc_ros.ros.memory import use_one_heap
+from flashocc_ros.ros.memory import fill_small_blocks, use_one_heap
 
 STOP_WAIT_S = 3.0
 """How long a stopping process waits for the inference that is running; `ros2 launch` kills after ten seconds."""
@@ -66,6 +66,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 
     from flashocc_ros.ros.node import FlashOccNode
 
+    fill_small_blocks()
     rclpy.init(args=args)
     node = FlashOccNode()
     executor = SingleThreadedExecutor()

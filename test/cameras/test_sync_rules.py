@@ -113,6 +113,17 @@ def test_masking_does_not_wait_for_a_camera_that_stalled() -> None:
     assert only.missing == ("right",)
 
 
+def test_a_camera_that_comes_back_is_masked_where_it_was_until_it_is_learned_again() -> None:
+    sync = locked("mask")
+    for index in range(20):
+        trigger(sync, 101 * S + index * 100 * MS, skip=("right",))
+    for index in range(2):
+        key = 103 * S + index * 100 * MS
+        (only,) = trigger(sync, key)
+        assert only.missing == ("right",)
+        assert only.stamps_ns[2] == pytest.approx(key + 20 * MS, abs=MS)
+
+
 def test_masking_waits_for_all_cameras_after_a_long_pause_of_all() -> None:
     """A replay that waits for answers pauses for seconds; no camera is stalled because of that."""
     sync = locked("mask")
@@ -257,6 +268,33 @@ def test_a_camera_twice_as_fast_gives_its_image_nearest_to_the_anchor() -> None:
             sets += sync.add("slow", stamp, index, stamp)
     assert len(sets) > 20
     assert all(each.items[0] == each.items[1] for each in sets)
+
+
+@pytest.mark.parametrize("missing", ["drop", "mask"])
+def test_a_set_that_two_images_of_a_camera_claim_takes_no_third(missing: str) -> None:
+    sync = locked(missing)
+    key = 101 * S
+    sync.add("left", key, "L", key)
+    for delay_ms in (10, 30, 50):  # the process stood still, and all of a camera that became faster comes at once
+        sync.add("front", key + delay_ms * MS, f"F +{delay_ms}", key)
+    sets = sync.add("right", key + 20 * MS, "R", key) + sync.poll(key + S)
+    assert [each.items for each in sets] == ([("L", None, "R")] if missing == "mask" else [])
+
+
+def test_images_of_a_camera_that_became_faster_do_not_stand_in_for_one_that_is_lost() -> None:
+    sync = locked()
+    sets = []
+    for index in range(10, 40):
+        key = 100 * S + index * 100 * MS
+        sets += sync.add("left", key, str(key), key)
+        for step in range(5):
+            if step or index % 4:
+                stamp_ns = key + (10 + 20 * step) * MS
+                sets += sync.add("front", stamp_ns, f"{key if step == 0 else 'between'}", stamp_ns)
+            if step == 3:  # after images that are near enough for a camera as fast as the others
+                sets += sync.add("right", key + 20 * MS, str(key), key + 75 * MS)
+    assert all(each.items == (str(each.key_stamp_ns),) * 3 for each in sets)
+    assert len(sets) > 15
 
 
 def test_a_camera_with_another_clock_is_named() -> None:

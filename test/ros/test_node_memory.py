@@ -26,6 +26,7 @@ import pytest
 
 from flashocc_ros.ros.memory import give_back
 
+CHECKOUT = Path(__file__).parents[2]
 BLOCK = 64 << 10
 """Below what the C library maps one by one."""
 BLOCKS = 2000
@@ -55,6 +56,21 @@ give_back()
 print(resident_mb() - before_mb)
 """
 
+SMALL_ARRAYS = """
+import numpy as np
+
+from benchmarks.soak.probe import look_inside
+from flashocc_ros.ros.memory import fill_small_blocks
+
+fill_small_blocks()
+np.random.default_rng(0).integers(9)
+before_mb = look_inside().heap_mb
+for size in np.random.default_rng(0).integers(1, 1200, 5000).tolist():
+    arrays = [np.empty(size, np.uint8) for _ in range(5)]
+    del arrays
+print(look_inside().heap_mb - before_mb)
+"""
+
 
 def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
@@ -75,3 +91,10 @@ def test_what_threads_have_freed_is_given_back() -> None:
     program = [sys.executable, "-c", WORK_OF_THREADS]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True, timeout=60)
     assert float(done.stdout) < 0.2 * BLOCK * BLOCKS / 2**20
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="a C library without mallinfo2")
+def test_small_arrays_leave_nothing_behind_once_their_blocks_are_there() -> None:
+    program = [sys.executable, "-c", SMALL_ARRAYS]
+    done = subprocess.run(program, cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60)
+    assert float(done.stdout) < 0.1
