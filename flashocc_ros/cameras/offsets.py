@@ -49,7 +49,7 @@ MAX_OFF_MULTIPLE = 0.2  # rms, of the period; intervals of stamps that jitter ov
 SIGMAS = 3.5
 JITTER_FLOOR_NS = 0.3e6
 FASTER = 0.75  # a camera whose intervals are below this share of the anchor's sends several images per trigger
-RATE_SAMPLES = 4
+SPELL = 3  # so many short intervals in a row may be of a faster camera; one more are
 
 
 def estimate_period_ns(anchor: Sequence[int], others: Sequence[Sequence[int]]) -> float | None:
@@ -154,8 +154,8 @@ def cut_cycle(
 
 
 def _latest_intervals(stamps_ns: Sequence[int]) -> list[int]:
-    """Between the latest stamps of a camera, up to `RATE_SAMPLES`."""
-    latest = stamps_ns[-RATE_SAMPLES - 1 :]
+    """Between the latest stamps of a camera, up to one more than `SPELL`."""
+    latest = stamps_ns[-SPELL - 2 :]
     return [after - before for before, after in itertools.pairwise(latest)]
 
 
@@ -175,6 +175,7 @@ class OffsetLearner:
         self.offsets_ns: dict[str, float] = {}
         self.problem = ""  # why there is no lock, for diagnostics
         self.cycle_ns: dict[str, float] = {}  # period of a camera that is faster than the anchor, else the anchor's
+        self._spell_ns: dict[str, float] = {}
         self._jitter_ns: dict[str, float] = {}
         self._drift_ns: dict[str, float] = {}
         self._weight: dict[str, float] = {}
@@ -191,6 +192,7 @@ class OffsetLearner:
         self.period_ns = None
         self.offsets_ns = {}
         self.cycle_ns = {}
+        self._spell_ns = {}
         self._drift_ns = {}
         self._previous_ns = {}
         self._tried = 0
@@ -220,14 +222,22 @@ class OffsetLearner:
         if self.locked and camera != self.anchor:
             self._note_faster(camera)
 
-    def _note_faster(self, camera: str) -> None:
-        """From when a camera sends several images per trigger only the nearest is meant, until all is learned anew.
+    def nearest_only_ns(self, camera: str) -> float:
+        """The cycle of a camera, less while it sends several images per trigger: of those the nearest is meant."""
+        return min(self.cycle_ns[camera], self._spell_ns.get(camera, math.inf))
 
-        Told by four intervals, which no jitter that is borne makes so short, nor a second publisher close to the first.
+    def _note_faster(self, camera: str) -> None:
+        """Four intervals that are short are the camera's cycle: no jitter that is borne makes so many.
+
+        Three may be jitter, and count as long as they are the latest. A second publisher makes every other one short.
         """
         own, anchors = _latest_intervals(self._stamps[camera]), _latest_intervals(self._stamps[self.anchor])
-        if len(own) == RATE_SAMPLES and anchors and max(own) < FASTER * min(anchors):
+        short_ns = FASTER * min(anchors, default=0)
+        self._spell_ns.pop(camera, None)
+        if len(own) > SPELL and max(own) < short_ns:
             self.cycle_ns[camera] = float(np.median(own))
+        elif len(own) >= SPELL and max(own[-SPELL:]) < short_ns:
+            self._spell_ns[camera] = float(np.median(own[-SPELL:]))
 
     def solve(self, need_all: bool) -> bool:
         """Tries to lock (or to add a camera to the lock); True when ``offsets_ns`` changed.

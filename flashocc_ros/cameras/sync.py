@@ -266,7 +266,7 @@ class AnchorSynchronizer(Generic[Item]):
     # ---------------------------------------------------------------- matching
     # In whole nanoseconds: a float of today's stamps is only good to 256 ns.
     def _gate_ns(self, camera: str) -> int:
-        return round(GATE * self._learner.cycle_ns[camera])
+        return round(GATE * self._learner.nearest_only_ns(camera))
 
     def _offset_ns(self, camera: str) -> int | None:
         offset = self._learner.offsets_ns.get(camera)

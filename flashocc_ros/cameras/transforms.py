@@ -380,7 +380,7 @@ class _Frame:
             self.stamps, self.samples = [stamp_ns], [sample]
             return True
         if self.stamps:
-            oldest_ns = self.stamps[-1] - cache_ns
+            oldest_ns = max(stamp_ns, self.stamps[-1]) - cache_ns  # nothing is interpolated towards a leap ahead
             outdated = bisect.bisect_left(self.stamps, oldest_ns)
             del self.stamps[:outdated], self.samples[:outdated]
             if stamp_ns < oldest_ns:

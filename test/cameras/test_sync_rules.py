@@ -281,6 +281,18 @@ def test_a_set_that_two_images_of_a_camera_claim_takes_no_third(missing: str) ->
     assert [each.items for each in sets] == ([("L", None, "R")] if missing == "mask" else [])
 
 
+def test_a_camera_that_just_became_faster_lends_no_image_to_the_next_set() -> None:
+    sync = locked()
+    key = 101 * S
+    trigger(sync, key)
+    for delay_ms in (30, 50, 70):
+        sync.add("front", key + delay_ms * MS, f"F +{delay_ms}", key + 100 * MS)
+    following = key + 100 * MS  # whose own image of this camera is still on its way
+    assert sync.add("left", following, "L", following) + sync.add("right", following + 20 * MS, "R", following) == []
+    (only,) = sync.add("front", following + 10 * MS, "F", following)
+    assert only.items == ("L", "F", "R")
+
+
 def test_images_of_a_camera_that_became_faster_do_not_stand_in_for_one_that_is_lost() -> None:
     sync = locked()
     sets = []

@@ -28,6 +28,7 @@ from flashocc_ros.cameras.transforms import (
     MAX_NAME,
     MAX_WANTED,
     OutsideTime,
+    StampedTransform,
     TransformIntake,
     TransformTree,
     Unconnected,
@@ -153,6 +154,14 @@ def test_samples_older_than_the_cache_are_forgotten() -> None:
         fed.move("odom", "base_link", stamp_s)
     with pytest.raises(OutsideTime):
         fed.look("odom", "base_link", 10.2)
+
+
+def test_nothing_is_interpolated_towards_a_stamp_beyond_the_cache() -> None:
+    tree = TransformTree(cache_s=10)
+    for second in (100, 101, 2**31):
+        tree.insert(StampedTransform("odom", "base_link", second * S, ((float(second), 0, 0), (0, 0, 0, 1))), False)
+    with pytest.raises(OutsideTime):
+        tree.lookup("odom", "base_link", 101 * S + 1)
 
 
 def test_clear_forgets_movement_and_keeps_what_is_static(fed: Fed) -> None:
