@@ -60,14 +60,17 @@ _LIMITS = ("gt", "ge", "lt", "le", "expected", "expected_tags")
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first thing that is wrong with settings of ``model``: which, value, limit; and how many more there are."""
     first: Mapping[str, Any] = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the configuration"
+    # Behind the setting pydantic names the branches of its type, such as ``lax-or-strict[...]``.
+    named = [str(part) for part in first["loc"] if first["type"] == "extra_forbidden" or "[" not in str(part)]
+    where = ".".join(named) or "the configuration"
     context: Mapping[str, Any] = first.get("ctx", {})
     limit = next((context[name] for name in _LIMITS if name in context), "")
     template = _SENTENCES.get(first["type"])
-    # A refusal of our own says everything itself.
-    problem = template.format(limit=limit) if template else str(context.get("error", first["msg"]))
-    given = "" if first["type"] == "missing" else f", got {_short(first.get('input'))}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if "error" in context:  # a refusal of our own says everything itself
+        return f"{where}{':' if named else ''} {str(context['error']).rstrip('.')}{more}"
+    problem = template.format(limit=limit) if template else str(first["msg"])
+    given = "" if first["type"] == "missing" else f", got {_short(first.get('input'))}"
     near = (
         did_you_mean(str(first["loc"][-1]), _beside(model, first["loc"])) if first["type"] == "extra_forbidden" else ""
     )

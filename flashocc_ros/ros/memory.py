@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # rclpy takes half a second
 M_ARENA_MAX = -8
 """Of glibc's ``malloc.h``."""
 SMALL_BLOCK, SMALL_BLOCKS = 1024, 7
-"""Bytes from which on NumPy frees what it frees, and how many smaller blocks of each size it keeps (its ``alloc.c``)."""
+"""Bytes from which on NumPy frees what it frees, and how many smaller blocks of a size it keeps (its ``alloc.c``)."""
 
 
 def use_one_heap() -> None:

@@ -70,6 +70,7 @@ def test_bad_overrides_are_refused(override: str, message: str) -> None:
         ("optimizer=[1]", r"optimizer must be a section of settings, got \[1\]"),
         ("optimizer=[", r"override value '\[' is no valid YAML"),
         ("data.kind=evil", r"data must have a kind of 'nuscenes', 'synthetic'"),
+        ("variant=nope", r"variant: unknown variant 'nope'; see `flashocc variants`$"),
     ],
 )
 def test_what_is_wrong_with_a_value_is_said_in_one_sentence(override: str, sentence: str) -> None:
@@ -80,7 +81,7 @@ def test_what_is_wrong_with_a_value_is_said_in_one_sentence(override: str, sente
 
 
 def test_a_data_set_without_a_cache_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"data\.synthetic\.cache"):
+    with pytest.raises(ConfigError, match=r"data\.synthetic\.cache must be a path, got \[\]"):
         load_config(CONFIGS[1], ["data.cache=[]"])
 
 
