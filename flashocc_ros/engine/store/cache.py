@@ -282,6 +282,8 @@ def _problem(entry: Path, key: CacheKey) -> str | None:
         recorded, files = content["key"], content["files"]
         if recorded != key.as_dict():
             return "was built for something else"
+        if not files:  # no build makes none
+            return f"is damaged: its {ENTRY} lists no files"
         for name, facts in files.items():
             path = entry / name
             if not path.is_file() or path.stat().st_size != facts["bytes"] or file_sha256(path) != facts["sha256"]:

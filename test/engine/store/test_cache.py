@@ -320,3 +320,11 @@ def test_an_entry_that_does_not_list_what_it_holds_is_built_again(tmp_path: Path
 
     assert cached(tmp_path, KEY, build) == entry
     assert len(built) == 1
+
+
+def test_an_entry_that_lists_and_holds_nothing_is_built_again(tmp_path: Path) -> None:
+    entry = cached(tmp_path, KEY, write_engine)
+    (entry / "engine.bin").unlink()
+    (entry / "entry.json").write_text(json.dumps({"key": KEY.as_dict(), "files": {}}))
+    cached(tmp_path, KEY, write_engine)
+    assert (entry / "engine.bin").read_bytes() == b"engine"
