@@ -102,9 +102,11 @@ def measure(seeds: range, mode: str, convention: str, arguments: argparse.Namesp
         events = disturbed(recording.events(), arguments.box_noise, arguments.pose_walk, seed)
         wanted = (e for e in events if not isinstance(e, Key) or _number(e, drive) % arguments.every == 0)
         for item in labeller.run(wanted):
-            seen = seen_by_cameras(item.labels, item.key.content, settings.grid)
+            seen = seen_by_cameras(item.labels, item.key.content, settings)
             base_from_fixed = np.linalg.inv(item.key.fixed_from_base)
-            judged = judge(item.labels, seen, item.nearest, item.boxes, base_from_fixed, settings.grid)
+            judged = judge(
+                item.labels, seen, item.nearest, item.boxes, base_from_fixed, settings.grid, settings.classes
+            )
             cpu_s += time.process_time() - start_s
             quality.append(judged.as_dict())
             truth, mask = true_labels(drive, (item.key.stamp_ns - drive.stamp_ns(0)) / 1e9, convention)

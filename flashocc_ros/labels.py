@@ -189,6 +189,21 @@ class ClassTable:
                 result[OCC3D.index(source)] = i
         return tuple(result)
 
+    def ids_from(self, other: ClassTable) -> tuple[int, ...]:
+        """(256,) id of this table for each id of ``other``; what no class takes, and unknown ids, become ``ignore``.
+
+        Raises:
+            ConfigError: ``other`` has neither the classes of this table nor those of ``OCC3D`` that these come from.
+        """
+        if self.same_ids(other):
+            return tuple(i if i < len(self) else self.ignore for i in range(256))
+        if not other.same_ids(OCC3D) or not any(c.sources for c in self.classes):
+            raise ConfigError(
+                f"labels have the classes {', '.join(other.names):.200}, the network {', '.join(self.names):.200}; "
+                "make labels with its classes"
+            )
+        return self.from_occ3d()
+
 
 CLASS_NAMES: tuple[str, ...] = (
     "others",

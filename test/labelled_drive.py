@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.label_files import FrameFiles, SceneWriter, camera_facts, picture_files
-from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.data.label_files import FrameFiles, SceneWriter, camera_facts, class_facts, picture_files
+from flashocc_ros.labels import CLASS_NAMES, FREE, OCC3D, ClassTable
 from flashocc_ros.structures import OCC3D_GRID, CameraRig
 
 CAR, ROAD, MANMADE = (CLASS_NAMES.index(name) for name in ("car", "driveable_surface", "manmade"))
@@ -101,6 +101,7 @@ def write_drive(
     pictures: bool = True,
     finish: bool = True,
     tokens: Sequence[str] | None = None,
+    classes: ClassTable = OCC3D,
 ) -> Path:
     """A drive in ``out/name``; ``arrays`` replace those of ``volumes``, None among them leaves one out."""
     writer = SceneWriter(out, name, "made for a test")
@@ -112,6 +113,7 @@ def write_drive(
             "token": token,
             "stamp_ns": cameras_then.stamp_ns,
             "odom_from_base": cameras_then.key_pose.tolist(),
+            **class_facts(classes),
             **camera_facts(cameras_then),
         }
         writer.write(token, FrameFiles(voxels, hits(), picture_files(cameras_then) if pictures else {}, facts))

@@ -30,6 +30,7 @@ import typer
 from flashocc_ros.cli.label_options import (
     Boxes,
     Cameras,
+    Classes,
     ClassMap,
     Convention,
     Grid,
@@ -175,9 +176,10 @@ def label(
     key_rate: KeyRate = 2.0,
     window: Window = 5.0,
     grid: Grid = "",
+    classes: Classes = "",
     own_box: OwnBox = "",
-    unknown: Unknown = "manmade",
-    unknown_ground: UnknownGround = "driveable_surface",
+    unknown: Unknown = "",
+    unknown_ground: UnknownGround = "",
     cameras: Cameras = "",
     fisheye: FisheyeRays = None,
     pictures: Pictures = True,
@@ -201,11 +203,11 @@ def label(
     from flashocc_ros.labelling.options import class_numbers, make_settings
     from flashocc_ros.labelling.sources import Sources
 
+    settings = make_settings(convention, key_rate, window, grid, classes, own_box, unknown, unknown_ground)
     sources = Sources(
         tuple(lidar or ()), boxes, point_class, camera_names(cameras), Frames.of(base_frame, tf_prefix),
-        class_numbers(class_map), fisheye_of(fisheye) or "rectify",
+        class_numbers(class_map, settings.classes), fisheye_of(fisheye) or "rectify",
     )  # fmt: skip
-    settings = make_settings(convention, key_rate, window, grid, own_box, unknown, unknown_ground)
     summary = _run(
         recordings, LabelWork(sources, settings, pictures), out, executor, address, workers, threads, 0.0, memory_gb,
         retries, resume, shard, quiet,

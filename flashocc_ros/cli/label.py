@@ -28,6 +28,7 @@ import typer
 from flashocc_ros.cli.label_options import (
     Boxes,
     Cameras,
+    Classes,
     ClassMap,
     Convention,
     Grid,
@@ -68,9 +69,10 @@ def label(
     key_rate: KeyRate = 2.0,
     window: Window = 5.0,
     grid: Grid = "",
+    classes: Classes = "",
     own_box: OwnBox = "",
-    unknown: Unknown = "manmade",
-    unknown_ground: UnknownGround = "driveable_surface",
+    unknown: Unknown = "",
+    unknown_ground: UnknownGround = "",
     cameras: Cameras = "",
     fisheye: FisheyeRays = None,
     pictures: Pictures = True,
@@ -91,7 +93,7 @@ def label(
 
     if bool(drives) == (nuscenes is not None):
         raise ConfigError("give recordings, or --nuscenes with a folder")
-    settings = make_settings(convention, key_rate, window, grid, own_box, unknown, unknown_ground)
+    settings = make_settings(convention, key_rate, window, grid, classes, own_box, unknown, unknown_ground)
     with _Progress(quiet) as progress:
         if nuscenes is not None:
             summaries = _label_nuscenes(nuscenes, version, split, out, settings, progress)
@@ -105,7 +107,7 @@ def label(
                 point_class,
                 camera_names(cameras),
                 Frames.of(base_frame, tf_prefix),
-                class_numbers(class_map),
+                class_numbers(class_map, settings.classes),
                 fisheye_of(fisheye) or "rectify",
             )
             summaries = _label_recordings(drives or [], sources, out, settings, pictures, progress)

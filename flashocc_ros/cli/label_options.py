@@ -29,6 +29,7 @@ PointClass = Annotated[str, typer.Option(help="Field of the points with their cl
 ClassMap = Annotated[
     Path | None, typer.Option(help="YAML file: names or numbers of your classes to names of the class table.")
 ]
+Classes = Annotated[str, typer.Option(help="Variant file (.yaml) whose classes the labels get; default: Occ3D's.")]
 Convention = Annotated[
     str,
     typer.Option(
@@ -49,7 +50,9 @@ OwnBox = Annotated[
     str,
     typer.Option(help="The vehicle itself in the base frame, two corners in metres: -1.3,-1.1,-0.2,3.9,1.1,1.7."),
 ]
-Unknown = Annotated[str, typer.Option(help="Class of what is above ground and nothing tells.")]
-UnknownGround = Annotated[str, typer.Option(help="Class of such ground.")]
+Unknown = Annotated[
+    str, typer.Option(help="Class of what is above ground and nothing tells; default: manmade, or what is made of it.")
+]
+UnknownGround = Annotated[str, typer.Option(help="Class of such ground; default: driveable_surface, likewise.")]
 Cameras = Annotated[str, typer.Option(help="These cameras in this order, separated by commas, or none.")]
 Pictures = Annotated[bool, typer.Option(help="Keep the pictures beside the labels.")]

@@ -38,12 +38,11 @@ import simplejpeg
 from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import ConfigError
-from flashocc_ros.labels import OCC3D
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.version import __version__
 from flashocc_ros.whole_file import make_folder, unwritable, write_whole
 
 MANIFEST, FRAME, LABELS, DEPTH = "manifest.json", "frame.json", "labels.npz", "depth.npz"
-CLASS_TABLE = f"{OCC3D.name} {OCC3D.version}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,21 +60,23 @@ class SceneWriter:
 
     Args:
         out: folder of all drives; scene: name of this one.
-        key: `fingerprint` of this labelling.
+        key: fingerprint of this labelling.
+        made_of: ``settings`` and ``sources`` behind it, as manifests have them, to name what differs.
 
     Raises:
         ConfigError: the folder holds labels made otherwise.
         OutputError: it cannot be made.
     """
 
-    def __init__(self, out: Path, scene: str, key: str) -> None:
+    def __init__(self, out: Path, scene: str, key: str, made_of: Mapping[str, Any] | None = None) -> None:
         self.folder, self.scene, self.key = out / scene, scene, key
         for path in (self.folder / MANIFEST, *self.folder.glob(f"*/{FRAME}")):
             facts = read_facts(path)
             if facts is not None and facts.get("fingerprint") != key:
+                why = _difference(facts, made_of or {}) or f"{path.name} says so"
                 raise ConfigError(
-                    f"{self.folder} holds labels of another recording or other settings ({path.name} says so); "
-                    "remove it or choose another --out"
+                    f"{self.folder} holds labels of another recording or other settings ({why}); remove it or choose "
+                    "another --out"
                 )
         make_folder(self.folder)
         for left in self.folder.glob(".writing.*"):  # of a run that was killed
@@ -131,6 +132,23 @@ class SceneWriter:
         write_whole(self.folder / MANIFEST, text)
 
 
+def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """The first setting or source that two manifests do not share; empty where nothing tells."""
+    here = json.loads(json.dumps(here))
+    for part in ("settings", "sources"):
+        old, new = there.get(part), here.get(part)
+        if isinstance(old, dict) and isinstance(new, dict):
+            for name in {**new, **old}:
+                if old.get(name) != new.get(name):
+                    return f"{name}: there {_short(old.get(name))}, now {_short(new.get(name))}"
+    return ""
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
 def read_facts(path: Path) -> dict[str, Any] | None:
     """Of ``frame.json`` or ``manifest.json``; None where there is none, nothing where it is damaged."""
     try:
@@ -177,10 +195,23 @@ def camera_model(facts: Mapping[str, Any]) -> CameraModel:
     return PINHOLE if model is None else CameraModel(model["kind"], tuple(model["coefficients"]))
 
 
+def class_facts(classes: ClassTable) -> dict[str, Any]:
+    """What the class ids of a key frame mean, for ``frame.json``."""
+    facts: dict[str, Any] = {"class_table": f"{classes.name} {classes.version}"}
+    return facts if classes is OCC3D else {**facts, "classes": list(classes.names), "free": classes.free}
+
+
+def has_classes(facts: Mapping[str, Any], classes: ClassTable) -> bool:
+    """Whether the ids of a key frame mean those of a table; colours and costs may differ."""
+    wanted = class_facts(classes)
+    if classes is OCC3D:
+        return facts.get("class_table") == wanted["class_table"]
+    return all(facts.get(name) == wanted[name] for name in ("classes", "free"))
+
+
 def camera_facts(cameras: CameraSet) -> dict[str, Any]:
     """Calibration and poses for ``frame.json``."""
     return {
-        "class_table": CLASS_TABLE,
         "cameras": [
             {
                 "name": name,

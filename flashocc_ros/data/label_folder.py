@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.label_files import CLASS_TABLE, DEPTH, FRAME, LABELS, MANIFEST, camera_model, read_facts
+from flashocc_ros.data.label_files import DEPTH, FRAME, LABELS, MANIFEST, camera_model, has_classes, read_facts
 from flashocc_ros.data.occ3d import MAX_INSTANCE, voxel_array
 from flashocc_ros.errors import ImageError, InputError
-from flashocc_ros.labels import FREE, NUM_CLASSES
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.npz_damage import NPZ_DAMAGE
 from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 
@@ -81,26 +81,29 @@ class LabelDrive:
         folder: of the drive; name: of the folder.
         frames: folders of its key frames in the order of time.
         convention: what counts as occupied.
-        unknown_ground, unknown: class names of ground and of other things that are a guess; empty where nothing is.
         cameras: how many each key frame has.
+        classes: what ids in its labels mean.
     """
 
     folder: Path
     frames: tuple[Path, ...]
     convention: str
     cameras: int
+    classes: ClassTable = OCC3D
 
     @property
     def name(self) -> str:
         return self.folder.name
 
 
-def open_drives(folders: Sequence[Path], pictures: bool = True, grid: VoxelGrid = OCC3D_GRID) -> list[LabelDrive]:
+def open_drives(
+    folders: Sequence[Path], pictures: bool = True, grid: VoxelGrid = OCC3D_GRID, classes: ClassTable = OCC3D
+) -> list[LabelDrive]:
     """The labelled drives of some folders, each of one drive or of several; in the order given, then by name.
 
     Args:
         pictures: of every camera must be there.
-        grid: that the labels must have.
+        grid: that the labels must have; classes: that they must have, or else those of Occ3D.
 
     Raises:
         InputError: nothing is labelled there, a drive is not finished or lacks a picture, or two do not fit together.
@@ -116,7 +119,7 @@ def open_drives(folders: Sequence[Path], pictures: bool = True, grid: VoxelGrid 
             raise InputError(
                 f"{folder} holds no labelled drive (<drive>/{MANIFEST}); make them with `flashocc label DRIVE... --out`"
             )
-        drives += [_open(path, pictures, grid) for path in found]
+        drives += [_open(path, pictures, grid, classes) for path in found]
     names = [drive.name for drive in drives]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -129,10 +132,15 @@ def open_drives(folders: Sequence[Path], pictures: bool = True, grid: VoxelGrid 
                     f"{drive.folder} has {what} {there}, {drives[0].folder} has {here}; one network learns one of "
                     "them: label all drives alike"
                 )
+        if drive.classes is not drives[0].classes:
+            raise InputError(
+                f"{drive.folder} has the classes {', '.join(drive.classes.names)}, {drives[0].folder} has "
+                f"{', '.join(drives[0].classes.names)}; label all drives with one --classes"
+            )
     return drives
 
 
-def _open(folder: Path, pictures: bool, wanted: VoxelGrid) -> LabelDrive:
+def _open(folder: Path, pictures: bool, wanted: VoxelGrid, classes: ClassTable) -> LabelDrive:
     manifest = read_facts(folder / MANIFEST) or {}
     try:
         tokens = [str(frame["token"]) for frame in manifest["frames"]]
@@ -153,9 +161,12 @@ def _open(folder: Path, pictures: bool, wanted: VoxelGrid) -> LabelDrive:
     counts = set()
     for token in tokens:
         counts.add(_check(folder / token, pictures))
+    tables = {_table(folder / token, classes) for token in tokens}
+    if len(tables) > 1:
+        raise InputError(f"{folder} has key frames of several class tables; label it again")
     if len(counts) > 1:
         raise InputError(f"{folder} has key frames of {min(counts)} and of {max(counts)} cameras; label it again")
-    return LabelDrive(folder, tuple(folder / token for token in tokens), convention, counts.pop())
+    return LabelDrive(folder, tuple(folder / token for token in tokens), convention, counts.pop(), tables.pop())
 
 
 def _check(frame: Path, pictures: bool) -> int:
@@ -169,8 +180,6 @@ def _check(frame: Path, pictures: bool) -> int:
             f"{frame} has no cameras, which a network needs; label a recording with cameras, and for labels of "
             "nuScenes use data.kind: nuscenes"
         )
-    if facts.get("class_table") != CLASS_TABLE:
-        raise InputError(f"{frame} has classes of {facts.get('class_table')!r:.80}, the network's are {CLASS_TABLE}")
     for camera in cameras:
         picture = frame / str(camera.get("picture") if isinstance(camera, dict) else camera)
         if pictures and not picture.is_file():
@@ -179,6 +188,20 @@ def _check(frame: Path, pictures: bool) -> int:
                 "these labels"
             )
     return len(cameras)
+
+
+def _table(frame: Path, wanted: ClassTable) -> ClassTable:
+    """What ids of a key frame mean: classes of the network, or those of Occ3D, which they may come from."""
+    facts = read_facts(frame / FRAME) or {}
+    found = next((table for table in (wanted, OCC3D) if has_classes(facts, table)), None)
+    if found is None:
+        there = facts.get("classes")
+        names = ", ".join(map(str, there)) if isinstance(there, list) else facts.get("class_table")
+        raise InputError(
+            f"{frame} has the classes {names!s:.200}, the network's are {', '.join(wanted.names):.200}; label it with "
+            "the --classes of the network, or train the variant it was labelled for"
+        )
+    return found
 
 
 def stamp_of(frame: Path) -> int:
@@ -231,8 +254,8 @@ def decode_pictures(frame: Path, cameras: CameraSet) -> list[npt.NDArray[np.uint
         raise InputError(f"{frame}: {error}") from error
 
 
-def load_voxels(frame: Path, grid: VoxelGrid = OCC3D_GRID) -> VoxelLabels:
-    """Labels of a key frame on ``grid``.
+def load_voxels(frame: Path, grid: VoxelGrid = OCC3D_GRID, classes: ClassTable = OCC3D) -> VoxelLabels:
+    """Labels of a key frame on ``grid``, of ``classes`` as `LabelDrive` has them.
 
     Raises:
         InputError: the file is missing or damaged, or an array is of another shape, type or range.
@@ -242,7 +265,7 @@ def load_voxels(frame: Path, grid: VoxelGrid = OCC3D_GRID) -> VoxelLabels:
         with zipfile.ZipFile(path) as stored:
             there = set(stored.namelist())
             masks = {name: voxel_array(stored, name, 1, grid).astype(bool) for name in ("mask_lidar", "mask_camera")}
-            semantics = voxel_array(stored, "semantics", NUM_CLASSES - 1, grid).astype(np.uint8)
+            semantics = voxel_array(stored, "semantics", len(classes) - 1, grid).astype(np.uint8)
             guessed = np.zeros(semantics.shape, bool)
             if "guessed.npy" in there:
                 guessed = voxel_array(stored, "guessed", 1, grid).astype(bool)
@@ -251,10 +274,10 @@ def load_voxels(frame: Path, grid: VoxelGrid = OCC3D_GRID) -> VoxelLabels:
                 instances = voxel_array(stored, "instances", MAX_INSTANCE, grid).astype(np.int32)
         boxes = np.zeros((0, 9), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.int32)
         if "boxes.npy" in there:
-            boxes = _boxes(path)
+            boxes = _boxes(path, classes)
         elif instances is not None:
             boxes = boxes_around(instances, semantics, grid)
-        guessed &= semantics != FREE
+        guessed &= semantics != classes.free
         return VoxelLabels(semantics, masks["mask_lidar"], masks["mask_camera"], guessed, instances, *boxes)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -265,31 +288,31 @@ def load_voxels(frame: Path, grid: VoxelGrid = OCC3D_GRID) -> VoxelLabels:
 Boxes = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
 
 
-def _boxes(path: Path) -> Boxes:
+def _boxes(path: Path, table: ClassTable) -> Boxes:
     with np.load(path, allow_pickle=False) as arrays:
         boxes, classes, ids = arrays["boxes"], arrays["box_classes"], arrays["box_ids"]
     count = len(boxes)
     if boxes.shape != (count, 9) or classes.shape != (count,) or ids.shape != (count,) or count > MAX_BOXES:
         raise InputError(f"boxes have shapes {boxes.shape}, {classes.shape}, {ids.shape}; need (B, 9), (B,), (B,)")
-    if classes.dtype.kind not in "iu" or ids.dtype.kind not in "iu" or ((classes < 0) | (classes >= FREE)).any():
-        raise InputError(f"box_classes hold a class outside the table, whose classes are 0 to {FREE - 1}")
+    if classes.dtype.kind not in "iu" or ids.dtype.kind not in "iu" or not np.isin(classes, table.solid).all():
+        raise InputError(f"box_classes hold a class outside the table, whose classes are {', '.join(table.names)}")
     if boxes.dtype.kind != "f" or not np.isfinite(boxes).all():
         raise InputError("boxes hold a number that is not finite")
     return boxes.astype(np.float32), classes.astype(np.uint8), ids.astype(np.int32)
 
 
 def boxed_classes(drives: Sequence[LabelDrive]) -> set[int]:
-    """Classes that boxes of these drives have.
+    """Classes that boxes of these drives have, ids as in their labels.
 
     Raises:
         InputError: a file is damaged.
     """
     boxed: set[int] = set()
-    for path in (frame / LABELS for drive in drives for frame in drive.frames):
+    for path, table in ((frame / LABELS, drive.classes) for drive in drives for frame in drive.frames):
         try:
             with zipfile.ZipFile(path) as stored:
                 if "box_classes.npy" in stored.namelist():
-                    boxed |= set(_boxes(path)[1].tolist())
+                    boxed |= set(_boxes(path, table)[1].tolist())
         except _DAMAGE as error:
             raise InputError(f"{path} is damaged: {' '.join(str(error).split())}; label the drive again") from error
     return boxed

@@ -39,37 +39,43 @@ def target_names(classes: ClassTable = OCC3D) -> tuple[str, ...]:
     return (*classes.names, *GROUPS)
 
 
-def possible_classes(boxed: Iterable[int], classes: ClassTable = OCC3D) -> Bool:
+def possible_classes(boxed: Iterable[int], classes: ClassTable = OCC3D, labelled: ClassTable = OCC3D) -> Bool:
     """(C + 2, C): which classes a voxel of each target may have.
 
     Args:
-        boxed: classes of boxes, ids of Occ3D: what has none is none of them.
-        classes: those that are learned.
+        boxed: classes of boxes, ids of ``labelled``: what has none is none of them.
+        classes: those that are learned; labelled: those of the labels.
 
     Raises:
-        ConfigError: there are too many classes to tell the groups from what nobody observed.
+        ConfigError: there are too many classes to tell the groups from what nobody observed, or none is made of those
+            of the labels.
     """
-    count, own = len(classes), classes.from_occ3d()
+    count = len(classes)
     if count + len(GROUPS) > UNOBSERVED:
         most = UNOBSERVED - len(GROUPS)
         raise ConfigError(
             f"{count} classes are too many to learn from labels of recordings, at most {most} are; merge some"
         )
+    own = classes.ids_from(labelled)
     possible = np.zeros((count + len(GROUPS), count), bool)
     possible[:count] = np.eye(count, dtype=bool)
-    possible[count, list(classes.flat)] = True
+    possible[count, list(classes.flat or classes.solid)] = True
     things = set(classes.solid) - set(classes.flat)
     possible[count + 1, sorted(things - {own[c] for c in boxed} or things)] = True
     return possible
 
 
 def targets_of(
-    semantics: npt.NDArray[np.uint8], guessed: Bool, observed: Bool, classes: ClassTable = OCC3D
+    semantics: npt.NDArray[np.uint8],
+    guessed: Bool,
+    observed: Bool,
+    classes: ClassTable = OCC3D,
+    labelled: ClassTable = OCC3D,
 ) -> npt.NDArray[np.uint8]:
-    """Targets from labels, ids of Occ3D: guessed classes become their group, what nobody observed 255."""
-    own = np.array(classes.from_occ3d(), np.uint8)
+    """Targets from labels, ids of ``labelled``: guessed classes become their group, what nobody observed 255."""
+    own = np.array(classes.ids_from(labelled), np.uint8)
     own[own >= len(classes)] = UNOBSERVED
-    group = np.where(np.isin(semantics, OCC3D.flat), len(classes), len(classes) + 1)
+    group = np.where(np.isin(semantics, labelled.flat), len(classes), len(classes) + 1)
     return np.where(observed, np.where(guessed, group, own[semantics]), UNOBSERVED).astype(np.uint8)
 
 

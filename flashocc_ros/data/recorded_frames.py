@@ -39,6 +39,7 @@ from flashocc_ros.data.label_files import (
     SceneWriter,
     camera_facts,
     camera_model,
+    class_facts,
     picture_files,
     read_facts,
 )
@@ -109,6 +110,7 @@ def take_out(
     frames: Frames = Frames(),  # noqa: B008 - frozen
     fisheye: Fisheye = "rectify",
     grid: VoxelGrid = OCC3D_GRID,
+    classes: ClassTable = OCC3D,
 ) -> Path:
     """Write the key frames of a recording as a labelled drive, unless it is there.
 
@@ -117,7 +119,7 @@ def take_out(
         truth: ``topic`` for the voxels of the recording's truth, ``labels`` for those of ``labels``; None takes labels
             where they are given.
         fisheye: what becomes of wide lenses, see `cameras.rectify`; of labels it has to be the same.
-        grid: that voxels must have; their classes are those of Occ3D.
+        grid: that voxels must have; classes: that labels must have, or else those of Occ3D, as the truth has.
 
     Returns:
         The folder of the drive.
@@ -129,7 +131,7 @@ def take_out(
         OutputError: it cannot be written.
     """
     name = recording.resolve().name.removesuffix(".mcap").removesuffix(".db3")
-    drive = None if labels is None else _labelled(labels, name, grid)
+    drive = None if labels is None else _labelled(labels, name, grid, classes)
     by_labels = drive is not None and truth != "topic"
     files = [recording] if recording.is_file() else sorted(file for file in recording.glob("*") if file.is_file())
     sources = {
@@ -145,6 +147,7 @@ def take_out(
     )
     if writer.complete is not None:
         return writer.folder
+    table = drive.classes if by_labels and drive is not None else OCC3D
     of_stamp = {} if drive is None else {stamp_of(frame): frame for frame in drive.frames}
     truths = {} if by_labels else read_truth(recording)
     for true in truths.values():
@@ -166,6 +169,7 @@ def take_out(
             "token": token,
             "stamp_ns": camera_set.stamp_ns,
             "odom_from_base": camera_set.key_pose.tolist(),
+            **class_facts(table),
             **camera_facts(camera_set),
         }
         writer.write(token, FrameFiles(voxels, kept[DEPTH], picture_files(camera_set), facts))
@@ -192,9 +196,9 @@ def take_out(
     return writer.folder
 
 
-def _labelled(labels: Path, name: str, grid: VoxelGrid) -> LabelDrive:
+def _labelled(labels: Path, name: str, grid: VoxelGrid, classes: ClassTable) -> LabelDrive:
     folder = labels / name if (labels / name).is_dir() else labels
-    drives = [drive for drive in open_drives([folder], False, grid) if drive.name == name]
+    drives = [drive for drive in open_drives([folder], False, grid, classes) if drive.name == name]
     if not drives:
         raise InputError(f"{labels} holds no labels of the recording {name}; label it, or name the folder like it")
     return drives[0]

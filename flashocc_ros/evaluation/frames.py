@@ -36,7 +36,7 @@ from flashocc_ros.data.label_folder import (
 )
 from flashocc_ros.data.partial_labels import judged_by, possible_classes, targets_of
 from flashocc_ros.data.recorded_frames import cameras_at, objects_of, read_truth
-from flashocc_ros.errors import BagError, InputError
+from flashocc_ros.errors import BagError, ConfigError, InputError
 from flashocc_ros.evaluation.mean_iou import Mask
 from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.remote import Location
@@ -89,12 +89,13 @@ class EvalFrame:
             )
         if self.classes.same_ids(classes):
             return self.semantics
-        if self.classes is not OCC3D or not any(c.sources for c in classes.classes):
+        try:
+            return np.array(classes.ids_from(self.classes), np.uint8)[self.semantics]
+        except ConfigError as error:
             raise InputError(
                 f"the ground truth has the classes {', '.join(self.classes.names)}, the network "
                 f"{', '.join(classes.names)}; make labels with its classes"
-            )
-        return np.array(classes.from_occ3d(), np.uint8)[self.semantics]
+            ) from error
 
     def judge_of(
         self, predicted: npt.NDArray[np.uint8], grid: VoxelGrid = OCC3D_GRID, classes: ClassTable = OCC3D
@@ -223,7 +224,7 @@ class LabelFrames:
     """Key frames of label folders; one drive is one sequence. What nobody observed is neither right nor wrong.
 
     Attributes:
-        grid, classes: of the network that is judged; the labels are of Occ3D's classes, on its grid.
+        grid, classes: of the network that is judged; the labels are on its grid, of its classes or of Occ3D's.
     """
 
     folders: tuple[Path, ...]
@@ -231,20 +232,21 @@ class LabelFrames:
     classes: ClassTable = OCC3D
 
     def sequences(self) -> list[LabelDrive]:
-        return open_drives(self.folders, grid=self.grid)
+        return open_drives(self.folders, grid=self.grid, classes=self.classes)
 
     def frames(self, sequence: LabelDrive) -> Iterator[EvalFrame]:
         sets = [load_cameras(frame) for frame in sequence.frames]
         poses = np.stack([camera_set.key_pose for camera_set in sets])
-        possible = possible_classes(boxed_classes(self.sequences()), self.classes)
+        labelled = sequence.classes
+        possible = possible_classes(boxed_classes(self.sequences()), self.classes, labelled)
         for index, (frame, camera_set) in enumerate(zip(sequence.frames, sets, strict=True)):
-            voxels = load_voxels(frame, self.grid)
+            voxels = load_voxels(frame, self.grid, labelled)
             yield EvalFrame(
                 decode_pictures(frame, camera_set),
                 camera_set.rig,
                 camera_set.odom_from_base,
                 camera_set.stamp_ns,
-                targets_of(voxels.semantics, voxels.guessed, voxels.observed, self.classes),
+                targets_of(voxels.semantics, voxels.guessed, voxels.observed, self.classes, labelled),
                 voxels.mask_camera & voxels.observed,
                 voxels.observed,
                 voxels.instances,

@@ -32,6 +32,7 @@ from flashocc_ros.labelling.recording import Recording
 from flashocc_ros.labelling.run import label_drive
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sources import Sources
+from flashocc_ros.labelling.writer import described
 from flashocc_ros.structures import CameraRig
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class LabelWork:
     @property
     def settings(self) -> dict[str, Any]:
         """See `Work`."""
-        values = {"work": "label", "pictures": self.pictures, **asdict(self.label), **asdict(self.sources)}
+        values = {"work": "label", "pictures": self.pictures, **described(self.label), **asdict(self.sources)}
         return {
             key: value if isinstance(value, int | float | str) else json.dumps(value) for key, value in values.items()
         }

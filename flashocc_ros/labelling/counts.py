@@ -23,13 +23,15 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.labelling.boxes import Placed
+from flashocc_ros.labelling.class_ids import UNKNOWN, flat_numbers
 from flashocc_ros.labelling.clouds import UNKNOWN_CLASS
-from flashocc_ros.labelling.kernels import BOXED, DROPPED, FIRST_FLAT, MOMENTS, bin_hits, carve, put_back
+from flashocc_ros.labelling.kernels import BOXED, DROPPED, MOMENTS, bin_hits, carve, put_back
 from flashocc_ros.labelling.sweeps import RETURN, Sweep
-from flashocc_ros.labels import FREE, NUM_CLASSES
+from flashocc_ros.labels import ClassTable
 
 Float64 = npt.NDArray[np.float64]
 Uint8 = npt.NDArray[np.uint8]
+Int16 = npt.NDArray[np.int16]
 
 RECENT_S = 0.08
 """Sweeps that reach this near to the key frame show where things are that move, boxes or none: about three of them."""
@@ -41,7 +43,7 @@ BANDS_M = np.array([0.12, 0.07])
 class View:
     """A sweep as a key frame sees it: kinds and classes with what boxes say."""
 
-    def __init__(self, sweep: Sweep, stamp_ns: int, base_from_fixed: Float64, who: Owners) -> None:
+    def __init__(self, sweep: Sweep, stamp_ns: int, base_from_fixed: Float64, who: Owners, flats: Int16) -> None:
         self.sweep = sweep
         self.age_s = max(sweep.start_ns - stamp_ns, stamp_ns - sweep.end_ns, 0) / 1e9
         self.recent = self.age_s <= RECENT_S
@@ -55,8 +57,7 @@ class View:
             standing = sweep.owned[~moves & sweep.inside[sweep.owned]]
             self.kind[standing] = BOXED
             labels, flat = who.classes[sweep.owner[standing]], self.classes[standing]
-            known_ground = (flat >= FIRST_FLAT) & (flat < FIRST_FLAT + 4)
-            self.classes[standing] = np.where((labels < FREE) & ~known_ground, labels, flat)
+            self.classes[standing] = np.where((flats[labels] != UNKNOWN) & (flats[flat] < 0), labels, flat)
             # Sides scatter by the noise of the lidar: what lies beside a box and has no class of its own is the box's.
             beside = sweep.owned[~moves & ~sweep.inside[sweep.owned]]
             beside = beside[self.classes[beside] == UNKNOWN_CLASS]
@@ -113,21 +114,23 @@ class Movers:
     owner: npt.NDArray[np.int32]
 
 
-def movers_at_key(sweeps: Sequence[Sweep], placed: Placed, who: Owners, base_from_fixed: Float64) -> Movers:
+def movers_at_key(
+    sweeps: Sequence[Sweep], placed: Placed, who: Owners, flats: Int16, base_from_fixed: Float64
+) -> Movers:
     present = who.moves[placed.ids]
     ids, poses = placed.ids[present], (base_from_fixed @ placed.poses[present])
     half_height = placed.sizes[present][:, 2] / 2
     local, owner = [np.empty((0, 3), np.float32)], [np.empty(0, np.int32)]
     classes = [np.empty(0, np.uint8)]
     for sweep in sweeps if len(ids) else ():
-        mine = sweep.inside[sweep.owned] & (who.place[sweep.owner[sweep.owned]] >= 0)
-        local.append(sweep.local[mine])
-        owner.append(sweep.owner[sweep.owned[mine]])
+        numbers = sweep.owner[sweep.owned]
+        mine = np.flatnonzero(sweep.inside[sweep.owned] & (who.place[numbers] >= 0))
+        local.append(sweep.local.take(mine, 0))
+        owner.append(numbers[mine])
         classes.append(sweep.classes[sweep.owned[mine]])
     points, numbers, seen = np.concatenate(local), np.concatenate(owner), np.concatenate(classes)
     index = who.place[numbers]
-    on_ground = (seen >= FIRST_FLAT) & (seen < FIRST_FLAT + 4)
-    keep = ~on_ground
+    keep = flats[seen] < 0
     if len(points):
         keep &= points[:, 2] > -half_height[index] + BANDS_M[1]
     points, index, numbers = points[keep], index[keep], numbers[keep]
@@ -140,16 +143,18 @@ def movers_at_key(sweeps: Sequence[Sweep], placed: Placed, who: Owners, base_fro
 class Counts:
     """Hits per voxel; see `kernels.bin_hits`."""
 
-    def __init__(self, count: int, columns: int, with_votes: bool, with_moments: bool, with_extent: bool) -> None:
+    def __init__(
+        self, count: int, columns: int, classes: ClassTable, with_votes: bool, with_moments: bool, with_extent: bool
+    ) -> None:
+        self.flats = flat_numbers(classes)
         self.hits = np.zeros(count, np.uint16)
         self.recent_hits = np.zeros(count, np.uint8)
         self.extent = np.full((count if with_extent else 0, 6), 255, np.uint8)
-        self.visits = np.zeros((count, 2), np.uint16)
-        self.passes, self.recent_passes = np.zeros((count, 2), np.uint16), np.zeros(count, np.uint8)
+        self.met, self.recent_passes = np.zeros((count, 4), np.uint16), np.zeros(count, np.uint8)
         self.ground_hits = np.zeros(count, np.uint16)
         self.recent_ground = np.zeros(count, np.uint8)
-        self.ground_votes = np.zeros((columns, 4), np.uint16)
-        self.votes = np.zeros((count if with_votes else 0, NUM_CLASSES), np.uint16)
+        self.ground_votes = np.zeros((columns, max(len(classes.flat), 1)), np.uint16)
+        self.votes = np.zeros((count if with_votes else 0, len(classes)), np.uint16)
         self.holder, self.held = np.zeros(count, np.int32), np.zeros(count, np.int16)
         self.moments = np.zeros((count if with_moments else 0, MOMENTS), np.float32)
 
@@ -166,24 +171,24 @@ class Counts:
     ) -> None:
         """Hits of sweeps and movers, and with ``carve_size`` of the grid what rays pass."""
         out = (
-            self.hits, self.recent_hits, self.visits, self.extent, self.ground_hits, self.recent_ground,
+            self.hits, self.recent_hits, self.met, self.extent, self.ground_hits, self.recent_ground,
             self.ground_votes, self.votes, self.holder, self.held, self.moments,
         )  # fmt: skip
         for number, view in enumerate(views, 1):
             s = view.sweep
             bin_hits(
-                s.ends, view.kind, view.classes, s.owner, s.origins, s.knot, by_class, view.matrix, origin, cell,
-                height, BANDS_M, number, view.recent, normals, *out,
+                s.ends, view.kind, view.classes, s.owner, s.origins, s.knot, by_class, self.flats, view.matrix, origin,
+                cell, height, BANDS_M, number, view.recent, normals, *out,
             )  # fmt: skip
             if carve_size is not None:
                 every = 1 if view.age_s <= CARVE_ALL_S else CARVE_EVERY
                 carve(
                     s.ends, s.origins, s.knot, s.kind, number, every, view.matrix, origin, cell, carve_size,
-                    self.visits, self.passes, view.recent, self.recent_passes,
+                    self.met, view.recent, self.recent_passes,
                 )  # fmt: skip
         count = len(movers.ends)
         bin_hits(
             movers.ends, np.full(count, BOXED, np.uint8), movers.classes, movers.owner, movers.origins,
-            np.arange(count, dtype=np.int32), by_class, np.eye(4)[:3], origin, cell, np.full_like(height, np.nan),
-            BANDS_M, 1, True, normals, *out,
+            np.arange(count, dtype=np.int32), by_class, self.flats, np.eye(4)[:3], origin, cell,
+            np.full_like(height, np.nan), BANDS_M, 1, True, normals, *out,
         )  # fmt: skip

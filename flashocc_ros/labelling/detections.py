@@ -27,18 +27,13 @@ from scipy.spatial.transform import Rotation
 
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.labelling.boxes import BoxFrame, poses_of
-from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.labelling.class_ids import class_id
+from flashocc_ros.labels import IGNORE, OCC3D, ClassTable
 
 Float64 = npt.NDArray[np.float64]
 DETECTIONS_TYPE = "vision_msgs/msg/Detection3DArray"
 INSTANCES_TYPE = "flashocc_ros/msg/PanopticInstanceArray"
 BOX_TYPES = (DETECTIONS_TYPE, INSTANCES_TYPE)
-
-ALIASES = {
-    "person": "pedestrian", "cyclist": "bicycle", "bike": "bicycle", "motorbike": "motorcycle", "van": "car",
-    "vehicle": "car", "lorry": "truck", "cone": "traffic_cone",
-}  # fmt: skip
-"""Names that detectors give to classes of the table."""
 
 
 class BoxReader:
@@ -46,15 +41,19 @@ class BoxReader:
 
     Args:
         class_map: class ids by names that are not of the table; 255 leaves such boxes out.
+        classes: the table.
 
     Attributes:
+        recorded: names that the class ids of instances have; at first those of ``classes``.
         unknown: names of classes that are none of the table, with how often they came; such boxes are left out.
         damaged: boxes that were left out because a number in them is not finite or a size is not above zero.
     """
 
-    def __init__(self, class_map: dict[str, int] | None = None) -> None:
-        self._map = class_map or {}
+    def __init__(self, class_map: dict[str, int] | None = None, classes: ClassTable = OCC3D) -> None:
+        self._map, self._classes = class_map or {}, classes
+        self.recorded = classes.names
         self._numbers: dict[str, int] = {}
+        self._known: dict[str, int | None] = {}
         self.unknown: dict[str, int] = {}
         self.damaged = 0
 
@@ -64,16 +63,13 @@ class BoxReader:
 
     def class_of(self, name: str) -> int | None:
         """Id in the class table of a name or a number; None for another."""
-        if name in self._map:
-            return self._map[name] if self._map[name] < FREE else None
-        key = name.strip().lower().replace(" ", "_").replace("-", "_")
-        key = ALIASES.get(key, key)
-        if key in CLASS_NAMES[:FREE]:
-            return CLASS_NAMES.index(key)
-        if key.isdigit() and int(key) < FREE:
-            return int(key)
-        self.unknown[name] = self.unknown.get(name, 0) + 1
-        return None
+        if name not in self._known:
+            left_out = self._map.get(name) == IGNORE
+            self._known[name] = IGNORE if left_out else self._map.get(name, class_id(name, self._classes))
+        found = self._known[name]
+        if found is None:
+            self.unknown[name] = self.unknown.get(name, 0) + 1
+        return None if found == IGNORE else found
 
     def detections(self, message: Any, stamp_ns: int, fixed_from_frame: Float64) -> BoxFrame:
         """Of a Detection3DArray; of several hypotheses the best one counts, boxes without id are left out."""
@@ -93,7 +89,8 @@ class BoxReader:
         """Of a PanopticInstanceArray, whose boxes lie along the axes of the vehicle."""
         rows = []
         for found in message.instances:
-            label = self.class_of(str(int(found.class_id)))
+            number = int(found.class_id)
+            label = self.class_of(self.recorded[number] if number < len(self.recorded) else str(number))
             if label is None:
                 continue
             p, size = found.center, found.extent

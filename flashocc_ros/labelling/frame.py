@@ -25,13 +25,13 @@ from scipy import ndimage
 
 from flashocc_ros.labelling import ground as ground_of
 from flashocc_ros.labelling.boxes import NO_BOXES, Placed
+from flashocc_ros.labelling.class_ids import flat_numbers
 from flashocc_ros.labelling.counts import Counts, Owners, View, ground_below, movers_at_key
 from flashocc_ros.labelling.drift import shift_m
-from flashocc_ros.labelling.kernels import FIRST_FLAT, INWARD_M, ground_heights, mark_boxes
+from flashocc_ros.labelling.kernels import INWARD_M, PASSED, PASSED_HIT, SWEEPS, ground_heights, mark_boxes
 from flashocc_ros.labelling.planes import FLAT_M, Planes, shallow, surface_planes
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sweeps import Sweep
-from flashocc_ros.labels import FREE, THING_CLASSES
 
 Float64 = npt.NDArray[np.float64]
 Uint8 = npt.NDArray[np.uint8]
@@ -50,7 +50,7 @@ class Labels:
     """Of one key frame, in the base frame at its stamp; (X, Y, Z) each.
 
     Attributes:
-        semantics: uint8 classes, 17 free, also where nothing is known.
+        semantics: uint8 classes, free also where nothing is known.
         observed: bool, a ray hit or passed the voxel, or it is ground between what rays hit.
         instances: int32 ids of boxes, 0 none.
         guessed: bool, occupied but of a class that nothing tells.
@@ -86,10 +86,11 @@ def label_frame(
     nx, ny, nz = grid.size
     count, cell, origin = nx * ny * nz, grid.resolution_m, np.array(grid.origin_m)
     placed = NO_BOXES if boxes is None else boxes
-    highest = max([0, *(int(sweep.owner.max(initial=0)) for sweep in sweeps)])
+    highest = max([0, *(int(sweep.owner[sweep.owned].max(initial=0)) for sweep in sweeps)])
     who = Owners.of(placed, moving, highest)
     ordered = sorted(sweeps, key=lambda sweep: sweep.start_ns)
-    views = [View(sweep, stamp_ns, base_from_fixed, who) for sweep in ordered]
+    flats = flat_numbers(settings.classes)
+    views = [View(sweep, stamp_ns, base_from_fixed, who, flats) for sweep in ordered]
 
     bins = ground_of.bins_for(grid.size)
     # The ground lies where the vehicle stands, whatever height its base frame has above it.
@@ -97,21 +98,21 @@ def label_frame(
     for view in views:
         s = view.sweep
         ground_heights(
-            s.ends, view.kind, view.classes, by_class, view.matrix, origin, cell, bins, low_m, ground_of.STEP_M
+            s.ends, view.kind, view.classes, by_class, flats, view.matrix, origin, cell, bins, low_m, ground_of.STEP_M
         )
     height, _ = ground_of.heights(bins, low_m, cell, by_class)
 
-    movers = movers_at_key(ordered, placed, who, base_from_fixed)
+    movers = movers_at_key(ordered, placed, who, flats, base_from_fixed)
     solid = settings.convention == "solid"
     with_votes = by_class or boxes is not None
-    counts = Counts(count, nx * ny, with_votes, True, False)
+    counts = Counts(count, nx * ny, settings.classes, with_votes, True, False)
     nothing = np.empty((0, 3), np.float32)
     counts.add(views, movers, by_class, origin, cell, height, nothing, None if solid else grid.size)
     raw_recent = counts.recent_hits
     planes = surface_planes(counts.moments, counts.hits, grid.size, cell)
     drift_m = shift_m(views, planes, counts.moments, counts.hits, height, grid)
     if solid:
-        counts = Counts(count, nx * ny, with_votes, False, True)
+        counts = Counts(count, nx * ny, settings.classes, with_votes, False, True)
         counts.add(views, movers, by_class, origin, cell, height, planes.normal, grid.size)
     there = np.zeros(grid.size, np.uint8)
     present = np.isin(placed.ids, moving)
@@ -136,11 +137,11 @@ def _decide(
     solid = settings.convention == "solid"
     hit = np.flatnonzero(counts.hits)
     classes, known = _classes(counts, hit)
-    loose = by_class & known & (counts.holder[hit] == 0) & np.isin(classes, THING_CLASSES)
+    loose = by_class & known & (counts.holder[hit] == 0) & np.isin(classes, settings.classes.things)
     keep = _hit_enough(counts, hit, loose, no_boxes, solid) & _of_the_plane(counts, planes, hit, settings)
     occupied = np.zeros(nx * ny * nz, bool)
     occupied[hit[keep]] = True
-    semantics = np.full(nx * ny * nz, FREE, np.uint8)
+    semantics = np.full(nx * ny * nz, settings.classes.free, np.uint8)
     semantics[occupied] = np.where(known, classes, settings.unknown)[keep]
     guessed = np.zeros(len(semantics), bool)
     guessed[occupied] = ~known[keep]
@@ -157,7 +158,9 @@ def _decide(
 
     middle = grid.origin_m[2] + (np.arange(nz) + 0.5) * cell
     below = middle < height.reshape(-1, 1) - cell / 2
-    free = counts.passes.any(1) & ~filled & ~below.ravel()  # lost rays seem to pass the ground too
+    free = (
+        ((counts.met[:, PASSED_HIT] | counts.met[:, PASSED]) > 0) & ~filled & ~below.ravel()
+    )  # lost rays seem to pass the ground too
     # Rays that passed when a mover was elsewhere say nothing of the place where it is now.
     free &= ~movers | (counts.recent_passes > 0)
     if not solid:
@@ -172,12 +175,12 @@ def _decide(
 
 def _hit_enough(counts: Counts, hit: npt.NDArray[np.intp], loose: Bool, no_boxes: bool, solid: bool) -> Bool:
     """Which of the voxels ``hit`` hold something at the key frame, by the rays that hit and those that passed."""
-    hits, passes = counts.hits[hit].astype(np.float32), counts.passes[hit].astype(np.float32)
-    missed = passes[:, 1] * hits / np.maximum(hits + passes[:, 0], 1)
+    hits, met = counts.hits[hit].astype(np.float32), counts.met[hit].astype(np.float32)
+    missed = met[:, PASSED] * hits / np.maximum(hits + met[:, PASSED_HIT], 1)
     limit = np.where(loose, _TRAIL_LOOSE, _TRAIL_NO_BOXES if no_boxes else _TRAIL)
-    stays = missed < limit * counts.visits[hit, 1]
+    stays = missed < limit * met[:, SWEEPS]
     if solid:
-        stays &= hits > _LEAST_RATE * (hits + passes[:, 1])
+        stays &= hits > _LEAST_RATE * (hits + met[:, PASSED])
     return stays | (counts.recent_hits[hit] > 0)
 
 
@@ -225,8 +228,9 @@ def _ground(
     ground[known_height, layer[known_height].astype(int)] = True
     flat = ground.ravel() & ~occupied
     votes = counts.ground_votes
-    best, known = (FIRST_FLAT + votes.argmax(1)).astype(np.uint8), np.asarray(votes.any(1))
+    known = np.asarray(votes.any(1))
     if known.any():
+        best = np.array(settings.classes.flat, np.uint8)[votes.argmax(1)]
         nearest = ndimage.distance_transform_edt(~known.reshape(nx, ny), return_distances=False, return_indices=True)
         best = best.reshape(nx, ny)[tuple(nearest)].ravel()
         known[:] = True

@@ -15,7 +15,8 @@
 """Compiled loops over rays: hits into voxels, free space along rays, heights of the ground.
 
 All take ``base_from_rays`` (3, 4) float64, metres, into the base frame at the key stamp, and ``origin``, ``cell`` of
-the grid. ``kind`` of a ray is one of the constants of `sweeps` or of those here.
+the grid. ``kind`` of a ray is one of the constants of `sweeps` or of those here; ``flats`` are those of
+`class_ids.flat_numbers`.
 """
 
 from __future__ import annotations
@@ -23,25 +24,28 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from flashocc_ros.labelling.class_ids import UNKNOWN
 from flashocc_ros.labelling.sweeps import NO_RETURN, RETURN
-from flashocc_ros.labels import FLAT_CLASSES, FREE
 
 DROPPED, BOXED = 3, 4
 """A hit of something that moves, or near it; a hit in a box that stands."""
-FIRST_FLAT, LAST_FLAT = min(FLAT_CLASSES), max(FLAT_CLASSES)
 MOMENTS = 12
 """Per voxel: sums of x, y, z, of xx, xy, xz, yy, yz, zz about its lower corner, and of the ways of the rays."""
+LAST, SWEEPS, PASSED_HIT, PASSED = range(4)
+"""Columns of ``met``."""
 INWARD_M = 0.1
 DENSE_M = 12.0
 _FULL = 60000
 
 
 @numba.njit(cache=True, nogil=True)
-def ground_heights(ends, kind, classes, by_class, base_from_rays, origin, cell, bins, low_m, step_m):  # type: ignore[no-untyped-def]
+def ground_heights(  # type: ignore[no-untyped-def]
+    ends, kind, classes, by_class, flats, base_from_rays, origin, cell, bins, low_m, step_m
+):
     """Count hits in ``bins`` (X, Y, B): histograms of heights per column from ``low_m`` in steps of ``step_m``."""
     m = base_from_rays
     for i in range(len(ends)):
-        if kind[i] != RETURN or (by_class and not FIRST_FLAT <= classes[i] <= LAST_FLAT):
+        if kind[i] != RETURN or (by_class and flats[classes[i]] < 0):
             continue
         x, y, z = ends[i, 0], ends[i, 1], ends[i, 2]
         ix = int(np.floor((m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3] - origin[0]) / cell))
@@ -53,8 +57,9 @@ def ground_heights(ends, kind, classes, by_class, base_from_rays, origin, cell, 
 
 @numba.njit(cache=True, nogil=True)
 def bin_hits(  # type: ignore[no-untyped-def]
-    ends, kind, classes, owner, origins, knot, by_class, base_from_rays, origin, cell, ground, bands, number, recent,
-    normals, hits, recent_hits, visits, extent, ground_hits, recent_ground, ground_votes, votes, holder, held, moments,
+    ends, kind, classes, owner, origins, knot, by_class, flats, base_from_rays, origin, cell, ground, bands, number,
+    recent, normals, hits, recent_hits, met, extent, ground_hits, recent_ground, ground_votes, votes, holder, held,
+    moments,
 ):  # fmt: skip
     """Count hits in voxels; those of the ground apart.
 
@@ -64,9 +69,9 @@ def bin_hits(  # type: ignore[no-untyped-def]
         number: of this sweep in the order of time, from 1; recent: whether it was near the key frame.
         normals: (V, 3) float32 outward, per voxel, along which hits are moved ``INWARD_M`` back; empty for none.
         extent: (V, 6) uint8, lowest x, y, z of the hits and 255 less the highest, in 255ths of the voxel; or empty.
-        visits: (V, 2) uint16 number of the last sweep that hit, and how many did.
-        hits, recent_hits, ground_hits, recent_ground: (V,) of the flat grid; ground_votes: (X Y, 4).
-        votes: (V, 18) or empty.
+        met: (V, 4) uint16 number of the last sweep that hit, how many did, and what ``carve`` counts.
+        hits, recent_hits, ground_hits, recent_ground: (V,) of the flat grid; ground_votes: (X Y, F).
+        votes: (V, C) or empty.
         holder, held: (V,) whose hits these are, by majority (Boyer and Moore).
         moments: (V, MOMENTS) or empty.
     """
@@ -86,9 +91,9 @@ def bin_hits(  # type: ignore[no-untyped-def]
         pz = (height - origin[2]) / cell
         iz = int(np.floor(pz))
         label = classes[i]
-        flat = FIRST_FLAT <= label <= LAST_FLAT
-        if by_class and label < FREE:
-            is_ground = flat
+        flat = flats[label]
+        if by_class and flat != UNKNOWN:
+            is_ground = flat >= 0
         else:
             above = height - ground[ix, iy]
             is_ground = above < (bands[1] if kind[i] == BOXED else bands[0])
@@ -98,8 +103,8 @@ def bin_hits(  # type: ignore[no-untyped-def]
                 ground_hits[v] = min(ground_hits[v] + 1, _FULL)
                 if recent:
                     recent_ground[v] = 1
-                if flat:
-                    ground_votes[ix * ny + iy, label - FIRST_FLAT] += 1
+                if flat >= 0:
+                    ground_votes[ix * ny + iy, flat] += 1
             continue
         if normals.shape[0]:
             if not 0 <= iz < nz:
@@ -116,16 +121,16 @@ def bin_hits(  # type: ignore[no-untyped-def]
         v = (ix * ny + iy) * nz + iz
         if hits[v] < _FULL:
             hits[v] += 1
-            if votes.shape[0] and label < FREE:
+            if votes.shape[0] and flat != UNKNOWN:
                 votes[v, label] += 1
         a, b, c = px - ix, py - iy, pz - iz
         if extent.shape[0]:
             extent[v, 0], extent[v, 3] = min(extent[v, 0], int(255 * a)), min(extent[v, 3], int(255 * (1 - a)))
             extent[v, 1], extent[v, 4] = min(extent[v, 1], int(255 * b)), min(extent[v, 4], int(255 * (1 - b)))
             extent[v, 2], extent[v, 5] = min(extent[v, 2], int(255 * c)), min(extent[v, 5], int(255 * (1 - c)))
-        if visits[v, 0] != number:
-            visits[v, 0] = number
-            visits[v, 1] += 1
+        if met[v, LAST] != number:
+            met[v, LAST] = number
+            met[v, SWEEPS] += 1
         if recent:
             recent_hits[v] = min(recent_hits[v] + 1, 255)
         whose = owner[i] if kind[i] == BOXED else 0
@@ -167,8 +172,7 @@ def carve(  # type: ignore[no-untyped-def]
     origin,
     cell,
     size,
-    visits,
-    passes,
+    met,
     recent,
     recent_passes,
 ):
@@ -179,8 +183,8 @@ def carve(  # type: ignore[no-untyped-def]
     Args:
         number: of the sweep, as in ``bin_hits``; every: only each n-th ray, others in the next sweep. Where rays lie
             closer than voxels, up to ``DENSE_M``, of those again only each fourth.
-        visits: of ``bin_hits`` for the same sweep.
-        passes: (V, 2) uint16, in sweeps that hit the voxel too, and in others.
+        met: of ``bin_hits`` for the same sweep; in it passes in sweeps that hit the voxel too, and in others. It is
+            one array because this loop waits for the memory.
         recent: count in ``recent_passes`` (V,) uint8 too.
     """
     m = base_from_rays
@@ -224,9 +228,9 @@ def carve(  # type: ignore[no-untyped-def]
         tz = ((iz + 1 - oz) if dz > 0 else (oz - iz)) * az
         v = (ix * ny + iy) * nz + iz
         while not (ix == last_x and iy == last_y and iz == last_z):
-            side = 0 if visits[v, 0] == number else 1
-            if passes[v, side] < _FULL:
-                passes[v, side] += 1
+            side = PASSED_HIT if met[v, LAST] == number else PASSED
+            if met[v, side] < _FULL:
+                met[v, side] += 1
             if recent and recent_passes[v] < 255:
                 recent_passes[v] += 1
             if tx < ty and tx < tz:

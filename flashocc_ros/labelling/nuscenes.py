@@ -30,11 +30,12 @@ from flashocc_ros.data.nuscenes_rows import Row, Tables, numbers
 from flashocc_ros.data.nuscenes_tables import CAMERAS, LIDAR, Info, pose, read_infos
 from flashocc_ros.errors import InputError
 from flashocc_ros.labelling.boxes import BoxFrame
+from flashocc_ros.labelling.class_ids import ids_of_occ3d
 from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, Cloud
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.stream import Event, Key
 from flashocc_ros.labelling.sweeps import make_sweep
-from flashocc_ros.labels import CLASS_NAMES
+from flashocc_ros.labels import CLASS_NAMES, ClassTable
 from flashocc_ros.structures import CameraRig
 
 _CLASSES = {
@@ -53,7 +54,7 @@ _NO_RETURN_M = 0.5
 
 
 def class_of_category(name: str) -> int:
-    """Id in the class table, 255 for none."""
+    """Id of ``OCC3D``, 255 for none."""
     found = next((value for key, value in _CLASSES.items() if name == key or name.startswith(key + ".")), "others")
     return UNKNOWN_CLASS if found is None else CLASS_NAMES.index(found)
 
@@ -146,8 +147,8 @@ def read_scenes(
     infos = read_infos(root, version, split)
     tables = Tables(Path(root) / version)
     lidar_rows = _lidar_rows(tables, {info.token for info in infos})
-    boxes = _Boxes(tables)
-    segments, class_table = _segments(Path(root), tables)
+    boxes = _Boxes(tables, settings.classes)
+    segments, class_table = _segments(Path(root), tables, settings.classes)
     scenes = []
     for name in dict.fromkeys(info.scene for info in infos):
         mine = sorted((info for info in infos if info.scene == name), key=lambda info: info.lidar.timestamp_us)
@@ -190,11 +191,12 @@ def _lidar_rows(tables: Tables, samples: set[str]) -> dict[str, list[tuple[Row, 
 class _Boxes:
     """Annotations as boxes with numbers."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, classes: ClassTable) -> None:
+        ids = ids_of_occ3d(classes, UNKNOWN_CLASS)
         categories = tables.by_token("category")
         instances = tables.by_token("instance")
         self._class = {
-            token: class_of_category(tables.follow("instance", row, "category_token", "category", categories)["name"])
+            token: ids[class_of_category(str(_category(tables, row, categories)["name"]))]
             for token, row in instances.items()
         }
         self._number = {token: number for number, token in enumerate(instances, 1)}
@@ -217,15 +219,19 @@ class _Boxes:
         )
 
 
-def _segments(root: Path, tables: Tables) -> tuple[dict[str, Path], npt.NDArray[np.uint8]]:
+def _category(tables: Tables, instance: Row, categories: dict[str, Row]) -> Row:
+    return tables.follow("instance", instance, "category_token", "category", categories)
+
+
+def _segments(root: Path, tables: Tables, classes: ClassTable) -> tuple[dict[str, Path], npt.NDArray[np.uint8]]:
     """Files of lidarseg by token of sample_data, and class ids by its numbers; empty where it is not there."""
-    table = np.full(256, UNKNOWN_CLASS, np.uint8)
+    table, ids = np.full(256, UNKNOWN_CLASS, np.uint8), ids_of_occ3d(classes, UNKNOWN_CLASS)
     if not tables.path("lidarseg").is_file():
         return {}, table
     for row in tables.rows("category"):
         index = row.get("index")
         if isinstance(index, int) and 0 <= index < 256:
-            table[index] = class_of_category(row["name"])
+            table[index] = ids[class_of_category(row["name"])]
     return {row["sample_data_token"]: root / row["filename"] for row in tables.rows("lidarseg")}, table
 
 

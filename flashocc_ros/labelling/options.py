@@ -23,8 +23,9 @@ import numpy as np
 
 from flashocc_ros import bounded_yaml
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.labelling.class_ids import class_id, solid_names, unknown_classes
 from flashocc_ros.labelling.settings import CONVENTIONS, Settings
-from flashocc_ros.labels import CLASS_NAMES, FLAT_CLASSES, FREE
+from flashocc_ros.labels import IGNORE, OCC3D, ClassTable
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.variants import get_variant, is_file
 
@@ -32,7 +33,14 @@ MAX_VOXELS, MAX_LAYERS = 4_000_000, 60
 
 
 def make_settings(
-    convention: str, key_rate_hz: float, window_s: float, grid: str, own_box: str, unknown: str, unknown_ground: str
+    convention: str,
+    key_rate_hz: float,
+    window_s: float,
+    grid: str,
+    classes: str,
+    own_box: str,
+    unknown: str,
+    unknown_ground: str,
 ) -> Settings:
     """Checked settings; empty text is the default.
 
@@ -44,11 +52,22 @@ def make_settings(
     own = Settings.own_box_m if not own_box else _numbers("--own-box", own_box, 6)
     if any(own[j] >= own[j + 3] for j in range(3)):
         raise ConfigError(f"--own-box {own_box}: each of the first three numbers must be below its partner")
-    above, ground = _class("--unknown", unknown), _class("--unknown-ground", unknown_ground)
-    if above in FLAT_CLASSES or ground not in FLAT_CLASSES:
-        flat = ", ".join(CLASS_NAMES[i] for i in FLAT_CLASSES)
+    table = _classes(classes)
+    above, ground = unknown_classes(table)
+    above = _class("--unknown", unknown, table) if unknown else above
+    ground = _class("--unknown-ground", unknown_ground, table) if unknown_ground else ground
+    if table.flat and (above in table.flat or ground not in table.flat):
+        flat = ", ".join(table.names[i] for i in table.flat)
         raise ConfigError(f"--unknown-ground must be one of {flat}, and --unknown none of them")
-    return Settings(convention, key_rate_hz, window_s, _grid(grid), above, ground, own)
+    return Settings(convention, key_rate_hz, window_s, _grid(grid), table, above, ground, own)
+
+
+def _classes(text: str) -> ClassTable:
+    if not text:
+        return OCC3D
+    if not is_file(text):
+        raise ConfigError(f"--classes {text} is no variant file (.yaml); config/variant.yaml is an example of one")
+    return get_variant(text).classes
 
 
 def _grid(text: str) -> VoxelGrid:
@@ -85,13 +104,14 @@ def _numbers(option: str, text: str, count: int) -> tuple[float, ...]:
     return values
 
 
-def _class(option: str, name: str) -> int:
-    if name not in CLASS_NAMES[:FREE]:
-        raise ConfigError(f"{option} is {name!r}; choose one of {', '.join(CLASS_NAMES[:FREE])}")
-    return CLASS_NAMES.index(name)
+def _class(option: str, name: str, classes: ClassTable) -> int:
+    found = class_id(name, classes)
+    if found is None:
+        raise ConfigError(f"{option} is {name!r:.80}; choose one of {solid_names(classes)}")
+    return found
 
 
-def class_numbers(path: Path | None) -> dict[str, int]:
+def class_numbers(path: Path | None, classes: ClassTable = OCC3D) -> dict[str, int]:
     """Ids of the class table by the user's own names or numbers; a class mapped to ``none`` is left out (255).
 
     Raises:
@@ -106,6 +126,6 @@ def class_numbers(path: Path | None) -> dict[str, int]:
     if not isinstance(content, dict) or not content:
         raise ConfigError(f"--class-map {path} needs lines such as `Car: car` or `17: vegetation`")
     return {
-        str(own): 255 if str(name) in ("none", "None") else _class(f"--class-map {path}: {own}", str(name))
+        str(own): IGNORE if str(name) in ("none", "None") else _class(f"--class-map {path}: {own}", str(name), classes)
         for own, name in content.items()
     }

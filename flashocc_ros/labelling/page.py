@@ -25,7 +25,7 @@ from PIL import Image
 
 from flashocc_ros.data.label_files import camera_model
 from flashocc_ros.labelling.quality import shown
-from flashocc_ros.labels import FREE
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.structures import CameraRig, VoxelGrid
 from flashocc_ros.viz.render import Figure, render_figure
 from flashocc_ros.viz.video import write_png
@@ -33,6 +33,8 @@ from flashocc_ros.whole_file import write_whole
 
 WORST = 3
 FOLDER = "quality"
+_WIDTH = 1280
+"""Pixels of a picture: drawing takes longer than labelling it."""
 _EXPLAINED = {
     "coverage": "of what cameras see is labelled",
     "pierced": "of rays go through what is labelled occupied",
@@ -44,7 +46,9 @@ _EXPLAINED = {
 }
 
 
-def write_page(folder: Path, frames: list[dict[str, Any]], mean: dict[str, float | None], grid: VoxelGrid) -> Path:
+def write_page(
+    folder: Path, frames: list[dict[str, Any]], mean: dict[str, float | None], grid: VoxelGrid, classes: ClassTable
+) -> Path:
     """``<folder>/quality/index.html`` with a picture of each of the worst frames.
 
     Args:
@@ -56,7 +60,7 @@ def write_page(folder: Path, frames: list[dict[str, Any]], mean: dict[str, float
     ranked = sorted(frames, key=lambda f: (-_badness(f["quality"]), f["stamp_ns"]))[:WORST]
     rows = []
     for place, facts in enumerate(ranked, 1):
-        picture = render_figure(_figure(folder / facts["token"], facts, grid))
+        picture = render_figure(label_figure(folder / facts["token"], facts, grid, classes), _WIDTH)
         name = f"worst_{place}.png"
         write_png(folder / FOLDER / name, picture)
         text = ", ".join(f"{k} {shown(k, v)}" for k, v in facts["quality"].items() if v is not None)
@@ -80,9 +84,14 @@ def _badness(quality: dict[str, float | None]) -> float:
     return (quality.get("pierced") or 0.0) + (quality.get("missed") or 0.0)
 
 
-def _figure(folder: Path, facts: dict[str, Any], grid: VoxelGrid) -> Figure:
+def label_figure(folder: Path, facts: dict[str, Any], grid: VoxelGrid, classes: ClassTable) -> Figure:
+    """Labels of a key frame over its pictures, in 3D and from above.
+
+    Args:
+        folder: of the key frame; facts: its ``frame.json``.
+    """
     with np.load(folder / "labels.npz") as arrays:
-        semantics = np.where(arrays["mask_lidar"] > 0, arrays["semantics"], FREE).astype(np.uint8)
+        semantics = np.where(arrays["mask_lidar"] > 0, arrays["semantics"], classes.free).astype(np.uint8)
     cameras = [c for c in facts.get("cameras", ()) if (folder / c["picture"]).is_file()]
     images, rig = [], None
     if cameras:
@@ -92,4 +101,5 @@ def _figure(folder: Path, facts: dict[str, Any], grid: VoxelGrid) -> Figure:
         intrinsics, models = np.array([c["intrinsics"] for c in cameras]), [camera_model(c) for c in cameras]
         rig = CameraRig([c["name"] for c in cameras], intrinsics, np.array(poses), models)
     details = [f"{name} {shown(name, value)}" for name, value in facts["quality"].items() if value is not None]
-    return Figure(semantics, images=images, rig=rig, title=f"labels {facts['token']}", details=details, grid=grid)
+    title = f"labels {facts['token']}"
+    return Figure(semantics, images=images, rig=rig, title=title, details=details, grid=grid, classes=classes)

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from flashocc_ros.labelling.boxes import Placed
 from flashocc_ros.labelling.frame import Labels
 from flashocc_ros.labelling.sweeps import RETURN, Sweep
-from flashocc_ros.labels import FLAT_CLASSES, FREE
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.structures import VoxelGrid
 
 Float64 = npt.NDArray[np.float64]
@@ -75,6 +75,7 @@ def judge(
     boxes: Placed | None,
     base_from_fixed: Float64,
     grid: VoxelGrid,
+    classes: ClassTable,
 ) -> Quality:
     """Compare labels with the sweeps nearest in time.
 
@@ -82,8 +83,8 @@ def judge(
         seen: (X, Y, Z) what cameras see, whether it is labelled or not; None without cameras.
         boxes: at the key frame.
     """
-    occupied = (labels.semantics != FREE) & labels.observed
-    solid = occupied & ~np.isin(labels.semantics, FLAT_CLASSES)
+    occupied = classes.occupied(labels.semantics) & labels.observed
+    solid = occupied & ~np.isin(labels.semantics, classes.flat)
     counts = np.zeros(3, np.int64)
     for sweep in sweeps[:1]:
         matrix = base_from_fixed[:3].copy()

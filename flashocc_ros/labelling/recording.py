@@ -30,6 +30,7 @@ from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.bags.cameras import colour_cameras
 from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
+from flashocc_ros.bags.results import recorded_classes
 from flashocc_ros.cameras.transforms import (
     OutsideTime,
     TransformError,
@@ -40,13 +41,13 @@ from flashocc_ros.cameras.transforms import (
 from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.errors import BagError, ConfigError, InputError, did_you_mean
 from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, Cloud, read_cloud
-from flashocc_ros.labelling.detections import BOX_TYPES, BoxReader, Moment, read_csv
+from flashocc_ros.labelling.detections import BOX_TYPES, INSTANCES_TYPE, BoxReader, Moment, read_csv
 from flashocc_ros.labelling.key_frames import COMPARED, KeyFrames
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.stream import Break, Event, Key
 from flashocc_ros.labelling.sweeps import Sweep, make_sweep
-from flashocc_ros.labels import FREE
+from flashocc_ros.labels import ClassTable
 from flashocc_ros.remote import Location
 
 _LOG = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Recording:
         self.path, self.sources, self.settings = path, sources, settings
         self.remarks: list[str] = []
         self._say = say or _LOG.warning
-        self.box_reader = BoxReader(sources.class_map)
+        self.box_reader = BoxReader(sources.class_map, settings.classes)
         self.sweeps = 0
         self._left_out: Counter[str] = Counter()
         with BagReader(path) as bag:
@@ -99,6 +100,8 @@ class Recording:
             self.lidars = self._find_lidars(bag)
             self.box_topic = self._find_boxes(bag)
             fixed = sources.frames.odom if sources.frames.odom is not None else odom_frame(bag, sources.frames)
+            if self.box_topic and bag.topics[self.box_topic].type == INSTANCES_TYPE:
+                self.box_reader.recorded = recorded_classes(path).names
             self.has_cameras = sources.cameras != () and bool(colour_cameras(bag, sources.frames.tf_prefix))
         if not fixed:
             raise BagError(
@@ -230,7 +233,9 @@ class Recording:
         if cloud.remark:
             self.say(cloud.remark)
         if cloud.classes is not None:
-            cloud = replace(cloud, classes=_classes(self.path, cloud.classes, self.sources.class_map))
+            cloud = replace(
+                cloud, classes=_classes(self.path, cloud.classes, self.sources.class_map, self.settings.classes)
+            )
         return _Scan(message.header.frame_id, cloud)
 
     def _compare_clocks(self, placer: _Placer, keys: KeyFrames) -> None:
@@ -343,17 +348,19 @@ def _frame(item: Any) -> str:
     return frame_name(item.frame if isinstance(item, (Moment, _Scan)) else item.header.frame_id)
 
 
-def _classes(path: Location, classes: npt.NDArray[np.uint8], class_map: dict[str, int]) -> npt.NDArray[np.uint8]:
+def _classes(
+    path: Location, classes: npt.NDArray[np.uint8], class_map: dict[str, int], table: ClassTable
+) -> npt.NDArray[np.uint8]:
     """Of the class table."""
-    table = np.arange(256)
+    ids = np.arange(256)
     for own, number in class_map.items():
-        if own.isdigit() and int(own) < 256:
-            table[int(own)] = number
-    found = table[classes].astype(np.uint8)
-    wrong = classes[(found > FREE) & (found != UNKNOWN_CLASS)]
+        if own.isdecimal() and int(own) < 256:
+            ids[int(own)] = number
+    found = ids[classes].astype(np.uint8)
+    wrong = classes[(found >= len(table)) & (found != UNKNOWN_CLASS)]
     if wrong.size:
         raise InputError(
-            f"{path}: a point has class {int(wrong[0])}, needs 0 to {FREE - 1} of the class table, {FREE} or 255 for "
-            "none; map your own classes with --class-map"
+            f"{path}: a point has class {int(wrong[0])}, needs 0 to {len(table) - 1} of the class table or "
+            f"{UNKNOWN_CLASS} for none; map your own classes with --class-map"
         )
     return found

@@ -26,15 +26,15 @@ import numpy.typing as npt
 
 from flashocc_ros.bags.results import rig_at_key
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.data.label_files import FrameFiles, SceneWriter, camera_facts, picture_files
+from flashocc_ros.data.label_files import FrameFiles, SceneWriter, camera_facts, class_facts, picture_files
 from flashocc_ros.data.synthetic.truth import camera_mask
 from flashocc_ros.errors import InputError
 from flashocc_ros.labelling import page, writer
+from flashocc_ros.labelling.class_ids import as_seen
 from flashocc_ros.labelling.frame import Labels
 from flashocc_ros.labelling.quality import judge, mean_of, shown
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.stream import Event, Key, LabelledKey, Labeller
-from flashocc_ros.structures import VoxelGrid
 
 LIMITS = {
     "pierced": (
@@ -110,7 +110,8 @@ def label_drive(
         ConfigError: the folder holds other labels.
         OutputError: it cannot be written.
     """
-    target = SceneWriter(out, scene, writer.fingerprint(settings, sources))
+    made_of = {"settings": writer.described(settings), "sources": sources}
+    target = SceneWriter(out, scene, writer.fingerprint(settings, sources), made_of)
     if (manifest := target.complete) is not None:
         return Summary(scene, len(manifest["frames"]), 0, manifest["quality"], target.folder)
     labeller = Labeller(settings, drive.by_class, drive.has_boxes)
@@ -141,24 +142,17 @@ def label_drive(
         drive.say(f"{skipped} key frames have no sweep of the lidar within {settings.window_s:g} s and are left out")
     quality = mean_of([facts["quality"] for facts in frames])
     _warn(drive, quality, len(frames))
-    page.write_page(target.folder, frames, quality, settings.grid)
+    page.write_page(target.folder, frames, quality, settings.grid, settings.classes)
     target.finish(
         {
             "scene": scene,
-            "sources": sources,
-            "settings": _plain(settings),
+            **made_of,
             "quality": quality,
             "remarks": drive.remarks,
             "frames": [{"token": facts["token"], "sha256": facts["sha256"]} for facts in frames],
         }
     )
     return Summary(scene, len(frames), new, quality, target.folder)
-
-
-def _plain(settings: Settings) -> dict[str, Any]:
-    values = dict(vars(settings))
-    values["grid"] = vars(settings.grid)
-    return values
 
 
 def _warn(drive: DriveSource, quality: dict[str, float | None], frames: int) -> None:
@@ -176,9 +170,10 @@ def _warn(drive: DriveSource, quality: dict[str, float | None], frames: int) -> 
         )
 
 
-def seen_by_cameras(labels: Labels, cameras: CameraSet, grid: VoxelGrid) -> npt.NDArray[np.bool_]:
+def seen_by_cameras(labels: Labels, cameras: CameraSet, settings: Settings) -> npt.NDArray[np.bool_]:
     """(X, Y, Z) what cameras see of labels by the package's own rule, whether it is labelled or not."""
-    return camera_mask(labels.semantics, rig_at_key(cameras), cameras.image_sizes, grid).astype(bool)
+    hiding = as_seen(settings.classes)[labels.semantics]
+    return camera_mask(hiding, rig_at_key(cameras), cameras.image_sizes, settings.grid).astype(bool)
 
 
 def _files(item: LabelledKey, token: str, settings: Settings, has_boxes: bool, pictures: bool) -> FrameFiles:
@@ -187,13 +182,14 @@ def _files(item: LabelledKey, token: str, settings: Settings, has_boxes: bool, p
     cameras = key.content if isinstance(key.content, CameraSet) else None
     seen: npt.NDArray[np.bool_] | None = None
     if cameras is not None:
-        seen = seen_by_cameras(labels, cameras, settings.grid)
+        seen = seen_by_cameras(labels, cameras, settings)
     mask = labels.observed & seen if seen is not None else np.zeros_like(labels.observed)
-    quality = judge(labels, seen, item.nearest, item.boxes, base_from_fixed, settings.grid)
+    quality = judge(labels, seen, item.nearest, item.boxes, base_from_fixed, settings.grid, settings.classes)
     facts: dict[str, Any] = {
         "token": token,
         "stamp_ns": key.stamp_ns,
         "convention": settings.convention,
+        **class_facts(settings.classes),
         "odom_from_base": key.fixed_from_base.tolist(),
         "quality": quality.as_dict(),
     }

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 
 CONVENTIONS = ("touch", "solid")
@@ -33,6 +34,7 @@ class Settings:
         key_rate_hz: labels per second.
         window_s: sweeps this long before and after a key frame count.
         grid: voxels in the base frame.
+        classes: of the labels.
         unknown: class of what is above ground and has none; unknown_ground: the same for the ground.
         own_box_m: x, y, z from and x, y, z to of the vehicle itself in the base frame, whose points do not count.
         range_m: nearest and farthest hits that count.
@@ -43,6 +45,7 @@ class Settings:
     key_rate_hz: float = 2.0
     window_s: float = 5.0
     grid: VoxelGrid = field(default=OCC3D_GRID)
+    classes: ClassTable = OCC3D
     unknown: int = 15
     unknown_ground: int = 11
     own_box_m: tuple[float, ...] = (-1.3, -1.1, -0.2, 3.9, 1.1, 1.7)

@@ -26,20 +26,30 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.data.label_files import class_facts
 from flashocc_ros.geometry.camera_models import pixels_of_points
 from flashocc_ros.labelling.boxes import Placed
 from flashocc_ros.labelling.frame import Labels
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sweeps import RETURN, Sweep
+from flashocc_ros.labels import OCC3D
 
 METHOD = 3
 """Raised when the same drive and settings give other labels."""
 _NEAREST_M = 0.5
 
 
+def described(settings: Settings) -> dict[str, Any]:
+    """Settings for a manifest. Of classes what their ids mean: colours may change."""
+    values = asdict(settings)
+    del values["classes"]
+    return values if settings.classes is OCC3D else {**values, "classes": class_facts(settings.classes)}
+
+
 def fingerprint(settings: Settings, sources: dict[str, Any]) -> str:
     """Of all that decides the labels of a drive."""
-    text = json.dumps({"method": METHOD, "settings": asdict(settings), "sources": sources}, sort_keys=True, default=str)
+    values = {"method": METHOD, "settings": described(settings), "sources": sources}
+    text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

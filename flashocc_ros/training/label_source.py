@@ -51,7 +51,7 @@ class LabelSource:
     """Labelled key frames, one drive after the other.
 
     Args:
-        drives: of one rig, one convention and one grid, see ``data.label_folder.open_drives``.
+        drives: of one rig, one convention, one grid and one class table, see ``data.label_folder.open_drives``.
         flip: mirror the BEV grid at random; augment: enlarge and tint pictures at random.
 
     Raises:
@@ -71,9 +71,10 @@ class LabelSource:
         self.drives, self.variant, self.flip, self.augment = tuple(drives), variant, flip, augment
         self.frames = [(frame, number) for drive in drives for number, frame in enumerate(drive.frames)]
         classes = variant.classes
-        self.possible = possible_classes(boxed_classes(drives), classes)
+        self.labelled = self.drives[0].classes
+        self.possible = possible_classes(boxed_classes(drives), classes, self.labelled)
         channel = {c: number for number, c in enumerate(classes.detections)}
-        self._channel = np.array([channel.get(own, -1) for own in classes.from_occ3d()], np.int64)
+        self._channel = np.array([channel.get(own, -1) for own in classes.ids_from(self.labelled)], np.int64)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -93,7 +94,7 @@ class LabelSource:
         past = [self.frames[index - k][0] if k <= number else frame for k in range(1, self.variant.num_input_frames)]
         paths = (frame, *past)
         sets = [load_cameras(path) for path in paths]
-        key, voxels = sets[0], load_voxels(frame, self.variant.grid)
+        key, voxels = sets[0], load_voxels(frame, self.variant.grid, self.labelled)
         hits = load_hits(frame, key.rig.num_cameras)
         transforms = [image_transform(size, self.variant) for size in key.image_sizes]
         images = [_network_pictures(path, each, self.variant) for path, each in zip(paths, sets, strict=True)]
@@ -108,7 +109,7 @@ class LabelSource:
                 change = PictureAugmentation.draw(rows, self.variant.input_size, rng)
                 images = [change.pictures(pictures) for pictures in images]
                 post_rot, post_tran = change.post_transform(post_rot, post_tran)
-        targets = targets_of(voxels.semantics, voxels.guessed, voxels.observed, self.variant.classes)
+        targets = targets_of(voxels.semantics, voxels.guessed, voxels.observed, self.variant.classes, self.labelled)
         depth = labels = None
         if hits is not None:
             depth, labels = pixel_truth(hits, key, targets, post_rot, post_tran, self.variant)

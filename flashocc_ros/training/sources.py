@@ -65,9 +65,8 @@ def _labelled(
     from flashocc_ros.data.label_folder import open_drives
     from flashocc_ros.training.label_source import LabelSource
 
-    drives = open_drives(
-        data.folders if data.kind == "labels" else _taken_out(data, variant, progress), grid=variant.grid
-    )
+    folders = data.folders if data.kind == "labels" else _taken_out(data, variant, progress)
+    drives = open_drives(folders, grid=variant.grid, classes=variant.classes)
     if config.validation is None:
         return LabelSource(drives, variant, data.flip, data.augment), None
     kept = _kept_apart(config.validation, [drive.name for drive in drives])
@@ -99,8 +98,12 @@ def _taken_out(data: BagData, variant: Variant, progress: Callable[[int, int], N
     folders = []
     for done, recording in enumerate(data.recordings):
         frames = Frames.of(data.base_frame, data.tf_prefix)
-        cameras, grid = data.cameras or None, variant.grid
-        folders.append(take_out(recording, data.cache, data.labels, data.truth, cameras, frames, data.fisheye, grid))
+        folders.append(
+            take_out(
+                recording, data.cache, data.labels, data.truth, data.cameras or None, frames, data.fisheye,
+                variant.grid, variant.classes,
+            )
+        )  # fmt: skip
         if progress is not None:
             progress(done + 1, len(data.recordings))
     return folders

@@ -60,7 +60,7 @@ def test_bad_input_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
 
 
 def settings(grid: str = "", own_box: str = "", unknown: str = "manmade", ground: str = "terrain"):
-    return make_settings("touch", 2.0, 5.0, grid, own_box, unknown, ground)
+    return make_settings("touch", 2.0, 5.0, grid, "", own_box, unknown, ground)
 
 
 def test_a_grid_is_two_corners_and_a_voxel() -> None:

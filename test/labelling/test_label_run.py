@@ -40,6 +40,7 @@ from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.sweeps import Sweep
 from flashocc_ros.labels import FREE
+from flashocc_ros.structures import OCC3D_GRID
 
 SEED, SECONDS = 3, 1.0
 ALL = Sources(boxes=BOXES_TOPIC, class_field="label")
@@ -135,8 +136,15 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bytes(bag: Path, labelle
 
 
 def test_labels_of_other_settings_are_not_mixed(bag: Path, labelled: Path) -> None:
-    with pytest.raises(ConfigError, match="other settings"):
-        run(bag, labelled, settings=Settings(convention="solid"))
+    other_grid = replace(OCC3D_GRID, origin_m=(-40.0, -40.0, -1.2))
+    for settings, sentence in (
+        (Settings(convention="solid"), r"other settings \(convention: there touch, now solid\); remove it or"),
+        (Settings(grid=other_grid), r"\(grid: there .*-1\.0\].*, now .*-1\.2\]"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            run(bag, labelled, settings=settings)
+    with pytest.raises(ConfigError, match=r"other settings \(boxes: there /ground_truth/boxes, now "):
+        run(bag, labelled, Sources())
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(bag: Path, tmp_path: Path) -> None:
@@ -216,9 +224,46 @@ def test_a_pose_that_jumps_is_said_and_sweeps_of_both_sides_are_apart(bag: Path,
     assert any("the pose of the vehicle jumps near" in s for s in said), said
 
 
+def test_poses_that_drift_are_said(bag: Path, tmp_path: Path) -> None:
+    def change(topic: str, message: Any) -> Any:
+        if topic == "/tf":
+            stamp = message.transforms[0].header.stamp
+            away_s = (stamp.sec * 10**9 + stamp.nanosec - Drive(SEED, SECONDS).stamp_ns(0)) / 1e9
+            # Sideways there and back within a second, as a filter that settles.
+            message.transforms[0].transform.translation.y += 0.12 * np.sin(2 * np.pi * away_s)
+            message.transforms[0].transform.translation.x += 0.12 * np.cos(2 * np.pi * away_s)
+        return message
+
+    _, said = run(rewritten(bag, tmp_path / "changed", change), tmp_path / "out")
+    assert any("drift_m is" in s and "better odometry is needed" in s for s in said), said
+
+
+def test_a_drive_of_one_frame_is_labelled_and_said(bag: Path, tmp_path: Path) -> None:
+    seen: set[str] = set()
+
+    def change(topic: str, message: Any) -> Any:
+        if topic.startswith("/tf"):
+            return message
+        first = topic not in seen
+        seen.add(topic)
+        return message if first else None
+
+    summary, said = run(rewritten(bag, tmp_path / "changed", change), tmp_path / "out")
+    assert summary.frames == 1
+    assert any("one key frame only" in s for s in said), said
+
+
+def without_returns(topic: str, message: Any) -> Any:
+    if topic == LIDAR_TOPIC:
+        message.data = np.zeros_like(message.data)
+    return message
+
+
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
+        (lambda t, m: None, BagError, "holds no"),
+        (without_returns, BagError, r"no sweep of /lidar/points can be used: 2\d empty"),
         (lambda t, m: None if t == LIDAR_TOPIC else m, BagError, "holds no sensor_msgs/msg/PointCloud2"),
         (lambda t, m: None if t == "/tf" else m, BagError, "no transform that base_link moves in"),
     ],

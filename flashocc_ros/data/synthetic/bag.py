@@ -80,7 +80,8 @@ def write_bag(
         truth_every: ground truth with every n-th set; default so that key frames are 0.5 s apart or wider.
         progress: called with sets done and sets in all.
         lidar: scans beside the cameras; None for none.
-        classes: of the truth, which the recording then tells of too; what none of them stands for becomes 255.
+        classes: of truth, points and boxes, which the recording then tells of too; what none of them stands for
+            becomes 255.
 
     Raises:
         ConfigError: the rate is out of range, or the drive is too short for one set.
@@ -245,7 +246,7 @@ class _Messages:
         points = np.zeros((height, width), _POINT)
         for axis, name in enumerate("xyz"):
             points[name] = sweep.points[..., axis]
-        points["intensity"], points["label"] = sweep.intensity, sweep.labels
+        points["intensity"], points["label"] = sweep.intensity, self._own[sweep.labels]
         points["time"], points["ring"] = lidar.times_s, np.arange(height)[:, None]
         fields = [
             self.bag.message(
@@ -288,7 +289,9 @@ class _Messages:
                 ),
             )
             size = m("geometry_msgs/msg/Vector3", **dict(zip("xyz", map(float, boxes.size[index]), strict=True)))
-            name = CLASS_NAMES[boxes.label[index]]
+            label = int(self._own[boxes.label[index]])
+            # What no class is made from keeps its name, by which it can be told that it is none.
+            name = self.classes.names[label] if label < len(self.classes) else CLASS_NAMES[boxes.label[index]]
             result = m(
                 "vision_msgs/msg/ObjectHypothesisWithPose",
                 hypothesis=m("vision_msgs/msg/ObjectHypothesis", class_id=name, score=1.0),
