@@ -188,7 +188,7 @@ def _of_the_plane(counts: Counts, planes: Planes, hit: npt.NDArray[np.intp], set
     """Which of the voxels ``hit`` the surface reaches into, or whose middle it contains, whatever noise hit in them."""
     size, cell = settings.grid.size, settings.grid.resolution_m
     solid = settings.convention == "solid"
-    limit = INWARD_M if solid else planes.reach_m(cell)[hit]
+    limit = INWARD_M if solid else planes.reach_m(cell, hit)
     fits = (planes.offset_m[hit] <= limit) | (planes.spread_m[hit] > FLAT_M)
     return fits & ~shallow(counts.hits, counts.extent, size)[hit] if solid else fits
 
@@ -200,7 +200,7 @@ def _between_beams(counts: Counts, planes: Planes, occupied: Bool, settings: Set
     inner[:, :, 1:-1] = grid[:, :, 2:] & grid[:, :, :-2]
     between = np.flatnonzero(inner.ravel() & (counts.hits == 0))
     shift = INWARD_M if settings.convention == "solid" else 0.0
-    reach = planes.reach_m(settings.grid.resolution_m)[between]
+    reach = planes.reach_m(settings.grid.resolution_m, between)
     return between[np.abs(planes.offset_m[between] + shift) < reach]
 
 

@@ -262,7 +262,7 @@ def without_returns(topic: str, message: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        (lambda t, m: None, BagError, "holds no"),
+        (lambda t, m: None, BagError, "an empty recording: it holds 0 messages"),
         (without_returns, BagError, r"no sweep of /lidar/points can be used: 2\d empty"),
         (lambda t, m: None if t == LIDAR_TOPIC else m, BagError, "holds no sensor_msgs/msg/PointCloud2"),
         (lambda t, m: None if t == "/tf" else m, BagError, "no transform that base_link moves in"),
