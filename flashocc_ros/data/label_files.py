@@ -78,9 +78,16 @@ class SceneWriter:
                     f"{self.folder} holds labels of another recording or other settings ({why}); remove it or choose "
                     "another --out"
                 )
+        self._made = [folder for folder in (self.folder, out) if not folder.exists()]
         make_folder(self.folder)
         for left in self.folder.glob(".writing.*"):  # of a run that was killed
             shutil.rmtree(left, ignore_errors=True)
+
+    def drop_empty(self) -> None:
+        """Remove what was made for labels that did not come."""
+        for folder in self._made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     @property
     def complete(self) -> dict[str, Any] | None:

@@ -51,7 +51,7 @@ class Planes(NamedTuple):
 
     def reach_m(self, cell_m: float, voxels: npt.NDArray[np.intp]) -> Float32:
         """How far the planes of some voxels may lie from their middles and still touch them."""
-        return np.asarray(np.abs(self.normal[voxels]).sum(1) * np.float32(cell_m / 2))
+        return np.asarray(np.abs(self.normal[voxels]).sum(-1) * np.float32(cell_m / 2))
 
 
 def surface_planes(moments: Float32, hits: npt.NDArray[np.uint16], size: tuple[int, int, int], cell_m: float) -> Planes:

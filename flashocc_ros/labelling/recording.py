@@ -220,7 +220,7 @@ class Recording:
                         last_key_ns = event.start_ns
                         yield Key(event.start_ns, tree.lookup(self.fixed, frames.base, event.start_ns))
                 yield event
-        placer.give_up()
+        yield from placer.rest()
         if keys is not None:
             yield from keys.until(1 << 62)
             self._compare_clocks(placer, keys)
@@ -277,7 +277,7 @@ class _Placer:
                 final = isinstance(error, OutsideTime) and not self._may_come(_frame(item), stamp_ns)
                 if not final and len(self._queue) < _WAITING and self._points() < _WAITING_POINTS:
                     return
-                self._recording._left_out[f"no transform at their time ({error})"] += 1
+                self._recording._left_out[_cause(error)] += 1
             self._queue.popleft()
 
     def _may_come(self, frame: str, stamp_ns: int) -> bool:
@@ -291,10 +291,13 @@ class _Placer:
     def _points(self) -> int:
         return sum(len(item.cloud.points) for _, item in self._queue if isinstance(item, _Scan))
 
-    def give_up(self) -> None:
-        """What still waits at the end is left out."""
-        for _ in self._queue:
-            self._recording._left_out["no transform at their time before the recording ends"] += 1
+    def rest(self) -> Iterator[Event]:
+        """What still waits at the end, as behind a message whose frame never came."""
+        for stamp_ns, item in self._queue:
+            try:
+                yield from self._placed(stamp_ns, item)
+            except TransformError as error:
+                self._recording._left_out[_cause(error)] += 1
         self._queue.clear()
 
     def _placed(self, stamp_ns: int, item: Any) -> Iterator[Event]:
@@ -342,6 +345,11 @@ class _Placer:
         self._jumps = jumps
         recording.sweeps += 1
         yield sweep
+
+
+def _cause(error: TransformError) -> str:
+    """Without times, so that each cause is said once."""
+    return "no transform at their time" if isinstance(error, OutsideTime) else f"{error} in the transforms"
 
 
 def _frame(item: Any) -> str:

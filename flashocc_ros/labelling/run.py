@@ -123,14 +123,17 @@ def label_drive(
             if not isinstance(event, Key) or not target.done(token_of(event)):
                 yield event
 
-    for item in labeller.run(wanted()):
-        if not item.nearest:
-            skipped += 1
-            continue
-        target.write(token_of(item.key), _files(item, token_of(item.key), settings, drive.has_boxes, pictures))
-        new += 1
-        if progress is not None:
-            progress((item.key.stamp_ns - drive.start_ns) / 1e9 / max(drive.seconds, 1e-9))
+    try:
+        for item in labeller.run(wanted()):
+            if not item.nearest:
+                skipped += 1
+                continue
+            target.write(token_of(item.key), _files(item, token_of(item.key), settings, drive.has_boxes, pictures))
+            new += 1
+            if progress is not None:
+                progress((item.key.stamp_ns - drive.start_ns) / 1e9 / max(drive.seconds, 1e-9))
+    finally:
+        target.drop_empty()
     frames = target.frames()
     if not frames:
         why = (

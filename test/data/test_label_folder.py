@@ -121,7 +121,7 @@ def test_labels_of_another_class_table_are_refused(tmp_path: Path) -> None:
     folder = write_drive(tmp_path)
     file = next(folder.glob("*/frame.json"))
     file.write_text(json.dumps(json.loads(file.read_text()) | {"class_table": "mine 3"}))
-    with pytest.raises(InputError, match=r"classes of 'mine 3', the network's are occ3d-nuscenes 1"):
+    with pytest.raises(InputError, match=r"has the classes mine 3, the network's are others, barrier"):
         open_drives([folder])
 
 

@@ -65,9 +65,9 @@ def test_noise_over_a_side_lies_outside_the_plane() -> None:
     planes, hits = planes_of(wall(np.array([1.0, 0.0, 0.0]), 4 * CELL_M - 0.01), np.array([9.0, 1.4, 1.4]))
     spilled = np.ravel_multi_index((4, 3, 3), SIZE)
     assert hits[spilled] > 0
-    assert planes.offset_m[spilled] > planes.reach_m(CELL_M)[spilled]
+    assert planes.offset_m[spilled] > planes.reach_m(CELL_M, spilled)
     beside = np.ravel_multi_index((3, 3, 3), SIZE)
-    assert abs(planes.offset_m[beside]) < planes.reach_m(CELL_M)[beside]
+    assert abs(planes.offset_m[beside]) < planes.reach_m(CELL_M, beside)
 
 
 def test_bushes_are_no_planes() -> None:

@@ -214,6 +214,17 @@ def test_boxes_that_fit_nothing_are_said(bag: Path, tmp_path: Path) -> None:
     assert any("boxes fit nothing" in s for s in said), said
 
 
+def test_boxes_of_a_frame_that_never_comes_cost_no_sweep(bag: Path, tmp_path: Path) -> None:
+    def change(topic: str, message: Any) -> Any:
+        if topic == BOXES_TOPIC:
+            message.header.frame_id = "radar"
+        return message
+
+    recording = Recording(rewritten(bag, tmp_path / "changed", change), ALL, Settings())
+    assert sum(isinstance(event, Sweep) for event in recording.events()) == 20
+    assert recording.remarks == ["20 of 40 sweeps and boxes are left out: no frame 'radar' in the transforms"]
+
+
 def test_a_pose_that_jumps_is_said_and_sweeps_of_both_sides_are_apart(bag: Path, tmp_path: Path) -> None:
     def change(topic: str, message: Any) -> Any:
         if topic == "/tf" and message.transforms[0].header.stamp.nanosec > 600_000_000:
@@ -273,7 +284,7 @@ def test_what_cannot_be_labelled_is_one_sentence(
 ) -> None:
     with pytest.raises(error, match=sentence):
         run(rewritten(bag, tmp_path / "changed", change), tmp_path / "out")
-    assert not (tmp_path / "out" / "drive").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_topics_and_classes_that_are_not_there_are_one_sentence(bag: Path, tmp_path: Path) -> None:
