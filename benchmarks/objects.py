@@ -72,7 +72,8 @@ def main() -> None:
         times.append(time.process_time())
         objects = panoptic.find_objects(labels, centers, THRESHOLD, tracker.expected(pose, stamp_ns))
         times.append(time.process_time())
-        panoptic.paint(labels, objects, tracker.update(objects, pose, stamp_ns))
+        ids = tracker.update(objects, pose, stamp_ns)
+        panoptic.paint(labels, objects, ids, tracker.velocities(ids, pose))
         times.append(time.process_time())
         for name, ms in zip(spent, [*np.diff(times), times[-1] - times[0]], strict=True):
             spent[name].append(1e3 * ms)

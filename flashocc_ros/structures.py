@@ -32,6 +32,8 @@ import numpy.typing as npt
 
 from flashocc_ros.camera_model import PINHOLE, CameraModel
 from flashocc_ros.errors import InputError, OutputError
+from flashocc_ros.instance import Instance as Instance
+from flashocc_ros.instance import instance_columns, instances_of
 from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.npz_damage import NPZ_DAMAGE
 from flashocc_ros.point_files import voxel_points, write_pcd, write_ply
@@ -229,27 +231,6 @@ def _camera_names(names: Any) -> tuple[str, ...]:
     return listed
 
 
-@dataclass(frozen=True)
-class Instance:
-    """One object found by a panoptic variant.
-
-    Attributes:
-        id: value of its voxels in ``Occupancy.instances``; stable over frames.
-        class_id: occupancy class most of its voxels have.
-        score: detection score in [0, 1], 0 where the head found no centre.
-        center_m: (x, y, z) in metres, base frame; the head's centre, or the middle of the box where that is weak.
-        extent_m: size of the axis-aligned box around its voxels in metres.
-        voxel_count: number of voxels that carry its id, at least one but in the reference mode.
-    """
-
-    id: int
-    class_id: int
-    score: float
-    center_m: tuple[float, float, float]
-    extent_m: tuple[float, float, float]
-    voxel_count: int
-
-
 @dataclass(frozen=True, eq=False)
 class Occupancy:
     """Result of one prediction, in the base frame at ``stamp_ns``.
@@ -316,7 +297,8 @@ class Occupancy:
         Arrays: ``semantics`` (X, Y, Z) uint8; ``stamp_ns``; ``resolution_m``; ``origin_m`` (3,); ``stage``,
         ``stage_ms``; ``masked_cameras``; ``class_table``, JSON of ``classes``; with instances also ``instances``
         (X, Y, Z) int32 and, one row per object, ``instance_id``, ``instance_class``, ``instance_score``,
-        ``instance_center_m`` (K, 3), ``instance_extent_m`` (K, 3), ``instance_voxels``.
+        ``instance_center_m`` (K, 3), ``instance_extent_m`` (K, 3), ``instance_voxels``, ``instance_velocity_mps``
+        (K, 3), ``instance_velocity_std_mps``, NaN for unknown.
 
         Raises:
             OutputError: it cannot be written, or is not named .npz.
@@ -335,7 +317,7 @@ class Occupancy:
             "class_table": np.array(json.dumps(asdict(self.classes)), np.str_),
         }
         if self.instances is not None:
-            arrays |= {"instances": self.instances} | _instance_columns(self.centers)
+            arrays |= {"instances": self.instances} | instance_columns(self.centers)
         with whole_file(path) as temporary:
             np.savez_compressed(temporary, **arrays)
 
@@ -362,7 +344,7 @@ class Occupancy:
             return cls(
                 semantics,
                 None if instances is None else instances.astype(np.int32),
-                () if instances is None else _instances(arrays),
+                () if instances is None else instances_of(arrays),
                 int(arrays["stamp_ns"]),
                 dict(zip(arrays["stage"].tolist(), arrays["stage_ms"].tolist(), strict=True)),
                 VoxelGrid(float(arrays["resolution_m"]), (x_m, y_m, z_m), (size_x, size_y, size_z)),
@@ -381,23 +363,3 @@ def _class_table(text: str) -> ClassTable:
     from pydantic import TypeAdapter  # a tenth of a second, which results of published networks need not wait for
 
     return TypeAdapter(ClassTable).validate_json(text)
-
-
-def _instance_columns(instances: Sequence[Instance]) -> dict[str, npt.NDArray[Any]]:
-    return {
-        "instance_id": np.array([i.id for i in instances], np.int32),
-        "instance_class": np.array([i.class_id for i in instances], np.uint8),
-        "instance_score": np.array([i.score for i in instances], np.float32),
-        "instance_center_m": np.array([i.center_m for i in instances], np.float32).reshape(-1, 3),
-        "instance_extent_m": np.array([i.extent_m for i in instances], np.float32).reshape(-1, 3),
-        "instance_voxels": np.array([i.voxel_count for i in instances], np.int64),
-    }
-
-
-def _instances(columns: dict[str, Any]) -> tuple[Instance, ...]:
-    names = ("id", "class", "score", "center_m", "extent_m", "voxels")
-    rows = zip(*(columns[f"instance_{name}"].tolist() for name in names), strict=True)
-    return tuple(
-        Instance(identifier, class_id, score, tuple(center_m), tuple(extent_m), voxels)
-        for identifier, class_id, score, center_m, extent_m, voxels in rows
-    )

@@ -61,4 +61,5 @@ def instances_of(
 ) -> tuple[npt.NDArray[np.int32], tuple[Instance, ...]]:
     """One frame without a past; ids from 100 in the order of the instances."""
     objects = find_objects(semantics, found, THRESHOLD, limits_m=limits_m)
-    return paint(semantics, objects, np.arange(100, 100 + len(objects), dtype=np.int32))
+    ids = np.arange(100, 100 + len(objects), dtype=np.int32)
+    return paint(semantics, objects, ids, np.full((len(objects), 4), np.nan))

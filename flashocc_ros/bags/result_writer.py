@@ -136,6 +136,7 @@ class ResultWriter:
         bag.write(DIAGNOSTICS, stamp_ns, bag.message(DIAGNOSTICS_TYPE, header=header, status=[status]))
 
     def _object(self, instance: Instance, classes: ClassTable) -> Any:
+        *velocity, deviation = instance.velocity_numbers
         return self._bag.message(
             "flashocc_ros/msg/PanopticInstance",
             id=message_ids(int(instance.id), classes),
@@ -144,6 +145,8 @@ class ResultWriter:
             center=_triple(self._bag, "Point", instance.center_m),
             extent=_triple(self._bag, "Vector3", instance.extent_m),
             voxel_count=int(instance.voxel_count),
+            velocity=_triple(self._bag, "Vector3", velocity),
+            velocity_std=deviation,
         )
 
     def __enter__(self) -> ResultWriter:

@@ -32,6 +32,7 @@ from flashocc_ros.bags.headers import header_frame, header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.errors import BagError, ConfigError
+from flashocc_ros.instance import known_velocity
 from flashocc_ros.labels import IGNORE, OCC3D, ClassTable, SemanticClass
 from flashocc_ros.remote import Location
 from flashocc_ros.structures import CameraRig, Instance, VoxelGrid
@@ -330,7 +331,7 @@ def _objects(bag: BagReader, topics: list[str]) -> Iterator[tuple[int, tuple[Ins
 
 
 def to_objects(message: Any) -> tuple[Instance, ...]:
-    """The objects of a PanopticInstanceArray message."""
+    """The objects of a PanopticInstanceArray message; those of earlier releases tell no velocity."""
     return tuple(
         Instance(
             int(entry.id),
@@ -339,9 +340,16 @@ def to_objects(message: Any) -> tuple[Instance, ...]:
             (entry.center.x, entry.center.y, entry.center.z),
             (entry.extent.x, entry.extent.y, entry.extent.z),
             int(entry.voxel_count),
+            *_velocity(entry),
         )
         for entry in message.instances
     )
+
+
+def _velocity(entry: Any) -> tuple[tuple[float, float, float], float] | tuple[None, None]:
+    if not hasattr(entry, "velocity"):
+        return None, None
+    return known_velocity(entry.velocity.x, entry.velocity.y, entry.velocity.z, float(entry.velocity_std))
 
 
 class Follower(Generic[Item]):

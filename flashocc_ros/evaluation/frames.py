@@ -38,6 +38,7 @@ from flashocc_ros.data.partial_labels import judged_by, possible_classes, target
 from flashocc_ros.data.recorded_frames import cameras_at, objects_of, read_truth
 from flashocc_ros.errors import BagError, ConfigError, InputError
 from flashocc_ros.evaluation.mean_iou import Mask
+from flashocc_ros.evaluation.velocity import TrueVelocities
 from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.remote import Location
 from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
@@ -61,6 +62,7 @@ class EvalFrame:
         possible: with labels that do not know every class, which classes a voxel of each target may have, and
             ``semantics`` are targets; see ``data.partial_labels``.
         grid, classes: where the voxels of the truth lie and what their ids mean.
+        velocities: of the objects of ``instances``, where they are known.
     """
 
     images: list[npt.NDArray[np.uint8]]
@@ -75,6 +77,7 @@ class EvalFrame:
     possible: npt.NDArray[np.bool_] | None = None
     grid: VoxelGrid = OCC3D_GRID
     classes: ClassTable = OCC3D
+    velocities: TrueVelocities | None = None
 
     def labels_of(self, grid: VoxelGrid, classes: ClassTable) -> npt.NDArray[np.uint8]:
         """``semantics`` with the ids of a network's classes; what none of them stands for is ``classes.ignore``.
@@ -180,6 +183,7 @@ class SyntheticFrames:
                 key.instances,
                 lidar_origins(poses, index, LIDAR_MOUNT_M),
                 grid=self.grid,
+                velocities=dict(zip(key.boxes.instance.tolist(), key.boxes.velocity.tolist(), strict=True)),
             )
 
 

@@ -32,6 +32,7 @@ from flashocc_ros.evaluation.ray_iou import THRESHOLDS_M, RayIoU
 from flashocc_ros.evaluation.ray_pq import RayPQ
 from flashocc_ros.evaluation.rays import select_origins
 from flashocc_ros.evaluation.stability import Stability
+from flashocc_ros.evaluation.velocity import VelocityError
 from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.structures import OCC3D_GRID, Occupancy, VoxelGrid
 from flashocc_ros.variants import get_variant
@@ -52,7 +53,8 @@ class Scores:
     """Metrics of some sequences; adding them up is exact.
 
     Attributes:
-        voxels: mIoU over masked voxels; rays: RayIoU; panoptic: RayPQ; stability: do ids stay with their objects.
+        voxels: mIoU over masked voxels; rays: RayIoU; panoptic: RayPQ; stability: do ids stay with their objects;
+            velocity: error of how objects move.
         above_ground: hits and union of occupied voxels above the layers of the ground, masked.
         frames: samples counted; panoptic_frames: those with instances on both sides.
         predict_s: seconds spent in the predictor.
@@ -62,6 +64,7 @@ class Scores:
     rays: RayIoU
     panoptic: RayPQ
     stability: Stability
+    velocity: VelocityError = field(default_factory=VelocityError)
     above_ground: Any = field(default_factory=lambda: np.zeros(2, np.int64))
     frames: int = 0
     panoptic_frames: int = 0
@@ -78,6 +81,7 @@ class Scores:
         self.rays.merge(other.rays)
         self.panoptic.merge(other.panoptic)
         self.stability.merge(other.stability)
+        self.velocity.merge(other.velocity)
         self.above_ground += other.above_ground
         self.frames += other.frames
         self.panoptic_frames += other.panoptic_frames
@@ -105,6 +109,9 @@ class Scores:
             stability = self.stability.compute()
             counts = stability.pop("counts")
             out["stability"] = {name: _plain(value) for name, value in stability.items()} | {"counts": counts}
+            velocity = self.velocity.compute()
+            if velocity["moving"]["count"] or velocity["standing"]["count"]:
+                out["velocity"] = _plain_all(velocity)
         return out
 
 
@@ -196,6 +203,8 @@ def score_sequence(
                 occupancy.centers,
                 frame.odom_from_base[0],
             )
+            if frame.velocities is not None:
+                scores.velocity.update(scores.stability.pairs, occupancy.centers, frame.velocities)
             scores.panoptic_frames += 1
     return Scores.of(mask) if scores is None else scores
 
@@ -224,6 +233,10 @@ def _plain(value: Any) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
+def _plain_all(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain_all(v) if isinstance(v, dict) else _plain(v) for name, v in values.items()}
+
+
 def _table(rows: npt.NDArray[np.float64], classes: ClassTable) -> dict[str, dict[str, float | None]]:
     """By class of rows (3, C - 1), which leave free out."""
     return {
@@ -247,6 +260,8 @@ def format_tables(result: dict[str, Any]) -> str:
         lines += ["", *_grid(["Class Names", *names], rows), f"{kind}: {_percent(result[kind])}"]
     if "stability" in result:
         lines += [f"RayPQ of things: {_percent(result['RayPQ_things'])}", "", *_stability_lines(result["stability"])]
+    if "velocity" in result:
+        lines += ["", *_velocity_lines(result["velocity"])]
     return "\n".join(lines)
 
 
@@ -262,6 +277,19 @@ def _stability_lines(stability: dict[str, Any]) -> list[str]:
     lines = [f"{title}: {_percent(stability[name])}" for title, name in shares.items()]
     empty, jump_m = stability["empty_instances"], stability["largest_jump_m"]
     return ["Object ids", *lines, f"instances without a voxel: {empty:.0f}", f"largest jump: {jump_m:.1f} m"]
+
+
+def _velocity_lines(velocity: dict[str, Any]) -> list[str]:
+    """Velocities of objects; formulas in ``VelocityError.compute``."""
+    lines = ["Velocities of objects over ground"]
+    for name in ("moving", "standing"):
+        part = velocity[name]
+        if part["count"]:
+            lines.append(
+                f"{name}: {part['count']:.0f}, true speed {part['median_speed_mps']:.1f} m/s, error "
+                f"{part['median_error_mps']:.2f} m/s (medians), said to move: {_percent(part['said_to_move'])}"
+            )
+    return lines
 
 
 def _percent(value: float | None) -> str:

@@ -142,6 +142,11 @@ class Stability:
         self.objects += len(of_object.keys() - {0})
         self._start()
 
+    @property
+    def pairs(self) -> dict[int, int]:
+        """True objects of the last frame that were found, each with its id."""
+        return dict(self._paired)
+
     def merge(self, other: Stability) -> None:
         """Add the sequences of another metric; ends the current one of both."""
         self.end_sequence()

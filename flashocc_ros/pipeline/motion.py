@@ -77,6 +77,10 @@ class Motion:
         mean[:, 2:] *= np.minimum(1.0, most_mps / np.maximum(speed, 1e-9))[:, None]
         return Motion(mean, self.covariance - gain @ self.covariance[:, :2])
 
+    def velocity(self) -> tuple[Float64, Float64]:
+        """(T, 2) metres per second, and (T,) the standard deviation along each axis, both axes taken together."""
+        return self.mean[:, 2:], np.sqrt((self.covariance[:, 2, 2] + self.covariance[:, 3, 3]) / 2)
+
     def chosen(self, rows: npt.NDArray[np.int64]) -> Motion:
         """Some of the objects, in that order."""
         return Motion(self.mean[rows], self.covariance[rows])

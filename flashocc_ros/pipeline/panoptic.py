@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.errors import ConfigError
+from flashocc_ros.instance import known_velocity
 from flashocc_ros.labels import OCC3D, ClassTable
 from flashocc_ros.pipeline.countable import COUNTABLE, traits_of
 from flashocc_ros.pipeline.decode import Centers, decode_centers
@@ -117,7 +118,11 @@ def _tracked(
 
 
 def paint(
-    semantics: npt.NDArray[np.uint8], objects: Segments, ids: npt.NDArray[np.int32], grid: VoxelGrid = OCC3D_GRID
+    semantics: npt.NDArray[np.uint8],
+    objects: Segments,
+    ids: npt.NDArray[np.int32],
+    velocities: npt.NDArray[np.float64],
+    grid: VoxelGrid = OCC3D_GRID,
 ) -> tuple[npt.NDArray[np.int32], tuple[Instance, ...]]:
     """Every voxel's object id, else its class id.
 
@@ -125,6 +130,7 @@ def paint(
         semantics: (X, Y, Z) uint8 class ids.
         objects: K objects.
         ids: (K,) int32 distinct ids past those of the classes.
+        velocities: (K, 4), see ``Tracker.velocities``.
 
     Returns:
         (X, Y, Z) int32, and the K instances, best score first, each at the head's centre if that is strong, else in the
@@ -138,12 +144,13 @@ def paint(
     center_m = np.where(objects.strong[:, None], objects.center_m, objects.middle_m(grid))
     instances = tuple(
         Instance(
-            id=int(ids[k]),
-            class_id=int(objects.class_id[k]),
-            score=float(objects.score[k]),
-            center_m=tuple(center_m[k].tolist()),
-            extent_m=tuple(extent[k].tolist()),
-            voxel_count=int(objects.count[k]),
+            int(ids[k]),
+            int(objects.class_id[k]),
+            float(objects.score[k]),
+            tuple(center_m[k].tolist()),
+            tuple(extent[k].tolist()),
+            int(objects.count[k]),
+            *known_velocity(*velocities[k].tolist()),
         )
         for k in range(len(objects))
     )
@@ -165,4 +172,5 @@ def warm_up() -> None:
     tracker = Tracker()
     for stamp_ns in (0, 10**8):
         objects = find_objects(semantics, centers, 0.5, tracker.expected(np.eye(4), stamp_ns))
-        paint(semantics, objects, tracker.update(objects, np.eye(4), stamp_ns))
+        ids = tracker.update(objects, np.eye(4), stamp_ns)
+        paint(semantics, objects, ids, tracker.velocities(ids, np.eye(4)))

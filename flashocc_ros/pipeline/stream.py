@@ -359,7 +359,8 @@ class Stream:
             classes=self._classes,
         )
         ids = tracker.update(objects, seen.key_pose, seen.stamp_ns)
-        return panoptic.paint(seen.labels, objects, ids, self._grid)
+        velocities = tracker.velocities(ids, seen.key_pose)
+        return panoptic.paint(seen.labels, objects, ids, velocities, self._grid)
 
 
 def _key_from(geometry: Geometry, old: PastFrame | None) -> npt.NDArray[np.float64]:

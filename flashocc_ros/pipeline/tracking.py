@@ -49,7 +49,10 @@ NO_MATCH = 1.4
 
 @dataclass(frozen=True, eq=False)
 class _Track:
-    """An object in the fixed frame; ``footprint_m`` (M, 2) are the middles of its columns of voxels."""
+    """An object in the fixed frame; ``footprint_m`` (M, 2) are the middles of its columns of voxels.
+
+    ``again``: it was seen before, so its motion is known.
+    """
 
     id: int
     class_id: int
@@ -58,6 +61,7 @@ class _Track:
     height_m: float
     footprint_m: Float64
     strong: bool
+    again: bool
     stamp_ns: int
 
 
@@ -165,6 +169,7 @@ class Tracker:
                 float(place_m[k, 2]),
                 footprint[start[k] : start[k + 1]],
                 bool(objects.strong[k]),
+                match >= 0,
                 stamp_ns,
             )
             if match >= 0:
@@ -173,6 +178,26 @@ class Tracker:
                 self._tracks.append(track)
             ids[k] = track.id
         return ids
+
+    def velocities(self, ids: npt.NDArray[np.int32], odom_from_base: Float64) -> Float64:
+        """How objects of the last update move over ground.
+
+        Args:
+            ids: (K,) of tracks.
+            odom_from_base: (4, 4) vehicle pose of that update.
+
+        Returns:
+            (K, 4) velocity along the axes of the base frame and its standard deviation, metres per second; NaN for
+            those seen for the first time.
+        """
+        tracks = {t.id: t for t in self._tracks}
+        mine = [tracks[i] for i in ids.tolist()]
+        result = np.full((len(mine), 4), np.nan)
+        again = np.array([t.again for t in mine], bool)
+        flat_mps, result[:, 3] = _stacked(mine).velocity()
+        result[:, :3] = np.pad(flat_mps, ((0, 0), (0, 1))) @ odom_from_base[:3, :3]
+        result[~again] = np.nan
+        return result
 
     def _alive(self, stamp_ns: int) -> list[_Track]:
         return [t for t in self._tracks if (stamp_ns - t.stamp_ns) / 1e9 <= self.max_age_s]
@@ -214,10 +239,14 @@ class Tracker:
 
 def _moved(tracks: Sequence[_Track], stamp_ns: int, traits: Traits) -> Motion:
     """Where tracks should be at a stamp."""
-    mean = np.array([t.mean for t in tracks]).reshape(-1, 4)
-    covariance = np.array([t.covariance for t in tracks]).reshape(-1, 4, 4)
     step_s = np.array([(stamp_ns - t.stamp_ns) / 1e9 for t in tracks])
-    return Motion(mean, covariance).after(step_s, traits.push_mps2[np.array([t.class_id for t in tracks], np.int64)])
+    return _stacked(tracks).after(step_s, traits.push_mps2[np.array([t.class_id for t in tracks], np.int64)])
+
+
+def _stacked(tracks: Sequence[_Track]) -> Motion:
+    """How tracks moved when last seen."""
+    mean = np.array([t.mean for t in tracks]).reshape(-1, 4)
+    return Motion(mean, np.array([t.covariance for t in tracks]).reshape(-1, 4, 4))
 
 
 def _match(

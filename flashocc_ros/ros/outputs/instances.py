@@ -26,7 +26,7 @@ from flashocc_ros.structures import Instance, Occupancy
 
 
 def to_instances(occupancy: Occupancy, header: Header) -> PanopticInstanceArray:
-    """Message with one entry per instance, best score first; metres, frame of ``header``."""
+    """Message with one entry per instance, best score first; metres, frame of ``header``. NaN is unknown."""
     return PanopticInstanceArray(
         header=header, instances=[_to_instance(i, occupancy.classes) for i in occupancy.centers]
     )
@@ -35,6 +35,7 @@ def to_instances(occupancy: Occupancy, header: Header) -> PanopticInstanceArray:
 def _to_instance(instance: Instance, classes: ClassTable) -> PanopticInstance:
     x, y, z = (float(v) for v in instance.center_m)
     extent_x, extent_y, extent_z = (float(v) for v in instance.extent_m)
+    velocity_x, velocity_y, velocity_z, deviation = instance.velocity_numbers
     return PanopticInstance(
         id=message_ids(int(instance.id), classes),
         class_id=int(instance.class_id),
@@ -42,4 +43,6 @@ def _to_instance(instance: Instance, classes: ClassTable) -> PanopticInstance:
         center=Point(x=x, y=y, z=z),
         extent=Vector3(x=extent_x, y=extent_y, z=extent_z),
         voxel_count=int(instance.voxel_count),
+        velocity=Vector3(x=velocity_x, y=velocity_y, z=velocity_z),
+        velocity_std=deviation,
     )
