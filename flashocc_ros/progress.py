@@ -43,23 +43,41 @@ class Progress:
         self._console = console or Console(stderr=True)
         self._bars = None
         if self._console.is_terminal and not quiet:
-            numbers = (MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+            unit = TextColumn("{task.fields[unit]}")
+            numbers = (MofNCompleteColumn(), unit, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
             columns = (TextColumn("{task.description}"), BarColumn(), *numbers)
             self._bars = Bars(*columns, console=self._console, transient=True)
         self._lines = not quiet and self._bars is None
         self._name = ""
+        self._unit = ""
         self._total: int | None = None
+        self._first = 0
         self._task: TaskID | None = None
         self._begin_s = self._said_s = 0.0
 
-    def begin(self, name: str, total: int | None = None) -> None:
-        """The next piece of work; the bar of the one before goes."""
-        self._name, self._total = name, total
+    def begin(self, name: str, total: int | None = None, *, first: int = 0, unit: str = "") -> None:
+        """The next piece of work; the bar of the one before goes.
+
+        Args:
+            first: of ``total``, so many were done before.
+            unit: what is counted, where the name does not say it.
+        """
+        self._name, self._total, self._first, self._unit = name, total, first, unit
         self._begin_s = time.monotonic()
         if self._bars is not None:
             if self._task is not None:
                 self._bars.remove_task(self._task)
-            self._task = self._bars.add_task(name, total=total)
+            self._task = self._bars.add_task(name, total=total, completed=first, unit=unit)
+
+    def describe(self, name: str) -> None:
+        """Another name for the same piece of work, such as one with a number that changes."""
+        self._name = name
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, description=name)
+
+    def say(self, sentence: str) -> None:
+        """A sentence that stays, said also where progress is not told."""
+        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
     def __call__(self, done: int, total: int | None = None) -> None:
         """How much of it is done; call it as often as you like, also while nothing changes."""
@@ -70,16 +88,16 @@ class Progress:
         if not self._lines or now_s - max(self._said_s, self._begin_s) < LINE_EVERY_S:
             return
         self._said_s, since_s = now_s, now_s - self._begin_s
-        text = f"{self._name}: "
-        if not done:
+        text, unit, here = f"{self._name}: ", f" {self._unit}" if self._unit else "", done - self._first
+        if not here:
             text += f"{since_s:.0f} s"
-        elif self._total and done == 1:  # which often compiled or loaded something: nothing to reckon with
-            text += f"1 of {self._total}"
         elif not self._total:
-            text += f"{done} after {since_s:.0f} s"
+            text += f"{done}{unit} after {since_s:.0f} s"
         else:
-            text += f"{done} of {self._total}, about {since_s / done * (self._total - done):.0f} s left"
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            text += f"{done} of {self._total}{unit}"
+            if here > 1:  # the first often compiled or loaded something: nothing to reckon with
+                text += f", about {since_s / here * (self._total - done):.0f} s left"
+        self.say(text)
 
     def __enter__(self) -> Progress:
         if self._bars is not None:

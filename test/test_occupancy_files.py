@@ -32,7 +32,9 @@ from flashocc_ros.structures import Instance, Occupancy, VoxelGrid
 
 def make(panoptic: bool = True) -> Occupancy:
     semantics = np.random.default_rng(0).integers(0, 18, (20, 20, 4), dtype=np.uint8)
-    objects = (Instance(18, 4, 0.5, (1.0, 2.0, 3.0), (4.0, 2.0, 1.5), 7),) if panoptic else ()
+    first_seen = Instance(18, 4, 0.5, (1.0, 2.0, 3.0), (4.0, 2.0, 1.5), 7)
+    moving = Instance(19, 4, 0.25, (5.0, 2.0, 3.0), (4.0, 2.0, 1.5), 9, (-3.5, 0.25, 0.0), 0.5)
+    objects = (first_seen, moving) if panoptic else ()
     ids = semantics.astype(np.int32) if panoptic else None
     grid = VoxelGrid(0.5, (-5.0, -5.0, 0.0), (20, 20, 4))
     return Occupancy(semantics, ids, objects, 10**18 + 1, {"encoder": 1.5, "total": 2.5}, grid, ("rear", "hütte"))
@@ -47,6 +49,13 @@ def test_everything_comes_back(tmp_path: Path, panoptic: bool) -> None:
     assert (loaded.instances is None) is (saved.instances is None)
     for name in ("centers", "stamp_ns", "timings", "grid", "masked_cameras"):
         assert getattr(loaded, name) == getattr(saved, name)
+
+
+def test_a_file_of_an_earlier_release_tells_no_velocity(tmp_path: Path) -> None:
+    make().save(tmp_path / "o.npz")
+    arrays = {name: array for name, array in np.load(tmp_path / "o.npz").items() if "velocity" not in name}
+    np.savez(tmp_path / "old.npz", **arrays)
+    assert [i.velocity_mps for i in Occupancy.load(tmp_path / "old.npz").centers] == [None, None]
 
 
 def _cut(path: Path) -> None:
@@ -102,7 +111,7 @@ def test_another_suffix_is_refused(tmp_path: Path) -> None:
 def test_its_repr_is_a_line_not_an_array() -> None:
     text = repr(make())
     assert text.startswith("Occupancy(1515 of 1600 voxels occupied (")
-    assert "1 object, without rear, hütte" in text
+    assert "2 objects, without rear, hütte" in text
     assert len(text) < 200
 
 

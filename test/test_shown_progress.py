@@ -75,3 +75,28 @@ def test_a_terminal_gets_bars() -> None:
         progress(2)
     assert "drawing" in log.getvalue()
     assert "2/4" in log.getvalue()
+
+
+def test_what_was_done_before_does_not_count_for_the_time_left(clock: list[float]) -> None:
+    log = io.StringIO()
+    with Progress(console=Console(file=log)) as progress:
+        progress.begin("training", 100, first=80)
+        progress.describe("training, loss 0.5")
+        clock[0] += 10.0
+        progress(90)
+    assert log.getvalue() == "training, loss 0.5: 90 of 100, about 10 s left\n"
+
+
+def test_a_unit_follows_the_numbers(clock: list[float]) -> None:
+    log = io.StringIO()
+    with Progress(console=Console(file=log)) as progress:
+        progress.begin("labelling", 100, unit="%")
+        clock[0] += 10.0
+        progress(50)
+    assert log.getvalue() == "labelling: 50 of 100 %, about 10 s left\n"
+
+
+def test_a_sentence_is_said_also_in_silence() -> None:
+    log = io.StringIO()
+    Progress(quiet=True, console=Console(file=log)).say("best so far")
+    assert log.getvalue() == "best so far\n"

@@ -17,8 +17,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,9 +44,9 @@ from flashocc_ros.cli.options import BaseFrame, FisheyeRays, TfPrefix, fisheye_o
 if TYPE_CHECKING:
     from flashocc_ros.labelling.run import Summary
     from flashocc_ros.labelling.settings import Settings
+    from flashocc_ros.progress import Progress
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-_LINE_EVERY_S = 5.0
 
 
 @app.command(
@@ -90,11 +88,12 @@ def label(
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.labelling.options import class_numbers, make_settings
     from flashocc_ros.labelling.quality import shown
+    from flashocc_ros.progress import Progress
 
     if bool(drives) == (nuscenes is not None):
         raise ConfigError("give recordings, or --nuscenes with a folder")
     settings = make_settings(convention, key_rate, window, grid, classes, own_box, unknown, unknown_ground)
-    with _Progress(quiet) as progress:
+    with Progress(quiet) as progress:
         if nuscenes is not None:
             summaries = _label_nuscenes(nuscenes, version, split, out, settings, progress)
         else:
@@ -122,7 +121,7 @@ def label(
 
 
 def _label_recordings(
-    drives: list[str], sources: Any, out: Path, settings: Settings, pictures: bool, progress: _Progress
+    drives: list[str], sources: Any, out: Path, settings: Settings, pictures: bool, progress: Progress
 ) -> list[Summary]:
     from flashocc_ros.errors import ConfigError
     from flashocc_ros.labelling.recording import Recording
@@ -138,14 +137,14 @@ def _label_recordings(
     recordings = [Recording(path, sources, settings, say) for path in places]
     return [
         label_drive(
-            recording, out, name, recording.described(), settings, pictures=pictures, progress=progress.of(name)
+            recording, out, name, recording.described(), settings, pictures=pictures, progress=_share_of(progress, name)
         )
         for recording, name in zip(recordings, names, strict=True)
     ]
 
 
 def _label_nuscenes(
-    root: Path, version: str, split: str, out: Path, settings: Settings, progress: _Progress
+    root: Path, version: str, split: str, out: Path, settings: Settings, progress: Progress
 ) -> list[Summary]:
     from flashocc_ros.labelling.nuscenes import read_scenes
     from flashocc_ros.labelling.run import label_drive
@@ -158,7 +157,7 @@ def _label_nuscenes(
             scene.described(),
             settings,
             pictures=False,
-            progress=progress.of(scene.name),
+            progress=_share_of(progress, scene.name),
             token_of=scene.token_of,
         )
         for scene in read_scenes(root, version, split, settings, say)
@@ -175,42 +174,7 @@ def say(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 
-class _Progress:
-    """A bar with the time left; without a terminal a line every few seconds."""
-
-    def __init__(self, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self._quiet, self._terminal = quiet, console.is_terminal
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:.0f} %"),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=console, transient=True, disable=quiet or not self._terminal)
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def of(self, name: str) -> Callable[[float], None]:
-        """Takes the share of a drive that is done."""
-        task = self._bar.add_task(f"labelling {name}", total=1.0)
-        begin_s = last_s = time.monotonic()
-
-        def update(share: float) -> None:
-            nonlocal last_s
-            self._bar.update(task, completed=share)
-            now_s = time.monotonic()
-            if not self._quiet and not self._terminal and now_s - last_s >= _LINE_EVERY_S and share > 0:
-                last_s = now_s
-                left_s = (now_s - begin_s) * (1 - share) / share
-                print(f"labelling {name}: {share:.0%}, {left_s:.0f} s left", file=sys.stderr, flush=True)
-
-        return update
+def _share_of(progress: Progress, name: str) -> Callable[[float], None]:
+    """Takes the share of a drive that is done."""
+    progress.begin(f"labelling {name}", 100, unit="%")
+    return lambda share: progress(round(100 * share))

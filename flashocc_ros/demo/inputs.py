@@ -29,6 +29,8 @@ SECONDS = 6.0
 SETS_PER_S = 4.0
 FILM_SECONDS, FILM_SETS_PER_S = 20.0, 10.0
 """Of a drive that is to be a film which moves smoothly."""
+FILM_PICTURE_EVERY = 10
+"""Of the sets of a film, one in so many is kept as a picture too: all would be 400 MB."""
 
 
 @dataclass(frozen=True)

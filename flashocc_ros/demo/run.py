@@ -59,6 +59,7 @@ class Options:
     out: Path
     drive: GeneratedDrive
     pictures: bool = True
+    picture_every: int = 1
     frames: Frames = Frames()  # noqa: RUF009 - frozen
 
 
@@ -117,7 +118,8 @@ def _run(options: Options, names: Sequence[str], counted: SetCount | None) -> di
         if options.pictures:
             progress.begin("drawing pictures", len(session.arrived_ns))
             video = options.out / ("demo.mp4" if can_write_mp4() else "demo.gif")
-            write_album(session.result, options.out / "pictures", video, progress=progress)
+            folder = options.out / "pictures"
+            write_album(session.result, folder, video, every=options.picture_every, progress=progress)
     files = [n for n in names if n != SUMMARY and (options.out / n).exists()]
     summary |= {"files": [*files, SUMMARY], "seconds": round(time.monotonic() - begin, 1)}
     (options.out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from flashocc_ros import weights
 from flashocc_ros.bags import BagReader, Frames, colour_cameras, read_sets
-from flashocc_ros.bags.results import read_results
+from flashocc_ros.bags.results import TRUTH_TYPE, count_results, read_results, read_truths
 from flashocc_ros.demo.session import Session, node_counts
 from flashocc_ros.demo.settings import Network
 from flashocc_ros.ros.statistics import WARM_UP
@@ -150,10 +150,11 @@ def accuracy(
     from flashocc_ros.evaluation.frames import recorded_origins
     from flashocc_ros.evaluation.rays import select_origins
 
-    truths = ((frame.stamp_ns, frame.truth) for frame in read_results(result, pictures=False))
-    mounts_m = {stamp_ns: truth.lidar_origin_m for stamp_ns, truth in truths if truth is not None}
-    if not mounts_m:
+    if not count_results(result, TRUTH_TYPE):
         return None
+    # where the lidar was in all frames belongs to the score of each
+    truths = read_truths(result, pictures=False)
+    mounts_m = {stamp_ns: truth.lidar_origin_m for stamp_ns, truth, _ in truths}
     origins = recorded_origins(result, mounts_m, Frames.of(frames_of.base, ""))
     mean_iou, ray_iou, frames = MeanIoU(mask="camera"), RayIoU(), 0
     hits, union = 0, 0

@@ -72,7 +72,7 @@ def outputs(parameters: NodeParameters, variant: Variant) -> list[Output]:
         Output(
             "markers",
             MarkerArray,
-            "visible voxels as cubes, names over the nearest objects",
+            "visible voxels as cubes, names over the nearest objects, arrows where they move",
             partial(to_markers, alpha=parameters.markers.alpha, max_names=parameters.markers.max_names),
         ),
         Output("grid", OccupancyGrid, "2D cost map for nav2, latched", partial(to_grid, rule=rule), latched=True),
@@ -80,7 +80,10 @@ def outputs(parameters: NodeParameters, variant: Variant) -> list[Output]:
     if variant.panoptic:
         everyone.append(
             Output(
-                "instances", PanopticInstanceArray, "objects, panoptic variants only: class, score, box", to_instances
+                "instances",
+                PanopticInstanceArray,
+                "objects, panoptic variants only: class, score, box, velocity",
+                to_instances,
             )
         )
         everyone += _detections()

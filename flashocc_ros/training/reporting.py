@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a run tells: progress bar with remaining time, one JSON line per log step, TensorBoard where installed."""
+"""What a run tells: how far it is, one JSON line per log step, TensorBoard where installed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
+from flashocc_ros.progress import Progress
 from flashocc_ros.training.config import TrainConfig
 from flashocc_ros.training.resume import CONFIG, VARIANT
 from flashocc_ros.training.start import Start
@@ -43,17 +42,8 @@ class Report:
         self._count = 0
         self._file: TextIO | None = None
         self._board: Any = None
-        self._bar: Progress | None = None
-        if progress:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("remaining"),
-                TimeRemainingColumn(),
-            )
-            self._task = self._bar.add_task("training", total=config.schedule.iterations, completed=first)
+        self._progress = Progress(quiet=not progress)
+        self._progress.begin("training", config.schedule.iterations, first=first)
 
     def __enter__(self) -> Report:
         if self._enabled:
@@ -63,15 +53,13 @@ class Report:
                 write_whole(self._out / VARIANT, Path(self._config.variant).read_bytes())
             self._file = (self._out / LOG).open("a")
             self._board = _tensorboard(self._out)
-        if self._bar is not None:
-            self._bar.start()
+        self._progress.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._progress.__exit__(kind, error, trace)
         if self._board is not None:
             self._board.close()
         if self._file is not None:
@@ -79,8 +67,8 @@ class Report:
 
     def step(self, iteration: int, losses: dict[str, float], **numbers: float) -> None:
         """Take note of one finished iteration."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=iteration, description=f"loss {losses['total']:.3f}")
+        self._progress.describe(f"training, loss {losses['total']:.3f}")
+        self._progress(iteration)
         if self._file is None:
             return
         for name, value in {**losses, **numbers}.items():
@@ -107,12 +95,7 @@ class Report:
                 self._board.add_scalar(f"validation/{name}", value, iteration)
         told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores.items())
         better = ", the best so far" if best else ""
-        console = self._bar.console if self._bar is not None else None
-        sentence = f"iteration {iteration}: {told} on {frames} key frames kept apart{better}"
-        if console is not None:
-            console.print(sentence, highlight=False)
-        else:
-            print(sentence, file=sys.stderr, flush=True)
+        self._progress.say(f"iteration {iteration}: {told} on {frames} key frames kept apart{better}")
 
     def _log(self, line: dict[str, Any]) -> None:
         assert self._file is not None

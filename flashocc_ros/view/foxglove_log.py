@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 ODOM, BASE = "odom", "base_link"
 BOX_OPACITY = 0.25
 NAME_HEIGHT_M = 0.6
+ARROW_SHAFT_M, ARROW_HEAD_M = 0.25, 0.8
 
 
 class FoxgloveLog:
@@ -137,11 +138,12 @@ def _transform(time: Any, parent: str, child: str, pose: Float64) -> messages.Fr
     )
 
 
-def _pose(center_m: tuple[float, float, float]) -> messages.Pose:
+def _pose(center_m: tuple[float, float, float], turned: Rotation | None = None) -> messages.Pose:
     from foxglove import messages as m
 
     x, y, z = map(float, center_m)
-    return m.Pose(position=m.Vector3(x=x, y=y, z=z), orientation=m.Quaternion(x=0.0, y=0.0, z=0.0, w=1.0))
+    i, j, k, w = (0.0, 0.0, 0.0, 1.0) if turned is None else turned.as_quat().tolist()
+    return m.Pose(position=m.Vector3(x=x, y=y, z=z), orientation=m.Quaternion(x=i, y=j, z=k, w=w))
 
 
 def _voxels(time: Any, layer: Layer, grid: VoxelGrid) -> messages.VoxelGrid:
@@ -202,14 +204,16 @@ def _entity(time: Any, found: Instance, classes: ClassTable) -> messages.SceneEn
     x, y, z = found.center_m
     length, width, height = map(float, found.extent_m)
     name = f"{classes.names[found.class_id]} {found.id}"
+    metadata = {"class": classes.names[found.class_id], "score": f"{found.score:.2f}"}
+    if found.velocity_mps is not None:
+        metadata |= {"velocity_mps": " ".join(f"{v:.2f}" for v in found.velocity_mps)}
+        metadata |= {"velocity_std_mps": f"{found.velocity_std_mps:.2f}"}
     return m.SceneEntity(
         timestamp=time,
         frame_id=BASE,
         id=str(found.id),
-        metadata=[
-            m.KeyValuePair(key="class", value=classes.names[found.class_id]),
-            m.KeyValuePair(key="score", value=f"{found.score:.2f}"),
-        ],
+        metadata=[m.KeyValuePair(key=key, value=value) for key, value in metadata.items()],
+        arrows=[_arrow(found)] if found.moves else [],
         cubes=[
             m.CubePrimitive(
                 pose=_pose(found.center_m),
@@ -226,6 +230,23 @@ def _entity(time: Any, found: Instance, classes: ClassTable) -> messages.SceneEn
                 text=name,
             )
         ],
+    )
+
+
+def _arrow(found: Instance) -> messages.ArrowPrimitive:
+    """From the centre as far as the object comes in a second."""
+    from foxglove import messages as m
+
+    assert found.velocity_mps is not None
+    length = float(np.linalg.norm(found.velocity_mps))
+    along, _ = Rotation.align_vectors([found.velocity_mps], [(1.0, 0.0, 0.0)])
+    return m.ArrowPrimitive(
+        pose=_pose(found.center_m, along),
+        shaft_length=max(length - ARROW_HEAD_M, 0.0),
+        shaft_diameter=ARROW_SHAFT_M,
+        head_length=min(ARROW_HEAD_M, length),
+        head_diameter=2.5 * ARROW_SHAFT_M,
+        color=m.Color(r=1.0, g=1.0, b=1.0, a=1.0),
     )
 
 

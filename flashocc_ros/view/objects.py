@@ -52,13 +52,18 @@ def objects_of(layer: Layer, grid: VoxelGrid, classes: ClassTable = OCC3D) -> li
 
 
 def described(found: Instance, color: int) -> dict[str, Any]:
-    """As JSON; ``color`` is a row of the palette, lengths are in metres with two digits."""
+    """As JSON; ``color`` is a row of the palette, lengths are in metres with two digits.
+
+    ``velocity`` in metres per second is told of what moves.
+    """
+    velocity = found.velocity_mps if found.moves else None
     return {
         "id": found.id,
         "class": found.class_id,
         "score": round(found.score, 3),
         "center": [round(v, 2) for v in found.center_m],
         "extent": [round(v, 2) for v in found.extent_m],
+        "velocity": None if velocity is None else [round(v, 2) for v in velocity],
         "voxels": found.voxel_count,
         "color": color,
     }

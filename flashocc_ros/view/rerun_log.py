@@ -14,8 +14,9 @@
 
 """Frames as a Rerun recording (``.rrd``). Needs the extra ``[rerun]``.
 
-Entities: ``odom/base_link`` moves with the vehicle; below it ``occupancy`` and ``truth``, each with ``voxels`` and
-``objects``, and ``cameras/<name>``. The timeline ``stamp`` is the key stamp. Lengths are in metres.
+Entities: ``odom/base_link`` moves with the vehicle; below it ``occupancy`` and ``truth``, each with ``voxels``,
+``objects`` and ``velocities`` (arrows as long as the way in a second), and ``cameras/<name>``. The timeline ``stamp``
+is the key stamp. Lengths are in metres.
 """
 
 from __future__ import annotations
@@ -108,6 +109,14 @@ def _layer(recording: Any, path: str, layer: Layer, frame: ViewFrame) -> None:
             sizes=np.array([o.extent_m for o in found], np.float32).reshape(-1, 3),
             labels=[f"{classes.names[o.class_id]} {o.id}" for o in found],
             colors=np.round(255 * palette(classes)[instance_row(ids, classes)]).astype(np.uint8),
+        ),
+    )
+    moving = [(o.center_m, o.velocity_mps) for o in found if o.moves]
+    recording.log(
+        f"{path}/velocities",
+        rr.Arrows3D(
+            origins=np.array([center for center, _ in moving], np.float32).reshape(-1, 3),
+            vectors=np.array([velocity for _, velocity in moving], np.float32).reshape(-1, 3),
         ),
     )
 

@@ -33,7 +33,7 @@ VIDEO_WIDTH = 1280
 
 @dataclass(frozen=True)
 class Album:
-    """What was written: one PNG per key frame and at most one video."""
+    """What was written: PNGs of key frames and at most one video."""
 
     pictures: tuple[Path, ...]
     video: Path | None
@@ -47,6 +47,7 @@ def write_album(
     rate_hz: float | None = None,
     width: int = WIDTH,
     limit: int | None = None,
+    every: int = 1,
     by_object: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Album:
@@ -59,6 +60,7 @@ def write_album(
         rate_hz: frames per second of the video; None plays it as fast as it was recorded.
         width: of the pictures in pixels.
         limit: draw at most this many.
+        every: write each so-maniest picture as a file; the video holds all.
         by_object: a colour for each object instead of each class.
         progress: called with the number of pictures done.
 
@@ -69,7 +71,7 @@ def write_album(
     """
     make_folder(out)
     with ExitStack() as stack:
-        return _write_album(stack, bag, out, video, rate_hz, width, limit, by_object, progress)
+        return _write_album(stack, bag, out, video, rate_hz, width, limit, every, by_object, progress)
 
 
 def _write_album(
@@ -80,6 +82,7 @@ def _write_album(
     rate_hz: float | None,
     width: int,
     limit: int | None,
+    every: int,
     by_object: bool,
     progress: Callable[[int], None],
 ) -> Album:
@@ -94,8 +97,9 @@ def _write_album(
             break
         stamps.append(result.stamp_ns)
         picture = render_figure(to_figure(result, network, stamps[0], note, by_object), width)
-        pictures.append(out / f"frame_{number:04d}.png")
-        write_png(pictures[-1], picture)
+        if number % every == 0:
+            pictures.append(out / f"frame_{number:04d}.png")
+            write_png(pictures[-1], picture)
         if video is not None:
             if writer is None and (rate_hz is not None or len(stamps) == 2):
                 writer = stack.enter_context(
@@ -125,6 +129,8 @@ def to_figure(
         note, by_object: of the figure.
     """
     cameras = result.cameras
+    count = 0 if cameras is None else len(cameras.names)
+    seen = f"3D occupancy from {count} camera{'s' * (count > 1)}" if count else ""
     details = [network.get("runs_on", ""), f"{(result.stamp_ns - begin_ns) / 1e9:.1f} s"]
     return Figure(
         result.semantics,
@@ -134,7 +140,7 @@ def to_figure(
         by_object=by_object,
         images=() if cameras is None else cameras.pictures,
         rig=None if cameras is None else rig_at_key(cameras),
-        title="   ".join(filter(None, ("FlashOcc", network.get("variant")))),
+        title="   ".join(filter(None, ("FlashOcc", network.get("variant"), seen))),
         note=note,
         details=list(filter(None, details)),
         grid=result.grid,

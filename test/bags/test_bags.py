@@ -28,6 +28,7 @@ from drive_bag import MS, NAMES, T0_NS, header, spoil_pictures, transform, write
 from flashocc_ros import bags
 from flashocc_ros.bags.camera_sets import Frames
 from flashocc_ros.bags.headers import header_stamp_ns
+from flashocc_ros.bags.results import to_objects
 from flashocc_ros.errors import BagError
 
 
@@ -343,6 +344,20 @@ def test_results_of_an_earlier_version_are_read_by_the_definition_recorded_with_
     ((_, _, read),) = list(bags.read_messages(tmp_path / "old", "/occupancy"))
     assert read.labels.tolist() == list(range(8))
     assert not hasattr(read, "masked_cameras")
+
+
+def test_objects_of_an_earlier_version_tell_no_velocity(tmp_path: Path) -> None:
+    with bags.BagWriter(tmp_path / "old") as writer:
+        array, kind = "flashocc_ros/msg/PanopticInstanceArray", "flashocc_ros/msg/PanopticInstance"
+        constants, fields = writer.types.fielddefs.pop(kind)
+        writer.types.register({kind: (constants, [field for field in fields if "velocity" not in field[0]])})
+        writer.add_topic("/instances", array)
+        zeros = dict.fromkeys("xyz", 0.0)
+        place, size = (writer.message(f"geometry_msgs/msg/{name}", **zeros) for name in ("Point", "Vector3"))
+        old = writer.message(kind, id=20, class_id=4, score=0.5, center=place, extent=size, voxel_count=9)
+        writer.write("/instances", 5, writer.message(array, header=writer.header(1, "base_link"), instances=[old, old]))
+    ((_, _, read),) = list(bags.read_messages(tmp_path / "old", "/instances"))
+    assert [(i.id, i.voxel_count, i.velocity_mps) for i in to_objects(read)] == [(20, 9, None)] * 2
 
 
 def test_damaged_messages_cost_what_they_hold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -207,3 +207,33 @@ def test_expected_places_follow_ego_and_object_and_change_nothing() -> None:
         np.testing.assert_allclose(expected.position_m, there, atol=0.8)  # velocity is still catching up
         assert expected.class_id.tolist() == [CAR]
     assert len(tracker) == 1
+
+
+@pytest.mark.parametrize("yaw_deg", [0.0, 90.0])
+def test_velocity_is_over_ground_along_the_axes_of_the_vehicle(yaw_deg: float) -> None:
+    tracker = Tracker()
+    for frame in range(20):
+        ego = pose(x=0.8 * frame, yaw_deg=yaw_deg)  # as fast as the car in front, which seems to stand
+        cars = np.array([[10.0 + 0.8 * frame, 2.0, 0.5], [10.0, -6.0, 0.5]])
+        ids = tracker.update(things(in_base(cars, ego), [CAR, CAR]), ego, frame * STEP_NS)
+    velocity = tracker.velocities(ids, ego)
+    np.testing.assert_allclose(
+        velocity[:, :3], in_base(np.array([[8.0, 0, 0], [0, 0, 0]]), pose(0, 0, yaw_deg)), atol=0.5
+    )
+    assert (velocity[:, 3] < 1.5).all()
+
+
+def test_the_velocity_of_what_is_seen_for_the_first_time_is_not_known() -> None:
+    tracker = Tracker()
+    tracker.update(things([[5.0, 0, 0]], [CAR]), np.eye(4), 0)
+    ids = tracker.update(things([[5.0, 0, 0], [5.0, 9, 0]], [CAR, CAR]), np.eye(4), STEP_NS)
+    assert np.isfinite(tracker.velocities(ids, np.eye(4))).all(axis=1).tolist() == [True, False]
+    assert tracker.velocities(ids[:0], np.eye(4)).shape == (0, 4)
+
+
+def test_the_longer_an_object_is_seen_the_surer_is_its_velocity() -> None:
+    tracker, deviations = Tracker(), []
+    for frame in range(10):
+        ids = tracker.update(things([[5.0 + 0.5 * frame, 0, 0]], [CAR]), np.eye(4), frame * STEP_NS)
+        deviations.append(float(tracker.velocities(ids, np.eye(4))[0, 3]))
+    assert deviations[1:] == sorted(deviations[1:], reverse=True)

@@ -31,7 +31,7 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from flashocc_ros.bags.ids import message_ids
-from flashocc_ros.bags.results import to_table, to_volumes
+from flashocc_ros.bags.results import to_objects, to_table, to_volumes
 from flashocc_ros.errors import BagError
 from flashocc_ros.labels import CLASS_NAMES, FIRST_INSTANCE_ID, FREE, OCC3D, ClassTable, SemanticClass
 from flashocc_ros.point_files import POINT_DTYPE
@@ -131,6 +131,18 @@ def test_instances_carry_everything_and_the_id_of_their_voxels():
     assert instance.score == pytest.approx(0.75)
     assert (instance.center.x, instance.center.y, instance.center.z) == (1.0, 2.0, 0.5)
     assert (instance.extent.x, instance.extent.y, instance.extent.z) == (4.0, 2.0, 1.6)
+
+
+def test_instances_tell_their_velocity_where_it_is_known():
+    first = Instance(20, CAR, 0.5, (9.0, 0.0, 0.5), (4.0, 2.0, 1.6), 5)
+    known = dataclasses.replace(first, id=21, velocity_mps=(3.0, -1.0, 0.25), velocity_std_mps=0.5)
+    occupancy = dataclasses.replace(occupancy_with({}), centers=(first, known))
+    message = to_instances(occupancy, HEADER)
+    velocity = message.instances[1].velocity
+    assert (velocity.x, velocity.y, velocity.z, message.instances[1].velocity_std) == (3.0, -1.0, 0.25, 0.5)
+    assert np.isnan(message.instances[0].velocity.x)
+    back = deserialize_message(serialize_message(message), type(message))
+    assert to_objects(back) == occupancy.centers
 
 
 def test_class_table_names_and_colours_every_class():
@@ -323,6 +335,16 @@ def test_the_nearest_objects_keep_their_names():
     texts = [m.text for m in small_markers(occupancy, HEADER, 2) if m.type == Marker.TEXT_VIEW_FACING]
     assert texts == ["car 22", "car 21"]
     assert [m.ns for m in small_markers(occupancy, HEADER, 0)] == ["", "occupancy"]
+
+
+def test_what_moves_has_an_arrow_as_long_as_its_way_in_a_second():
+    stands = Instance(20, CAR, 0.5, (9.0, 0.0, 1.0), (4.0, 2.0, 2.0), 5, (0.1, 0.0, 0.0), 0.4)
+    moves = dataclasses.replace(stands, id=21, velocity_mps=(-6.0, 1.0, 0.0))
+    markers = small_markers(dataclasses.replace(occupancy_with({}), centers=(stands, moves)), HEADER)
+    assert rviz_status(markers) == ""
+    (arrow,) = (m for m in markers if m.action == Marker.ADD and m.type == Marker.ARROW)
+    assert (arrow.ns, arrow.id) == ("velocities", 21)
+    assert [(p.x, p.y, p.z) for p in arrow.points] == [(9.0, 0.0, 2.0), (3.0, 1.0, 2.0)]
 
 
 def test_a_free_volume_still_clears_the_viewer():

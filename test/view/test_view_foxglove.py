@@ -19,15 +19,18 @@ from __future__ import annotations
 import json
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from view_scenes import CAR, CAR_ID, GRID, PERIOD_NS, ROAD, START_NS, drive, source
+from scipy.spatial.transform import Rotation
+from view_scenes import CAR, CAR_ID, GRID, PERIOD_NS, ROAD, START_NS, drive, frame, layer, source
 
 from flashocc_ros.errors import ConfigError, InputError
 from flashocc_ros.labels import FREE
+from flashocc_ros.structures import Instance
 from flashocc_ros.view.foxglove_log import write_mcap
 from flashocc_ros.view.foxglove_server import FoxgloveServer
 
@@ -89,6 +92,20 @@ def test_objects_replace_those_of_the_frame_before(recorded: dict[str, list[tupl
     assert (car.cubes[0].size.x, car.cubes[0].pose.position.x) == (4.0, 8.0)
     assert car.texts[0].text == f"car {CAR_ID}"
     assert {pair.key: pair.value for pair in car.metadata} == {"class": "car", "score": "0.83"}
+
+
+def test_what_moves_has_an_arrow(tmp_path: Path) -> None:
+    car = Instance(CAR_ID, CAR, 0.83, (8.0, 0.0, 1.0), (4.0, 2.0, 2.0), 16, (0.0, -5.0, 0.0), 0.5)
+    shown = layer()
+    write_mcap(source([frame(prediction=replace(shown, objects=(car,)))]), tmp_path / "drive.mcap")
+    entities = read(tmp_path / "drive.mcap")["/occupancy/objects"][0][1].entities
+    moving = next(e for e in entities if e.id == str(CAR_ID))
+    (arrow,) = moving.arrows
+    turned = Rotation.from_quat([getattr(arrow.pose.orientation, axis) for axis in "xyzw"])
+    np.testing.assert_allclose(turned.apply([1.0, 0.0, 0.0]), [0.0, -1.0, 0.0], atol=1e-6)
+    assert arrow.shaft_length + arrow.head_length == pytest.approx(5.0)
+    assert {pair.key: pair.value for pair in moving.metadata}["velocity_mps"] == "0.00 -5.00 0.00"
+    assert not any(e.arrows for e in entities if e is not moving)
 
 
 def test_the_vehicle_and_its_cameras_are_in_the_tree_of_frames(recorded: dict[str, list[tuple[int, Any]]]) -> None:

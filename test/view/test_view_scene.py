@@ -17,11 +17,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from view_page import Page
 from view_scenes import CAR, CAR_ID, ROAD, drive, frame, layer, source
+
+from flashocc_ros.structures import Instance
 
 Show = Callable[..., Page]
 ROAD_DEG, CAR_DEG = 175.0, 37.0
@@ -50,6 +53,24 @@ def test_a_single_object_can_be_switched_off(show: Show) -> None:
     page.check("checkbox", f"show car {CAR_ID}").uncheck()
     # its sides and its roof are gone, and the road below it has come to light
     assert page.js("app.stats.faces") == faces - (4 * 2 * 2 + 2 * 2 * 2 + 4 * 2) + 4 * 2
+
+
+def test_what_moves_has_an_arrow_and_its_speed(show: Show) -> None:
+    moving = Instance(CAR_ID, CAR, 0.83, (8.0, 0.0, 1.0), (4.0, 2.0, 2.0), 16, (0.0, -9.0, 0.0), 0.5)
+    page = show(source([frame(prediction=replace(layer(), objects=(moving,)))]), "#view=top")
+    assert page.js("app.stage.arrows[0].count") == 1
+    assert page.page.locator(".label.object", has_text=f"car {CAR_ID}").inner_text() == f"car {CAR_ID}  9.0 m/s"
+    with_arrow = page.picture().astype(int)
+    page.check("checkbox", "motion").uncheck()
+    rows, columns = np.nonzero(np.abs(with_arrow - page.picture()).max(axis=2) > 100)
+    # forward is up, so an object that goes to the right has an arrow across
+    assert np.ptp(columns) > 3 * np.ptp(rows) > 0
+
+
+def test_what_stands_has_no_arrow(show: Show) -> None:
+    standing = Instance(CAR_ID, CAR, 0.83, (8.0, 0.0, 1.0), (4.0, 2.0, 2.0), 16, (0.0, -0.2, 0.0), 0.5)
+    page = show(source([frame(prediction=replace(layer(), objects=(standing,)))]))
+    assert page.js("app.stage.arrows[0].count") == 0
 
 
 def test_colours_by_class_object_and_height_differ(show: Show) -> None:

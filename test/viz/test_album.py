@@ -16,7 +16,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from labelled_drive import camera_set
 
 from flashocc_ros.bags.results import ResultFrame
 from flashocc_ros.structures import OCC3D_GRID
@@ -32,6 +35,10 @@ def test_the_head_line_tells_network_and_engine() -> None:
     assert figure.title == "FlashOcc   synthetic-tiny"
     assert list(figure.details) == ["OpenVINO on Epyc, 2 cores, fp32", "1.2 s"]
     assert figure.note == ""
+
+
+def test_the_head_line_tells_what_is_seen_from_how_many_cameras() -> None:
+    assert to_figure(replace(RESULT, cameras=camera_set(0, 2)), {}, 0).title == "FlashOcc   3D occupancy from 2 cameras"
 
 
 def test_the_warning_is_set_apart() -> None:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Visible voxels and instance names as ``visualization_msgs/MarkerArray``, already serialised.
+"""Visible voxels and objects, with name and velocity, as ``visualization_msgs/MarkerArray``, already serialised.
 
 Thousands of points as Python objects cost hundreds of milliseconds, so only the few small markers are built as
 messages. The two long arrays of the cube list are spliced as bytes into their serialised form (CDR, little endian, the
@@ -38,12 +38,15 @@ from flashocc_ros.structures import Instance, Occupancy
 _ENCAPSULATION_BYTES = 4
 NAME_CONTRAST = 7.0
 """Least contrast of a name with the ground of RViz, as WCAG 2 asks of text that everybody can read."""
+ARROW_M = 0.25
+"""Diameter of the shaft."""
 RVIZ_GROUND = (48, 48, 48)
 """Its default colour; the shipped configuration is darker."""
 
 
 def to_markers(occupancy: Occupancy, header: Header, alpha: float = 1.0, max_names: int = 1000) -> bytes:
-    """A serialised MarkerArray for ``Publisher.publish(bytes)``: DELETEALL, names of the nearest objects, the cubes."""
+    """A serialised MarkerArray for ``Publisher.publish(bytes)``: DELETEALL, names and arrows of the nearest objects,
+    the cubes."""
     frame = serialize_message(MarkerArray(markers=small_markers(occupancy, header, max_names)))
     centers_m, colors = surface_cubes(occupancy, alpha)
     return _splice(bytes(frame), centers_m, colors) if len(centers_m) else bytes(frame)
@@ -59,6 +62,7 @@ def small_markers(occupancy: Occupancy, header: Header, max_names: int = 1000) -
     named = [i for i in occupancy.centers if i.voxel_count > 0]
     nearest = sorted(named, key=lambda i: i.center_m[0] ** 2 + i.center_m[1] ** 2)[:max_names]
     names = [_name_marker(i, header, occupancy.classes) for i in nearest]
+    arrows = [_arrow(i, header) for i in nearest if i.moves]
     edge_m = occupancy.grid.resolution_m
     cubes = Marker(
         header=header,
@@ -70,7 +74,7 @@ def small_markers(occupancy: Occupancy, header: Header, max_names: int = 1000) -
         scale=Vector3(x=edge_m, y=edge_m, z=edge_m),
         color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0),
     )
-    return [clear, *names, cubes]
+    return [clear, *names, *arrows, cubes]
 
 
 def surface_cubes(occupancy: Occupancy, alpha: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
@@ -110,6 +114,25 @@ def _name_marker(instance: Instance, header: Header, classes: ClassTable) -> Mar
         scale=Vector3(z=0.8),
         color=ColorRGBA(r=red, g=green, b=blue, a=1.0),
         text=f"{classes.names[instance.class_id]} {identifier}",
+    )
+
+
+def _arrow(instance: Instance, header: Header) -> Marker:
+    """From the top of an object as far as it comes in a second."""
+    assert instance.velocity_mps is not None
+    x, y, z = (float(v) for v in instance.center_m)
+    top = z + instance.extent_m[2] / 2
+    along_x, along_y, along_z = instance.velocity_mps
+    return Marker(
+        header=header,
+        ns="velocities",
+        id=int(instance.id),
+        type=Marker.ARROW,
+        action=Marker.ADD,
+        pose=Pose(orientation=Quaternion(w=1.0)),
+        points=[Point(x=x, y=y, z=top), Point(x=x + along_x, y=y + along_y, z=top + along_z)],
+        scale=Vector3(x=ARROW_M, y=3 * ARROW_M, z=4 * ARROW_M),
+        color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0),
     )
 
 

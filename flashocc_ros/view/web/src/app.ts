@@ -1,5 +1,6 @@
 /** Brings a source, the choices of the reader and the stage together. */
 
+import type { Arrow } from './arrows';
 import { boundsOf, type Box } from './bounds';
 import { element } from './dom';
 import { Frames } from './frames';
@@ -17,6 +18,7 @@ import { Vector3 } from 'three';
 /** Changes of the state that change which faces are drawn. */
 const REPAINT: (keyof State)[] = ['color', 'compare', 'unseen', 'hiddenClasses', 'hiddenObjects'];
 const LABEL_LIFT_M = 0.3;
+const ARROW_LIFT_M = 0.2;
 
 export interface Stats {
   /** Frames that were drawn. */
@@ -175,6 +177,10 @@ export class App {
       const name = this.stage.shown[k];
       return name && this.state.labels ? this.objectLabels(name === 'difference' ? 'prediction' : name) : [];
     });
+    this.stage.arrows.forEach((arrows, k) => {
+      const name = this.stage.shown[k];
+      arrows.show(name && name !== 'difference' ? this.motion(name) : []);
+    });
     this.stage.invalidate();
   }
 
@@ -182,24 +188,37 @@ export class App {
     return this.stage.rig.labels().map(({ text, at }) => ({ text: spoken(text), at, rank: 500, kind: 'camera' }));
   }
 
-  private objectLabels(name: LayerName): Label[] {
+  /** Objects of a layer that are not switched off, with the boxes around their voxels. */
+  private visible(name: LayerName): { thing: Thing; box: Box }[] {
     const layer = this.frame?.layers[name];
     if (!layer) return [];
     const gone = hiddenRows(layer, name, this.state);
-    const labels: Label[] = [];
-    layer.objects.forEach((thing, row) => {
+    return layer.objects.flatMap((thing, row) => {
       const box = this.boxes[name]?.[row];
-      if (!box || gone[row + 1] || this.state.hiddenClasses.has(thing.class)) return;
+      return box && !gone[row + 1] && !this.state.hiddenClasses.has(thing.class) ? [{ thing, box }] : [];
+    });
+  }
+
+  private motion(name: LayerName): Arrow[] {
+    return this.visible(name).flatMap(({ thing, box }) => {
+      if (!thing.velocity) return [];
       const [x, y, z] = box.center;
-      labels.push({
-        text: `${this.className(thing.class)} ${thing.id}`,
+      const from = new Vector3(x, y, z + box.size[2] / 2 + ARROW_LIFT_M);
+      return [{ from, velocity: new Vector3(...thing.velocity) }];
+    });
+  }
+
+  private objectLabels(name: LayerName): Label[] {
+    return this.visible(name).map(({ thing, box }) => {
+      const [x, y, z] = box.center;
+      return {
+        text: `${this.className(thing.class)} ${thing.id}${thing.velocity ? `  ${speedText(thing)}` : ''}`,
         at: new Vector3(x, y, z + box.size[2] / 2 + LABEL_LIFT_M),
         rank: objectKey(name, thing.id) === this.state.selected ? -1 : Math.hypot(x, y),
         kind: 'object',
         color: css(this.colorOf(thing)),
-      });
+      };
     });
-    return labels;
   }
 
   className(index: number): string {
@@ -246,6 +265,11 @@ export class App {
 /** Names as people say them. */
 export function spoken(name: string): string {
   return name.replace(/^.*\//, '').replace(/^CAM_/, '').replaceAll('_', ' ').toLowerCase();
+}
+
+/** Of what moves. */
+export function speedText(thing: Thing): string {
+  return `${Math.hypot(...thing.velocity!).toFixed(1)} m/s`;
 }
 
 export function note(text: string, level = 'warn'): HTMLElement {

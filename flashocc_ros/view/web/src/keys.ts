@@ -4,7 +4,7 @@ import type { App } from './app';
 import { element } from './dom';
 import type { Strip } from './strip';
 import type { Timeline } from './timeline';
-import { COLORS, COMPARES, VIEWS, type State } from './state';
+import { COLORS, COMPARES, VIEWS, type Flag, type State } from './state';
 
 interface Key {
   keys: string[];
@@ -24,7 +24,7 @@ export interface Commands {
 export function keysOf(app: App, commands: Commands): Key[] {
   const { timeline } = commands;
   const set = (patch: Partial<State>) => app.choices.set(patch);
-  const flip = (key: 'labels' | 'grid' | 'cameras' | 'path' | 'edges') => set({ [key]: !app.state[key] });
+  const flip = (key: Flag) => set({ [key]: !app.state[key] });
   const cycle = <T>(values: T[], value: T): T => values[(values.indexOf(value) + 1) % values.length];
   const key = (keys: string, shown: string, does: string, run: () => void): Key => ({ keys: keys.split(' '), shown, does, run });
   return [
@@ -45,6 +45,7 @@ export function keysOf(app: App, commands: Commands): Key[] {
     key('g', 'G', 'rings with distances', () => flip('grid')),
     key('v', 'V', 'cameras in the scene', () => flip('cameras')),
     key('t', 'T', 'path', () => flip('path')),
+    key('m', 'M', 'arrows of what moves', () => flip('motion')),
     key('e', 'E', 'edges', () => flip('edges')),
     key('+ =', '+', 'nearer', () => app.stage.zoom(0.85)),
     key('-', '−', 'farther', () => app.stage.zoom(1 / 0.85)),

@@ -4,7 +4,7 @@ import { spoken, type App } from './app';
 import { element } from './dom';
 import { difference, objectKey } from './paint';
 import { css, DIFFERENCES } from './palette';
-import { COLORS, COMPARES, UNSEEN, VIEWS, type State } from './state';
+import { COLORS, COMPARES, FLAGS, UNSEEN, VIEWS, type State } from './state';
 import { LAYERS, type LayerName } from './types';
 
 const MOST_OBJECTS = 200;
@@ -71,9 +71,8 @@ export class Panel {
   }
 
   private switches(): HTMLElement {
-    const names = ['labels', 'grid', 'cameras', 'path', 'edges'] as const;
     const row = element('div', { class: 'switches' });
-    for (const name of names) {
+    for (const name of FLAGS) {
       const box = element('input', { type: 'checkbox', name });
       box.addEventListener('change', () => this.app.choices.set({ [name]: box.checked }));
       row.append(element('label', {}, box, name));

@@ -20,6 +20,7 @@ import {
   WebGLRenderer,
 } from 'three';
 import { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js';
+import { Arrows } from './arrows';
 import type { Box } from './bounds';
 import { Labels, type Label, type Part } from './labels';
 import type { Shown } from './paint';
@@ -51,6 +52,8 @@ export class Stage {
   readonly renderer: WebGLRenderer;
   /** Of the first and the second picture of the scene; the second is that beside or over the first. */
   readonly voxels = [new Voxels(), new Voxels()];
+  /** Of the objects of each. */
+  readonly arrows = [new Arrows(), new Arrows()];
   shown: Shown[] = [];
   onmove = () => {};
   private readonly scene = new Scene();
@@ -82,6 +85,7 @@ export class Stage {
     this.renderer.setClearColor(new Color(GROUND), 1);
     this.surroundings = new Surroundings(boxes, vehicleColor);
     this.root.add(this.surroundings, this.rig, ...this.voxels);
+    this.voxels.forEach((voxels, k) => voxels.add(this.arrows[k]));
     this.scene.add(this.root);
     this.frame = new LineSegments(
       new EdgesGeometry(new BoxGeometry(1, 1, 1)),
@@ -170,6 +174,7 @@ export class Stage {
     this.mix = state.mix;
     this.overlay = state.overlay;
     for (const voxels of this.voxels) voxels.setEdges(state.edges);
+    for (const arrows of this.arrows) arrows.visible = state.motion;
     this.labels.root.hidden = !state.labels && !state.grid;
     this.invalidate();
   }

@@ -29,6 +29,8 @@ export interface State {
   grid: boolean;
   cameras: boolean;
   path: boolean;
+  /** Arrows of what moves. */
+  motion: boolean;
   edges: boolean;
   hiddenClasses: ReadonlySet<number>;
   /** `p12` is object 12 of the prediction, `t12` that of the truth. */
@@ -54,6 +56,7 @@ export function initialState(): State {
     grid: true,
     cameras: true,
     path: true,
+    motion: true,
     edges: true,
     hiddenClasses: new Set(),
     hiddenObjects: new Set(),
@@ -84,7 +87,8 @@ export class Choices {
   }
 }
 
-const FLAGS = ['labels', 'grid', 'cameras', 'path', 'edges'] as const;
+export const FLAGS = ['labels', 'grid', 'cameras', 'path', 'motion', 'edges'] as const;
+export type Flag = (typeof FLAGS)[number];
 
 export function toLink(state: State): string {
   const usual = initialState();

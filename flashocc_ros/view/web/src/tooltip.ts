@@ -1,6 +1,6 @@
 /** What is below the pointer: class, object, place, and what the other layer says. */
 
-import type { App } from './app';
+import { speedText, type App } from './app';
 import { element } from './dom';
 import { objectKey } from './paint';
 import type { Picked } from './stage';
@@ -75,7 +75,8 @@ export class Tooltip {
     const thing = layer!.objects[layer!.owners[cell] - 1];
     if (!thing) return this.app.className(label);
     const score = thing.score > 0 ? `  score ${thing.score.toFixed(2)}` : '';
-    return `${this.app.className(label)} ${thing.id}${score}`;
+    const speed = thing.velocity ? `  ${speedText(thing)}` : '';
+    return `${this.app.className(label)} ${thing.id}${score}${speed}`;
   }
 
   private click(event: PointerEvent): void {

@@ -28,6 +28,8 @@ export interface Thing {
   score: number;
   center: [number, number, number];
   extent: [number, number, number];
+  /** Metres per second over ground, base frame; of what is known to move. */
+  velocity: [number, number, number] | null;
   voxels: number;
   /** Row of the palette. */
   color: number;
