@@ -19,6 +19,7 @@ Needs the extra ``[foxglove]``. Lengths are in metres; the result is in ``base_l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -238,8 +239,9 @@ def _arrow(found: Instance) -> messages.ArrowPrimitive:
     from foxglove import messages as m
 
     assert found.velocity_mps is not None
-    length = float(np.linalg.norm(found.velocity_mps))
-    along, _ = Rotation.align_vectors([found.velocity_mps], [(1.0, 0.0, 0.0)])
+    x, y, z = found.velocity_mps
+    length = math.hypot(x, y, z)
+    along = Rotation.from_euler("ZY", [math.atan2(y, x), -math.atan2(z, math.hypot(x, y))])
     return m.ArrowPrimitive(
         pose=_pose(found.center_m, along),
         shaft_length=max(length - ARROW_HEAD_M, 0.0),

@@ -95,16 +95,16 @@ def test_objects_replace_those_of_the_frame_before(recorded: dict[str, list[tupl
 
 
 def test_what_moves_has_an_arrow(tmp_path: Path) -> None:
-    car = Instance(CAR_ID, CAR, 0.83, (8.0, 0.0, 1.0), (4.0, 2.0, 2.0), 16, (0.0, -5.0, 0.0), 0.5)
+    car = Instance(CAR_ID, CAR, 0.83, (8.0, 0.0, 1.0), (4.0, 2.0, 2.0), 16, (0.0, -4.0, 3.0), 0.5)
     shown = layer()
     write_mcap(source([frame(prediction=replace(shown, objects=(car,)))]), tmp_path / "drive.mcap")
     entities = read(tmp_path / "drive.mcap")["/occupancy/objects"][0][1].entities
     moving = next(e for e in entities if e.id == str(CAR_ID))
     (arrow,) = moving.arrows
     turned = Rotation.from_quat([getattr(arrow.pose.orientation, axis) for axis in "xyzw"])
-    np.testing.assert_allclose(turned.apply([1.0, 0.0, 0.0]), [0.0, -1.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(turned.apply([1.0, 0.0, 0.0]), [0.0, -0.8, 0.6], atol=1e-6)
     assert arrow.shaft_length + arrow.head_length == pytest.approx(5.0)
-    assert {pair.key: pair.value for pair in moving.metadata}["velocity_mps"] == "0.00 -5.00 0.00"
+    assert {pair.key: pair.value for pair in moving.metadata}["velocity_mps"] == "0.00 -4.00 3.00"
     assert not any(e.arrows for e in entities if e is not moving)
 
 
