@@ -41,8 +41,8 @@ class Instance:
         center_m: (x, y, z) in metres, base frame; the head's centre, or the middle of the box where that is weak.
         extent_m: size of the axis-aligned box around its voxels in metres.
         voxel_count: number of voxels that carry its id, at least one but in the reference mode.
-        velocity_mps: (x, y, z) in metres per second along the axes of the base frame, over ground as odometry has it;
-            without odometry the vehicle counts as standing. None for an object seen for the first time.
+        velocity_mps: (x, y, z) in metres per second along the axes of the base frame, over ground as odometry has it.
+            None for an object seen for the first time, and without odometry.
         velocity_std_mps: its standard deviation along each axis of the ground plane, as the tracker has it; None
             together with the velocity.
     """

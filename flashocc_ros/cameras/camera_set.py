@@ -37,6 +37,11 @@ Picture: TypeAlias = npt.NDArray[np.uint8] | bytes
 """RGB (H, W, 3) uint8, or a JPEG file."""
 
 
+def has_odometry(key_pose: Float64) -> bool:
+    """Whether a vehicle pose comes from odometry: sets without any have identities, which no real one is for long."""
+    return not np.array_equal(key_pose, np.eye(4))
+
+
 @dataclass(frozen=True, eq=False)
 class CameraSet:
     """Images of one trigger, checked.

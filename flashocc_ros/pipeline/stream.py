@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.cameras.camera_set import CameraSet
+from flashocc_ros.cameras.camera_set import CameraSet, has_odometry
 from flashocc_ros.cameras.rig_check import RigFinding, check_poses, check_rig
 from flashocc_ros.errors import ConfigError, EngineError
 from flashocc_ros.geometry import Geometry, camera_params
@@ -360,6 +360,8 @@ class Stream:
         )
         ids = tracker.update(objects, seen.key_pose, seen.stamp_ns)
         velocities = tracker.velocities(ids, seen.key_pose)
+        if not has_odometry(seen.key_pose):  # what stands would seem to move, and the other way round
+            velocities[:] = np.nan
         return panoptic.paint(seen.labels, objects, ids, velocities, self._grid)
 
 

@@ -35,12 +35,15 @@ from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.engine.torch_backend import TorchBackend
 from flashocc_ros.errors import EngineError, ImageError
 from flashocc_ros.geometry import Geometry, LiftTable
+from flashocc_ros.labels import CLASS_NAMES, FREE
 from flashocc_ros.model import build_model
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.pipeline.backend import Encoded, HeadOutput
+from flashocc_ros.pipeline.decode import Centers
+from flashocc_ros.pipeline.observation import Observation
 from flashocc_ros.pipeline.preprocess import image_transform, network_input
 from flashocc_ros.pipeline.stream import TABLE_TOLERANCE
-from flashocc_ros.structures import CameraRig, VoxelGrid
+from flashocc_ros.structures import OCC3D_GRID, CameraRig, VoxelGrid
 from flashocc_ros.variants import get_variant
 
 TOLERANCE_STD = 1e-4
@@ -328,3 +331,17 @@ def test_a_stream_on_a_grid_of_ones_own_equals_all_frames_at_once() -> None:
     assert result.semantics.shape == (40, 24, 5)
     assert (result.grid, result.classes) == (variant.grid, own.classes)
     assert predictor.memory_nbytes == 2 * 4 * 40 * 24 * variant.cached_channels
+
+
+@pytest.mark.parametrize("odometry", [True, False])
+def test_velocities_are_known_with_odometry_only(odometry: bool) -> None:
+    predictor, _, _ = open_small(PANOPTIC)
+    labels = np.full(OCC3D_GRID.size, FREE, np.uint8)
+    labels[110:121, 98:103, 3:7] = CLASS_NAMES.index("car")
+    none = Centers(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    pose = np.eye(4)
+    pose[0, 3] = 7.0 * odometry
+    for stamp_ns in (0, 10**8):
+        result = predictor.track(Observation(labels, none, pose, stamp_ns, False, False, ""))
+    (car,) = result.centers
+    assert (car.velocity_mps is not None) is odometry
