@@ -56,6 +56,8 @@ from flashocc_ros.fleet.worker import Task
 
 VARIANT = "synthetic-tiny"
 WHOLE, BROKEN = 21, 3
+RAY_SETTLES_S = 3.0
+"""Until then its servers know what their ended actors spent."""
 T0_NS = 1_700_000_000_000_000_000
 
 
@@ -214,7 +216,10 @@ def overhead(options: argparse.Namespace) -> None:
             cluster.__enter__()
         try:
             for n in options.workers:
-                with fleet_run(options.work, recordings, options.chunk_s) as (task, go), stopwatch(f"ray {n}"):
+                with (
+                    fleet_run(options.work, recordings, options.chunk_s) as (task, go),
+                    stopwatch(f"ray {n}", RAY_SETTLES_S),
+                ):
                     go(ray_seats(task, n, 1, 0.0))
         finally:
             cluster.__exit__(None, None, None)
@@ -250,11 +255,13 @@ def fleet_run(folder: Path, recordings: list[Recording], chunk_s: float) -> Iter
 
 
 @contextmanager
-def stopwatch(name: str) -> Iterator[None]:
+def stopwatch(name: str, settle_s: float = 0.0) -> Iterator[None]:
     """Prints wall time and CPU time, that of ended children included; Ray's own processes by what the machine spent."""
-    before, wall_s = cpu_s(), time.monotonic()
+    before, begin_s = cpu_s(), time.monotonic()
     yield
-    print(f"{name}: {time.monotonic() - wall_s:.1f} s, {cpu_s() - before:.2f} s of CPU, load {os.getloadavg()[0]:.1f}")
+    wall_s = time.monotonic() - begin_s
+    time.sleep(settle_s)
+    print(f"{name}: {wall_s:.1f} s, {cpu_s() - before:.2f} s of CPU, load {os.getloadavg()[0]:.1f}")
 
 
 def cpu_s() -> float:
