@@ -23,7 +23,7 @@ from types import FrameType
 from typing import NoReturn
 
 from flashocc_ros import floors
-from flashocc_ros.ros.memory import fill_small_blocks, use_one_heap
+from flashocc_ros.ros.memory import fill_small_blocks, use_one_small_heap
 
 STOP_WAIT_S = 3.0
 """How long a stopping process waits for the inference that is running; `ros2 launch` kills after ten seconds."""
@@ -49,7 +49,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         leave()
     if problem := floors.problem():
         sys.exit(f"flashocc_node: {problem}")
-    use_one_heap()
+    use_one_small_heap()
     starting = True
 
     def stop(signum: int, frame: FrameType | None) -> None:

@@ -24,22 +24,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # rclpy takes half a second
     from rclpy.node import Node
 
-M_ARENA_MAX = -8
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 """Of glibc's ``malloc.h``."""
+LARGE_BLOCK = 256 << 10
+"""Bytes from which on a block is mapped by itself."""
 SMALL_BLOCK, SMALL_BLOCKS = 1024, 7
 """Bytes from which on NumPy frees what it frees, and how many smaller blocks of a size it keeps (its ``alloc.c``)."""
 
 
-def use_one_heap() -> None:
-    """Let all threads allocate from one heap; call it before there is a second thread.
+def use_one_small_heap() -> None:
+    """Let all threads allocate from one heap, and map what is large by itself; call it before there is a second thread.
 
     glibc gives threads up to eight heaps per core, and `give_back` returns the end of the first alone: each of the
-    others keeps up to 64 MB for good, and every network that is loaded anew, with new threads, finds another one. Who
-    has set ``MALLOC_ARENA_MAX`` keeps that; other C libraries have no such call and are left alone.
+    others keeps up to 64 MB for good, and every network that is loaded anew, with new threads, finds another one. What
+    it once mapped it later takes from the heap, up to 32 MB a block: the heap of a node at work grows from 70 to 230 MB,
+    and small blocks that stay lie all over it, each on a page that cannot be returned. Who has set
+    ``MALLOC_ARENA_MAX`` or ``MALLOC_MMAP_THRESHOLD_`` keeps that; other C libraries have no such call and are left
+    alone.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    if set_option is not None and "MALLOC_ARENA_MAX" not in os.environ:
-        set_option(M_ARENA_MAX, 1)
+    if set_option is None:
+        return
+    for name, option, value in (
+        ("MALLOC_ARENA_MAX", M_ARENA_MAX, 1),
+        ("MALLOC_MMAP_THRESHOLD_", M_MMAP_THRESHOLD, LARGE_BLOCK),
+    ):
+        if name not in os.environ:
+            set_option(option, value)
 
 
 def fill_small_blocks() -> None:
@@ -48,7 +59,7 @@ def fill_small_blocks() -> None:
     It keeps them for good. Taken one by one over the hours, between what a working network allocates and frees, each
     holds a page of 4 kB that `give_back` cannot return.
     """
-    import numpy as np  # not above: `use_one_heap` comes before the threads that NumPy starts
+    import numpy as np  # not above: `use_one_small_heap` comes before the threads that NumPy starts
 
     for size in range(1, SMALL_BLOCK):
         blocks = [np.empty(size, np.uint8) for _ in range(SMALL_BLOCKS)]

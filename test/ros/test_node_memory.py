@@ -35,7 +35,7 @@ WORK_OF_THREADS = f"""
 import threading
 from pathlib import Path
 
-from flashocc_ros.ros.memory import give_back, use_one_heap
+from flashocc_ros.ros.memory import give_back, use_one_small_heap
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
@@ -45,7 +45,7 @@ def work(blocks):
     blocks.clear()
     done.wait()
 
-use_one_heap()
+use_one_small_heap()
 bytearray(30 << 20)  # after which glibc keeps 60 MB at the end of each heap
 before_mb, done = resident_mb(), threading.Barrier({THREADS + 1})
 for _ in range({THREADS}):
@@ -56,6 +56,17 @@ give_back()
 print(resident_mb() - before_mb)
 """
 
+LARGE_BLOCKS = """
+from benchmarks.soak.probe import look_inside
+from flashocc_ros.ros.memory import use_one_small_heap
+
+use_one_small_heap()
+for _ in range(3):
+    bytearray(20 << 20)  # glibc maps it and takes the next one from the heap
+before = look_inside()
+block = bytearray(20 << 20)
+print(look_inside().mapped_mb - before.mapped_mb)
+"""
 SMALL_ARRAYS = """
 import numpy as np
 
@@ -98,3 +109,13 @@ def test_small_arrays_leave_nothing_behind_once_their_blocks_are_there() -> None
     program = [sys.executable, "-c", SMALL_ARRAYS]
     done = subprocess.run(program, cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60)
     assert float(done.stdout) < 0.1
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="a C library without mallinfo2")
+def test_large_blocks_stay_out_of_the_heap() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_MMAP_THRESHOLD_"}
+    program = [sys.executable, "-c", LARGE_BLOCKS]
+    done = subprocess.run(
+        program, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert float(done.stdout) > 19
