@@ -37,7 +37,7 @@ def use_one_small_heap() -> None:
 
     glibc gives threads up to eight heaps per core, and `give_back` returns the end of the first alone: each of the
     others keeps up to 64 MB for good, and every network that is loaded anew, with new threads, finds another one. What
-    it once mapped it later takes from the heap, up to 32 MB a block: the heap of a node at work grows from 70 to 230 MB,
+    it once mapped it later takes from the heap, up to 32 MB a block: the heap of a node at work has 230 MB, not 70,
     and small blocks that stay lie all over it, each on a page that cannot be returned. Who has set
     ``MALLOC_ARENA_MAX`` or ``MALLOC_MMAP_THRESHOLD_`` keeps that; other C libraries have no such call and are left
     alone.
