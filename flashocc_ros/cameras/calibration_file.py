@@ -48,6 +48,7 @@ from flashocc_ros import bounded_yaml
 from flashocc_ros.cameras.images import check_bit_depth
 from flashocc_ros.cameras.rectify import Fisheye, Lens
 from flashocc_ros.cameras.transforms import UNIT_TOLERANCE
+from flashocc_ros.config_errors import explain
 from flashocc_ros.errors import ConfigError
 from flashocc_ros.geometry.rigid import Quaternion
 
@@ -139,7 +140,7 @@ def read_calibration(path: Path) -> WrittenCalibration:
         return WrittenCalibration.model_validate(loaded)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top level"
         if first["input"] is None:
+            where = ".".join(str(part) for part in first["loc"]) or "top level"
             raise ConfigError(f"calibration {path}, {where}: it is still empty; fill it in") from error
-        raise ConfigError(f"calibration {path}, {where}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise ConfigError(f"calibration {path}: {explain(error, WrittenCalibration)}") from error

@@ -118,10 +118,10 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path, name: str, words
         ({"T_base_cam": {"xyz": [0, 0, 0]}}, "cameras.front.T_base_cam"),
         ({"T_base_cam": turned(0, 0, 0, 0)}, "cameras.front.T_base_cam.rotation_xyzw: .*a quaternion of length 0"),
         ({"T_base_cam": turned(0, 0, 0, 0.5)}, "cameras.front.T_base_cam.rotation_xyzw: .*a quaternion of length 0.5"),
-        ({"T_base_cam": turned(float("nan"), 0, 0, 1)}, r"cameras.front.T_base_cam.rotation_xyzw.0: .*finite"),
+        ({"T_base_cam": turned(float("nan"), 0, 0, 1)}, r"rotation_xyzw.0 must be a finite number"),
         ({"T_map_base_at_image": turned(0, 0, 0, 0)}, "cameras.front.T_map_base_at_image.rotation_xyzw"),
-        ({"K": [[120.0, 0, 82], [0, 120.0, 43], [0, 0, float("nan")]]}, r"cameras.front.K.2.2: .*finite"),
-        ({"D": [float("nan")] * 5}, r"cameras.front.D.0: .*finite"),
+        ({"K": [[120.0, 0, 82], [0, 120.0, 43], [0, 0, float("nan")]]}, r"cameras.front.K.2.2 must be a finite number"),
+        ({"D": [float("nan")] * 5}, r"cameras.front.D.0 must be a finite number"),
         ({"timestamp_us": 10**30}, "cameras.front.timestamp_us"),
     ],
 )
@@ -211,5 +211,5 @@ def test_a_calibration_may_ask_for_the_rays_of_its_fisheyes(tmp_path: Path) -> N
     (straight,) = ImageFolder(tmp_path, fisheye="rectify")
     assert straight.rig.models[0].kind == "pinhole"
     path.write_text(path.read_text().replace("rays", "flat"))
-    with pytest.raises(ConfigError, match=r"fisheye: .*'rays' or 'rectify'"):
+    with pytest.raises(ConfigError, match=r"fisheye must be one of 'rays' or 'rectify', got 'flat'"):
         ImageFolder(tmp_path)
