@@ -23,9 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.labelling.boxes import Placed
-from flashocc_ros.labelling.class_ids import UNKNOWN, flat_numbers
-from flashocc_ros.labelling.clouds import UNKNOWN_CLASS
-from flashocc_ros.labelling.kernels import BOXED, DROPPED, MOMENTS, bin_hits, carve, put_back
+from flashocc_ros.labelling.class_ids import flat_numbers
+from flashocc_ros.labelling.kernels import BOXED, MOMENTS, bin_hits, carve, put_back, tell_by_boxes
 from flashocc_ros.labelling.sweeps import RETURN, Sweep
 from flashocc_ros.labels import ClassTable
 
@@ -51,17 +50,9 @@ class View:
         self.kind, self.classes = sweep.kind, sweep.classes
         if len(sweep.owned):
             self.kind, self.classes = sweep.kind.copy(), sweep.classes.copy()
-            owner = sweep.owner[sweep.owned]
-            moves = who.moves[owner]
-            self.kind[sweep.owned[moves]] = DROPPED
-            standing = sweep.owned[~moves & sweep.inside[sweep.owned]]
-            self.kind[standing] = BOXED
-            labels, flat = who.classes[sweep.owner[standing]], self.classes[standing]
-            self.classes[standing] = np.where((flats[labels] != UNKNOWN) & (flats[flat] < 0), labels, flat)
-            # Sides scatter by the noise of the lidar: what lies beside a box and has no class of its own is the box's.
-            beside = sweep.owned[~moves & ~sweep.inside[sweep.owned]]
-            beside = beside[self.classes[beside] == UNKNOWN_CLASS]
-            self.classes[beside] = who.classes[sweep.owner[beside]]
+            tell_by_boxes(
+                self.kind, self.classes, sweep.owned, sweep.owner, sweep.inside, who.moves, who.classes, flats
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,7 +105,7 @@ def label_frame(
     movers = movers_at_key(ordered, placed, who, flats, base_from_fixed)
     solid = settings.convention == "solid"
     with_votes = by_class or boxes is not None
-    counts = Counts(count, nx * ny, settings.classes, with_votes, True, False)
+    counts = Counts(count, nx * ny, settings.classes, with_votes and not solid, True, False)
     nothing = np.empty((0, 3), np.float32)
     counts.add(views, movers, by_class, origin, cell, height, nothing, None if solid else grid.size)
     raw_recent = counts.recent_hits

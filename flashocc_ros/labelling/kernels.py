@@ -25,6 +25,7 @@ import numba
 import numpy as np
 
 from flashocc_ros.labelling.class_ids import UNKNOWN
+from flashocc_ros.labelling.clouds import UNKNOWN_CLASS
 from flashocc_ros.labelling.sweeps import NO_RETURN, RETURN
 
 DROPPED, BOXED = 3, 4
@@ -53,6 +54,26 @@ def ground_heights(  # type: ignore[no-untyped-def]
         iz = int(np.floor((m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3] - low_m) / step_m))
         if 0 <= ix < bins.shape[0] and 0 <= iy < bins.shape[1] and 0 <= iz < bins.shape[2]:
             bins[ix, iy, iz] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def tell_by_boxes(kind, classes, owned, owner, inside, moves, box_classes, flats):  # type: ignore[no-untyped-def]
+    """Change kinds and classes of the rays ``owned`` (P,) by what their boxes are.
+
+    Args:
+        moves, box_classes: by number of a box, of `counts.Owners`.
+    """
+    for i in owned:
+        label = box_classes[owner[i]]
+        if moves[owner[i]]:
+            kind[i] = DROPPED
+        elif inside[i]:
+            kind[i] = BOXED
+            if flats[label] != UNKNOWN and flats[classes[i]] < 0:
+                classes[i] = label
+        elif classes[i] == UNKNOWN_CLASS:
+            # Sides scatter by the noise of the lidar: what lies beside a box and has no class of its own is the box's.
+            classes[i] = label
 
 
 @numba.njit(cache=True, nogil=True)

@@ -33,7 +33,7 @@ from flashocc_ros.whole_file import write_whole
 
 WORST = 3
 FOLDER = "quality"
-_WIDTH = 1280
+_WIDTH = 1024
 """Pixels of a picture: drawing takes longer than labelling it."""
 _EXPLAINED = {
     "coverage": "of what cameras see is labelled",

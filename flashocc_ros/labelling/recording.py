@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,43 +31,24 @@ from flashocc_ros.bags.cameras import colour_cameras
 from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
 from flashocc_ros.bags.results import recorded_classes
-from flashocc_ros.cameras.transforms import (
-    OutsideTime,
-    TransformError,
-    TransformIntake,
-    TransformTree,
-    frame_name,
-)
+from flashocc_ros.cameras.transforms import TransformIntake, TransformTree
 from flashocc_ros.engine.store.cache import file_sha256
 from flashocc_ros.errors import BagError, ConfigError, InputError, did_you_mean
-from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, Cloud, read_cloud
+from flashocc_ros.labelling.clouds import UNKNOWN_CLASS, read_cloud
 from flashocc_ros.labelling.detections import BOX_TYPES, INSTANCES_TYPE, BoxReader, Moment, read_csv
-from flashocc_ros.labelling.key_frames import COMPARED, KeyFrames
+from flashocc_ros.labelling.key_frames import KeyFrames
+from flashocc_ros.labelling.placer import WAITING, Placer, Scan
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.sources import Sources
-from flashocc_ros.labelling.stream import Break, Event, Key
-from flashocc_ros.labelling.sweeps import Sweep, make_sweep
+from flashocc_ros.labelling.stream import Event, Key
+from flashocc_ros.labelling.sweeps import Sweep
 from flashocc_ros.labels import ClassTable
 from flashocc_ros.remote import Location
 
 _LOG = logging.getLogger(__name__)
 
-Float64 = npt.NDArray[np.float64]
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 CLOCKS_APART_S = 0.3
-_WAITING = 200
-"""Messages that wait for their transforms; who waits longer than so many others has another clock."""
-_WAITING_POINTS = 16_000_000
-"""The same for the points of clouds, that large ones do not fill the memory."""
-_SWEEP_NS = 200_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class _Scan:
-    """A cloud that waits, read already: the points that count take less memory than the message."""
-
-    frame: str
-    cloud: Cloud
 
 
 class Recording:
@@ -83,6 +64,7 @@ class Recording:
 
     Attributes:
         remarks: what was said.
+        sweeps: how many could be used; left_out: causes of the others, with how often.
     """
 
     def __init__(
@@ -93,7 +75,7 @@ class Recording:
         self._say = say or _LOG.warning
         self.box_reader = BoxReader(sources.class_map, settings.classes)
         self.sweeps = 0
-        self._left_out: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
         with BagReader(path) as bag:
             self.seconds = (bag.end_ns - bag.start_ns) / 1e9
             self.start_ns = bag.start_ns
@@ -175,9 +157,9 @@ class Recording:
             keys = KeyFrames(self.path, self.sources, self.settings.key_rate_hz, self.say) if self.has_cameras else None
             yield from self._events(bag, keys)
         if not self.sweeps:
-            causes = ", ".join(f"{count} {reason}" for reason, count in self._left_out.items()) or "no message"
+            causes = ", ".join(f"{count} {reason}" for reason, count in self.left_out.items()) or "no message"
             raise BagError(f"{self.path}: no sweep of {', '.join(self.lidars)} can be used: {causes}")
-        for reason, count in self._left_out.items():
+        for reason, count in self.left_out.items():
             self.say(f"{count} of {count + self.sweeps} sweeps and boxes are left out: {reason}")
         self._conclude_boxes()
 
@@ -192,9 +174,9 @@ class Recording:
     def _events(self, bag: BagReader, keys: KeyFrames | None) -> Iterator[Event]:
         frames = self.sources.frames
         moving, static = frames.topics
-        tree = TransformTree(cache_s=4 * _WAITING / 10)
+        tree = TransformTree(cache_s=4 * WAITING / 10)
         intake = TransformIntake(tree, self.say)
-        placer = _Placer(self, tree, intake)
+        placer = Placer(self, tree, intake)
         topics = [t for t in (moving, static, *self.lidars, self.box_topic) if t in bag.topics and bag.topics[t].count]
         moments: deque[Moment] = deque()
         if self.has_boxes and not self.box_topic:
@@ -225,7 +207,7 @@ class Recording:
             yield from keys.until(1 << 62)
             self._compare_clocks(placer, keys)
 
-    def _scan(self, message: Any, stamp_ns: int) -> _Scan:
+    def _scan(self, message: Any, stamp_ns: int) -> Scan:
         try:
             cloud = read_cloud(message, stamp_ns, self.sources.class_field)
         except InputError as error:
@@ -236,9 +218,9 @@ class Recording:
             cloud = replace(
                 cloud, classes=_classes(self.path, cloud.classes, self.sources.class_map, self.settings.classes)
             )
-        return _Scan(message.header.frame_id, cloud)
+        return Scan(message.header.frame_id, cloud)
 
-    def _compare_clocks(self, placer: _Placer, keys: KeyFrames) -> None:
+    def _compare_clocks(self, placer: Placer, keys: KeyFrames) -> None:
         if not placer.lags or not keys.lags:
             return
         apart_s = (min(placer.lags) - min(keys.lags)) / 1e9  # the quickest: what waits on the way is no clock
@@ -247,113 +229,6 @@ class Recording:
                 f"stamps of lidar and cameras are of clocks {abs(apart_s):.2f} s apart (recorded less stamped), "
                 f"limit {CLOCKS_APART_S} s; synchronise them, else labels do not lie on the pictures"
             )
-
-
-class _Placer:
-    """Clouds and boxes that wait until the transforms of their time are there."""
-
-    def __init__(self, recording: Recording, tree: TransformTree, intake: TransformIntake) -> None:
-        self._recording, self._tree, self._intake = recording, tree, intake
-        self._queue: deque[tuple[int, Any]] = deque()
-        self._jumps: int | None = None
-        self._last_ns = 0
-        self.lags: list[int] = []
-
-    def lag(self, lag_ns: int) -> None:
-        if len(self.lags) < COMPARED:
-            self.lags.append(lag_ns)
-
-    def wait(self, stamp_ns: int, item: Any) -> None:
-        """A message of boxes, a `Moment` or a `_Scan`."""
-        self._queue.append((stamp_ns, item))
-
-    def ready(self) -> Iterator[Event]:
-        """What can be placed, oldest first."""
-        while self._queue:
-            stamp_ns, item = self._queue[0]
-            try:
-                yield from self._placed(stamp_ns, item)
-            except TransformError as error:
-                final = isinstance(error, OutsideTime) and not self._may_come(_frame(item), stamp_ns)
-                if not final and len(self._queue) < _WAITING and self._points() < _WAITING_POINTS:
-                    return
-                self._recording._left_out[_cause(error)] += 1
-            self._queue.popleft()
-
-    def _may_come(self, frame: str, stamp_ns: int) -> bool:
-        """Whether transforms of that time are still to come."""
-        try:
-            newest_ns = self._tree.latest_ns(self._recording.fixed, frame)
-        except TransformError:
-            return True
-        return newest_ns < stamp_ns + _SWEEP_NS
-
-    def _points(self) -> int:
-        return sum(len(item.cloud.points) for _, item in self._queue if isinstance(item, _Scan))
-
-    def rest(self) -> Iterator[Event]:
-        """What still waits at the end, as behind a message whose frame never came."""
-        for stamp_ns, item in self._queue:
-            try:
-                yield from self._placed(stamp_ns, item)
-            except TransformError as error:
-                self._recording._left_out[_cause(error)] += 1
-        self._queue.clear()
-
-    def _placed(self, stamp_ns: int, item: Any) -> Iterator[Event]:
-        recording, frame = self._recording, _frame(item)
-        if not isinstance(item, _Scan):
-            pose = self._tree.lookup(recording.fixed, frame, stamp_ns)
-            reader = recording.box_reader
-            if isinstance(item, Moment):
-                yield item.placed(pose)
-            elif hasattr(item, "detections"):
-                yield reader.detections(item, stamp_ns, pose)
-            else:
-                yield reader.instances(item, stamp_ns, pose)
-            return
-        cloud = item.cloud
-        if not np.isfinite(cloud.points).any():
-            recording._left_out["empty"] += 1
-            return
-        base = recording.sources.frames.base
-        mounting = self._tree.lookup(base, frame, stamp_ns)
-        settings = recording.settings
-        sweep, carves = make_sweep(
-            cloud,
-            stamp_ns,
-            lambda ns: self._tree.lookup(recording.fixed, frame, ns),
-            mounting,
-            settings.own_box_m,
-            settings.range_m,
-        )
-        if cloud.shape is None:
-            recording.say("clouds are not organised: rays without return are not known, and free space is seen less")
-        elif not carves:
-            recording.say("rows and columns of the clouds are no beams: rays without return are not known")
-        path = self._intake.path(recording.fixed, base)
-        if self._intake.pose_jumps.inside(path, sweep.start_ns, sweep.end_ns):
-            recording._left_out["the pose of the vehicle jumps meanwhile"] += 1
-            return
-        jumps = self._intake.pose_jumps.passed(path, sweep.start_ns)
-        if self._jumps is not None and jumps != self._jumps:
-            recording.say(
-                f"the pose of the vehicle jumps near {(sweep.start_ns - recording.start_ns) / 1e9:.1f} s; sweeps of "
-                "both sides are not laid together"
-            )
-            yield Break()
-        self._jumps = jumps
-        recording.sweeps += 1
-        yield sweep
-
-
-def _cause(error: TransformError) -> str:
-    """Without times, so that each cause is said once."""
-    return "no transform at their time" if isinstance(error, OutsideTime) else f"{error} in the transforms"
-
-
-def _frame(item: Any) -> str:
-    return frame_name(item.frame if isinstance(item, (Moment, _Scan)) else item.header.frame_id)
 
 
 def _classes(
