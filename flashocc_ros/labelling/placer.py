@@ -16,10 +16,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,13 +31,12 @@ from flashocc_ros.cameras.transforms import (
     frame_name,
 )
 from flashocc_ros.labelling.clouds import Cloud
-from flashocc_ros.labelling.detections import Moment
+from flashocc_ros.labelling.detections import BoxReader, Moment
 from flashocc_ros.labelling.key_frames import COMPARED
+from flashocc_ros.labelling.settings import Settings
+from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.stream import Break, Event
 from flashocc_ros.labelling.sweeps import make_sweep
-
-if TYPE_CHECKING:
-    from flashocc_ros.labelling.recording import Recording
 
 WAITING = 200
 """Messages that wait for their transforms; who waits longer than so many others has another clock."""
@@ -54,6 +53,20 @@ class Scan:
     cloud: Cloud
 
 
+class Drive(Protocol):
+    """What is needed of a recording, and told to it."""
+
+    sources: Sources
+    settings: Settings
+    fixed: str
+    start_ns: int
+    box_reader: BoxReader
+    sweeps: int
+    left_out: Counter[str]
+
+    def say(self, sentence: str) -> None: ...
+
+
 class Placer:
     """Clouds and boxes that wait until the transforms of their time are there.
 
@@ -61,11 +74,10 @@ class Placer:
         lags: recorded less stamped time of the first clouds, nanoseconds.
     """
 
-    def __init__(self, recording: Recording, tree: TransformTree, intake: TransformIntake) -> None:
+    def __init__(self, recording: Drive, tree: TransformTree, intake: TransformIntake) -> None:
         self._recording, self._tree, self._intake = recording, tree, intake
         self._queue: deque[tuple[int, Any]] = deque()
         self._jumps: int | None = None
-        self._last_ns = 0
         self.lags: list[int] = []
 
     def lag(self, lag_ns: int) -> None:
