@@ -31,6 +31,7 @@
         timestamp_us: 1533201470412460        # optional: when it was taken,
         T_map_base_at_image: {translation_xyz: [0, 0, 0], rotation_xyzw: [0, 0, 0, 1]}   # optional: vehicle pose then
     fisheye: rays                             # optional: lift wide lenses along their own rays; default rectify
+    rate_hz: 10                               # optional: pictures without stamps were taken so many a second
 """
 
 from __future__ import annotations
@@ -111,12 +112,13 @@ class CalibratedCamera(BaseModel):
 
 
 class WrittenCalibration(BaseModel):
-    """The file: cameras by name, in its order, and what becomes of wide lenses."""
+    """The file: cameras by name, in its order, what becomes of wide lenses, and the rate of pictures without stamps."""
 
     model_config = ConfigDict(extra="ignore")
 
     cameras: dict[str, CalibratedCamera] = Field(min_length=1)
     fisheye: Fisheye = "rectify"
+    rate_hz: float = Field(0.0, gt=0.0, le=1000.0)
 
 
 def read_calibration(path: Path) -> WrittenCalibration:

@@ -65,7 +65,9 @@ def init_rig(
         write_whole(path, text)
     typer.echo(f"{counted(len(rig.cameras), 'camera')}: {' and '.join(map(str, texts))}")
     if rig.unknown:
+        of_cameras = " and ".join(key for key in rig.unknown if key != "rate_hz")
+        once = ", and rate_hz once" if "rate_hz" in rig.unknown else ""
         typer.echo(
-            f"to fill in, for each camera: {' and '.join(rig.unknown)} (remarks in {CALIBRATION_FILE} say how); then "
+            f"to fill in, for each camera: {of_cameras}{once} (remarks in {CALIBRATION_FILE} say how); then "
             f"flashocc doctor {folder}"
         )

@@ -76,7 +76,7 @@ class ImageFolder:
                 raise ConfigError(f"{name} is {path!r:.60}, needs a path")
         self.folder = Path(folder)
         read = read_calibration(Path(calibration) if calibration else self.folder / "calibration.yaml")
-        self._cameras, fisheye = read.cameras, fisheye or read.fisheye
+        self._cameras, fisheye, self._rate_hz = read.cameras, fisheye or read.fisheye, read.rate_hz
         self.rig = CameraRig(
             tuple(self._cameras),
             np.array([c.K for c in self._cameras.values()]),
@@ -117,7 +117,15 @@ class ImageFolder:
         return [(paths, matrices, stamps_ns)]
 
     def _sequence(self) -> list[tuple[list[PictureFile], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
-        files = [(stamp_ns, name, p) for name in self._cameras for stamp_ns, p in stamped(self.folder, name).items()]
+        found = {name: stamped(self.folder, name, self._rate_hz) for name in self._cameras}
+        counts = {name: len(pictures) for name, pictures in found.items()}
+        if self._rate_hz and len(set(counts.values())) > 1:
+            told = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise InputError(
+                f"{self.folder}: rate_hz takes the pictures of all cameras together, but their numbers differ "
+                f"({told}); remove those without a partner, or give stamps"
+            )
+        files = [(stamp_ns, name, p) for name, pictures in found.items() for stamp_ns, p in pictures.items()]
         files.sort(key=lambda file: file[:2])
         sync: AnchorSynchronizer[PictureFile] = AnchorSynchronizer(tuple(self._cameras))
         track = _read_poses(self.folder / "poses.csv")

@@ -16,13 +16,15 @@
 
 ``<camera>/`` holds pictures named by their stamp in nanoseconds, or pictures of any names and ``timestamps.csv`` (rows
 ``name,stamp_ns``) or, as KITTI has it, ``timestamps.txt`` (one time a line, in the order of the names; the pictures may
-be in ``data/`` below). ``<camera>.mp4`` (.mov, .mkv) instead is a video; its stamps are the times in the container and
-one second, as a stamp of zero means that there is none, so all videos must have begun at one moment.
+be in ``data/`` below), or pictures of any names that were taken at a known rate. ``<camera>.mp4`` (.mov, .mkv) instead
+is a video; its stamps are the times in the container and one second, as a stamp of zero means that there is none, so
+all videos must have begun at one moment.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,8 @@ from flashocc_ros.errors import InputError
 from flashocc_ros.regular_file import regular_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+LEAST_STAMP_NS = 10**9
+"""Of pictures that are counted: a stamp of zero means that there is none. A smaller number in a name is no stamp."""
 MAX_STAMP_NS = np.iinfo(np.int64).max
 MAX_LIST_BYTES = 1 << 28
 LISTS = ("timestamps.csv", "timestamps.txt")
@@ -61,8 +65,19 @@ def videos_in(folder: Path) -> dict[str, Path]:
     return found
 
 
-def stamped(folder: Path, camera: str) -> dict[int, PictureFile]:
+def has_stamps(folder: Path) -> bool:
+    """Whether the pictures of a camera's folder are named by their stamps, or a list tells them. ``000017`` is none."""
+    if any((folder / name).is_file() for name in LISTS):
+        return True
+    return all((_stamp(file.stem) or 0) >= LEAST_STAMP_NS for file in pictures_in(folder))
+
+
+def stamped(folder: Path, camera: str, rate_hz: float = 0.0) -> dict[int, PictureFile]:
     """What a folder holds of a camera, by stamp in nanoseconds.
+
+    Args:
+        rate_hz: pictures without a list were taken so many a second, in the order of the numbers in their names; 0
+            reads stamps from the names.
 
     Raises:
         InputError: nothing, or without stamps, or with two of one stamp.
@@ -81,7 +96,7 @@ def stamped(folder: Path, camera: str) -> dict[int, PictureFile]:
     lists = [folder / camera / name for name in LISTS if (folder / camera / name).is_file()]
     if len(lists) > 1:
         raise InputError(f"{folder / camera} holds {' and '.join(LISTS)}, which both tell stamps; remove one")
-    stamps = _listed(lists[0], files) if lists else _named(files)
+    stamps = _listed(lists[0], files) if lists else _counted(files, rate_hz) if rate_hz else _named(files)
     found: dict[int, PictureFile] = {}
     for stamp_ns, file in stamps:
         if stamp_ns in found:
@@ -93,11 +108,21 @@ def stamped(folder: Path, camera: str) -> dict[int, PictureFile]:
     return found
 
 
+def _counted(files: list[Path], rate_hz: float) -> list[tuple[int, Path]]:
+    """Picture 10 comes after picture 9."""
+
+    def order(file: Path) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", file.stem)]
+
+    return [(LEAST_STAMP_NS + round(k * 1e9 / rate_hz), file) for k, file in enumerate(sorted(files, key=order))]
+
+
 def _named(files: list[Path]) -> list[tuple[int, Path]]:
     if wrong := [file for file in files if _stamp(file.stem) is None]:
         raise InputError(
             f"{wrong[0]} is not named by its stamp in nanoseconds, e.g. 1533201470412460000.jpg; rename the pictures, "
-            f"or add {LISTS[0]} with rows name,stamp_ns"
+            f"or add {LISTS[0]} with rows name,stamp_ns, or, where all cameras took theirs together and steadily, "
+            "rate_hz to the calibration"
         )
     return [(int(file.stem), file) for file in files]
 

@@ -90,6 +90,7 @@ class Rig:
         origin: one sentence for the head of the files.
         remarks: more of them, such as what was assumed.
         base_frame, odom_frame: of a recording; an empty ``odom_frame`` is a vehicle without odometry.
+        has_stamps: False for sequences of pictures that nothing tells stamps of.
     """
 
     cameras: tuple[RigCamera, ...]
@@ -97,13 +98,14 @@ class Rig:
     remarks: tuple[str, ...] = ()
     base_frame: str = "base_link"
     odom_frame: str = "odom"
+    has_stamps: bool = True
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Keys of ``calibration.yaml`` that are still empty."""
+        """Keys of ``calibration.yaml`` that are still empty, those of each camera first."""
         lenses = any(camera.lens is None for camera in self.cameras)
         poses = any(camera.base_from_camera is None for camera in self.cameras)
-        return ("K",) * lenses + ("T_base_cam",) * poses
+        return ("K",) * lenses + ("T_base_cam",) * poses + ("rate_hz",) * (not self.has_stamps)
 
 
 def plain_names(cameras: Sequence[RigCamera]) -> dict[str, str]:
@@ -134,6 +136,11 @@ def calibration_yaml(rig: Rig) -> str:
     names = plain_names(rig.cameras)
     for index, camera in enumerate(rig.cameras):
         lines += [f"  {names[camera.name]}:", *_camera(camera, remarked=index == 0)]
+    if not rig.has_stamps:
+        lines += [
+            "rate_hz:  # to fill in: so many pictures a second, those of all cameras taken together; or remove the",
+            "# line and add <camera>/timestamps.csv with rows name,stamp_ns",
+        ]
     if "T_base_cam" in rig.unknown:
         lines += ["", "# rotation_xyzw of a level camera that looks"]
         for side, yaw_deg in _YAWS_DEG.items():

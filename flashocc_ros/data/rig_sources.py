@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flashocc_ros.bags import BagReader, Frames, read_sets
@@ -30,7 +31,7 @@ from flashocc_ros.cameras.images import ImageDecoder
 from flashocc_ros.cameras.mounting import named_direction_deg
 from flashocc_ros.cameras.rectify import Lens, Rectifier
 from flashocc_ros.cameras.transports import MESSAGE_TYPES
-from flashocc_ros.data.folder_files import SUFFIXES, pictures_in, videos_in
+from flashocc_ros.data.folder_files import SUFFIXES, has_stamps, pictures_in, videos_in
 from flashocc_ros.data.kitti import is_kitti, kitti_rig
 from flashocc_ros.data.nuscenes_rows import Row, Tables
 from flashocc_ros.data.nuscenes_tables import CAMERAS, intrinsics, named_rows, pose
@@ -93,7 +94,7 @@ def _chosen(rig: Rig, names: Sequence[str], path: Path) -> Rig:
             f"{path} holds {len(found)} cameras, a rig has at most {MAX_CAMERAS}; choose some of them with --cameras: "
             f"{', '.join(known)}"
         )
-    return Rig(found, rig.origin, rig.remarks, rig.base_frame, rig.odom_frame)
+    return replace(rig, cameras=found)
 
 
 def _from_recording(path: Location, names: Sequence[str], frames: Frames) -> Rig:
@@ -185,7 +186,8 @@ def _from_pictures(path: Path) -> Rig:
     for name in sorted(sizes, key=_seat):
         height, width = sizes[name]
         found.append(RigCamera(name, None, None, width, height, image=alone[name].name if alone else ""))
-    return Rig(tuple(found), f"the pictures in {path.resolve().name}")
+    told = all(has_stamps(path / name) for name in sequences)
+    return Rig(tuple(found), f"the pictures in {path.resolve().name}", has_stamps=told)
 
 
 def _seat(name: str) -> tuple[bool, float, str]:

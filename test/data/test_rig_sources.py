@@ -222,7 +222,7 @@ def test_a_folder_becomes_a_template_that_is_refused_until_it_is_filled_in(run: 
         write_picture(folder / name / "1000000000.png", shape)
     code, told, _ = run("init-rig", folder)
     assert code == 0
-    assert "to fill in, for each camera: K and T_base_cam" in told
+    assert "to fill in, for each camera: K and T_base_cam (" in told
     text = (folder / "calibration.yaml").read_text()
     cameras = yaml.safe_load(text)["cameras"]
     assert list(cameras) == ["front_left", "front_right", "rear"]
@@ -280,3 +280,22 @@ def test_pictures_are_seated_as_the_remark_says(tmp_path: Path) -> None:
         *("front_left", "front", "front_right"),
         *("back_left", "back", "back_right"),
     ]
+
+
+def test_pictures_without_stamps_need_a_rate(run: Any, tmp_path: Path) -> None:
+    for name in ("front", "rear"):
+        for k in (9, 10, 11):
+            write_picture(tmp_path / name / f"IMG_{k}.png", (90, 160, 3))
+    _, told, _ = run("init-rig", tmp_path)
+    assert "K and T_base_cam, and rate_hz once (" in told
+    path = tmp_path / "calibration.yaml"
+    filled = path.read_text().replace("    K:", "    K: [[90, 0, 80], [0, 90, 45], [0, 0, 1]]")
+    filled = filled.replace("translation_xyz:", "translation_xyz: [0, 0, 1.5]")
+    path.write_text(filled.replace("rotation_xyzw:", "rotation_xyzw: [0.5, -0.5, 0.5, -0.5]"))
+    with pytest.raises(ConfigError, match="rate_hz: it is still empty"):
+        ImageFolder(tmp_path)
+    path.write_text(path.read_text().replace("rate_hz:", "rate_hz: 4"))
+    assert [s.stamp_ns for s in ImageFolder(tmp_path)] == [1_000_000_000, 1_250_000_000, 1_500_000_000]
+    (tmp_path / "rear" / "IMG_10.png").unlink()
+    with pytest.raises(InputError, match=r"their numbers differ \(front 3, rear 2\)"):
+        ImageFolder(tmp_path)
