@@ -131,7 +131,7 @@ def predict(
     console = Console(stderr=True)
     console.print(predictor.description, highlight=False)
     timings: dict[str, list[float]] = {}
-    done = 0
+    done, written = 0, set[str]()
     with Progress() as progress:
         progress.begin("predicting", min(count, limit) if count and limit else (limit or count))
         for item in sets:
@@ -139,6 +139,7 @@ def predict(
             for kind in kinds:
                 with output_file(out / f"{result.stamp_ns}.{kind}") as path:
                     _WRITERS[kind](result, path)
+                written.add(f"{result.stamp_ns}.{kind}")
             if png:
                 with output_file(out / f"{result.stamp_ns}.png") as path:
                     _draw(path, result, item, predictor, note)
@@ -152,6 +153,17 @@ def predict(
         raise InputError(f"{source} gave no result: none of its sets can be used; see the warnings above")
     stages = ", ".join(f"{stage} {np.median(values):.0f}" for stage, values in timings.items())
     typer.echo(f"{counted(done, 'set')} -> {out}; median ms: {stages}")
+    if isinstance(out, Path) and (others := _results(out) - written):
+        typer.echo(
+            f"{out} holds {counted(len(others), 'file')} of earlier runs too, e.g. {min(others)}; `flashocc view` "
+            "shows all of them; give another --out, or remove them",
+            err=True,
+        )
+
+
+def _results(folder: Path) -> set[str]:
+    """Names of what this command writes per set."""
+    return {path.name for path in folder.iterdir() if path.suffix[1:] in _WRITERS and path.stem.isdecimal()}
 
 
 def _begun(sets: Iterable[Any]) -> Iterator[Any]:

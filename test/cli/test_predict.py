@@ -107,6 +107,15 @@ def test_a_file_of_each_format_is_written(one_set: Path, tmp_path: Path) -> None
     assert f"POINTS {len(occupied)}\n".encode() in (tmp_path / "out" / f"{FIRST_NS}.pcd").read_bytes()
 
 
+def test_results_of_earlier_runs_in_the_same_folder_are_told_of(one_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "5.npz").write_text("old")
+    (tmp_path / "out" / f"{FIRST_NS}.npz").write_text("old")
+    done = run(one_set, *TINY, "--out", tmp_path / "out")
+    assert "out holds 1 file of earlier runs too, e.g. 5.npz" in done.stderr
+    assert (tmp_path / "out" / "5.npz").read_text() == "old"
+
+
 def test_an_unknown_format_is_refused(one_set: Path, tmp_path: Path) -> None:
     done = run(one_set, *TINY, "--format", "npz,obj", "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (1, "error: --format 'obj' is none of npz, ply, pcd\n")
