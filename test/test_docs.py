@@ -86,7 +86,8 @@ def test_every_page_is_in_the_navigation_and_every_picture_is_shown() -> None:
     text = "".join(page.read_text() for page in PAGES)
     pictures = [*(ROOT / "docs").glob("*.jpg"), *(ROOT / "docs" / "images").iterdir()]
     assert [p.name for p in pictures if p.name not in text] == []
-    assert max(picture.stat().st_size for picture in pictures) < 300_000
+    limits = {picture: 900_000 if picture.suffix == ".webp" else 300_000 for picture in pictures}  # those move
+    assert [p.name for p, limit in limits.items() if p.stat().st_size > limit] == []
 
 
 def test_files_named_in_the_code_exist() -> None:
