@@ -141,6 +141,7 @@ def take_out(
         "cameras": cameras,
         "frames": asdict(frames),
         **({"fisheye": fisheye} if fisheye != "rectify" else {}),
+        **(class_facts(drive.classes) if by_labels and drive is not None and drive.classes is not OCC3D else {}),
     }
     writer = SceneWriter(
         out, name, hashlib.sha256(json.dumps(sources, sort_keys=True, default=str).encode()).hexdigest()

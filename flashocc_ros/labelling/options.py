@@ -28,6 +28,7 @@ from flashocc_ros.labelling.settings import CONVENTIONS, Settings
 from flashocc_ros.labels import IGNORE, OCC3D, ClassTable
 from flashocc_ros.structures import OCC3D_GRID, VoxelGrid
 from flashocc_ros.variants import get_variant, is_file
+from flashocc_ros.variants.file import MAX_NUMBERS
 
 MAX_VOXELS, MAX_LAYERS = 4_000_000, 60
 
@@ -59,7 +60,14 @@ def make_settings(
     if table.flat and (above in table.flat or ground not in table.flat):
         flat = ", ".join(table.names[i] for i in table.flat)
         raise ConfigError(f"--unknown-ground must be one of {flat}, and --unknown none of them")
-    return Settings(convention, key_rate_hz, window_s, _grid(grid), table, above, ground, own)
+    voxels = _grid(grid)
+    votes = math.prod(voxels.size) * len(table)
+    if votes > MAX_NUMBERS:
+        raise ConfigError(
+            f"{voxels} of {len(table)} classes need {votes / 1e6:.0f} million votes, limit {MAX_NUMBERS / 1e6:.0f} "
+            "million; take larger voxels"
+        )
+    return Settings(convention, key_rate_hz, window_s, voxels, table, above, ground, own)
 
 
 def _classes(text: str) -> ClassTable:

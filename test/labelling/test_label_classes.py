@@ -133,6 +133,12 @@ def test_options_speak_of_the_own_table(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=sentence):
             make_settings("touch", 2.0, 5.0, values[0], values[1], "", values[2], values[3])
+    many = tmp_path / "many.yaml"
+    rows = [f"  - {{name: kind {k}, color: [{k}, 0, 0]}}" for k in range(250)]
+    base = "base: flashocc-r50-M0\ngrid: {x_m: [-20, 20], y_m: [-20, 20], z_m: [-1, 3], voxel_m: 0.5}\nclasses:\n"
+    many.write_text(base + "\n".join([*rows, "  - {name: free, color: [255, 255, 255], free: true}"]))
+    with pytest.raises(ConfigError, match="of 251 classes need 803 million votes, limit 200 million"):
+        make_settings("touch", 2.0, 5.0, "-40,-40,-1,40,40,3,0.2", str(many), "", "", "")
     path = tmp_path / "classes.yaml"
     path.write_text("Gabelstapler: vehicle\n17: plants\nHimmel: none\nLKW: truck\n")
     vehicle, plants = map(YARD.classes.index, ("vehicle", "plants"))
