@@ -44,7 +44,7 @@ LIMITS = {
     "outside": (0.5, "boxes are too small, late or of another frame"),
     "empty_boxes": (0.6, "boxes fit nothing: check their frame, their stamps and their middle"),
     "drift_m": (
-        0.04,
+        0.02,
         "the poses of the vehicle drift within seconds, and walls become thick: better odometry is needed",
     ),
 }
