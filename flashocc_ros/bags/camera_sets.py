@@ -282,7 +282,8 @@ def deserialized(bag: BagReader, posed: PosedSet) -> PosedSet:
 def odom_frame(bag: BagReader, frames: Frames = Frames()) -> str:
     """The fixed frame that the vehicle moves in, as the recorded transforms say; empty when it does not move.
 
-    Some robots publish their odometry below the vehicle; the frame is the same.
+    Some robots publish their odometry below the vehicle; the frame is the same. Reads no further than to where it is
+    seen to move.
     """
     moving, static = frames.topics
     intake = TransformIntake(TransformTree(), lambda sentence: None)
@@ -290,8 +291,9 @@ def odom_frame(bag: BagReader, frames: Frames = Frames()) -> str:
     for topic, _, cdr in bag.messages(topics) if topics else ():
         with suppress(BagError):  # said when the sets are read
             intake.take(bag.deserialize(cdr, topic.type), static=topic.name == static)
-    below = ODOM_FRAME if intake.moves_below(ODOM_FRAME, frames.base) else ""
-    return intake.moving_parent(frames.base) or below
+        if found := intake.moving_parent(frames.base):
+            return found
+    return ODOM_FRAME if intake.moves_below(ODOM_FRAME, frames.base) else ""
 
 
 def transform_namespaces(bag: BagReader) -> tuple[str, ...]:

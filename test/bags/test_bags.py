@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +28,7 @@ import pytest
 from drive_bag import MS, NAMES, T0_NS, header, spoil_pictures, transform, write_drive
 
 from flashocc_ros import bags
-from flashocc_ros.bags.camera_sets import Frames
+from flashocc_ros.bags.camera_sets import Frames, odom_frame
 from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.results import to_objects
 from flashocc_ros.errors import BagError
@@ -377,3 +379,19 @@ def test_damaged_messages_cost_what_they_hold(tmp_path: Path, caplog: pytest.Log
     for topic in ("/tf", info, back):
         assert sum(f"a message on {topic} is left out" in sentence for sentence in said) == 1
     assert sum("the set at" in sentence and "camera CAM_FRONT" in sentence for sentence in said) == 1
+
+
+def test_the_frame_that_the_vehicle_moves_in_is_found_without_reading_on(tmp_path: Path) -> None:
+    write_drive(tmp_path / "drive", sets=6)
+    with bags.BagReader(tmp_path / "drive") as bag:
+        total, read = sum(1 for _ in bag.messages(["/tf"])), 0
+
+        def counted(topics: list[str]) -> Iterator[Any]:
+            nonlocal read
+            for item in bags.BagReader.messages(bag, topics):
+                read += 1
+                yield item
+
+        bag.messages = counted  # type: ignore[method-assign, assignment]
+        assert odom_frame(bag) == "odom"
+    assert read < total
