@@ -45,10 +45,12 @@ export class Arrows extends Group {
       const length = velocity.length();
       const direction = velocity.clone().normalize();
       turn.setFromUnitVectors(ALONG, direction);
-      const shaft = Math.max(length - HEAD_LONG_M, 0.01);
+      const head = Math.min(1, length / (2 * HEAD_LONG_M)); // half of a short arrow
+      const shaft = length - head * HEAD_LONG_M;
       place.compose(from.clone().addScaledVector(direction, shaft / 2), turn, size.set(1, shaft, 1));
       this.shafts.setMatrixAt(k, place);
-      place.compose(from.clone().addScaledVector(direction, shaft + HEAD_LONG_M / 2), turn, size.set(1, 1, 1));
+      const middle = from.clone().addScaledVector(direction, shaft + (head * HEAD_LONG_M) / 2);
+      place.compose(middle, turn, size.setScalar(head));
       this.heads.setMatrixAt(k, place);
     });
     for (const part of [this.shafts, this.heads]) {
