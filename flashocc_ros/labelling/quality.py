@@ -32,6 +32,8 @@ from flashocc_ros.structures import VoxelGrid
 
 Float64 = npt.NDArray[np.float64]
 
+_DIRECTIONS = 72
+"""Sectors around the lidar."""
 _SLACK_VOXELS = 1.5
 """A ray that ends this far behind what it passes agrees with it."""
 
@@ -45,7 +47,7 @@ class Quality:
         pierced: rays of the sweeps nearest in time that go through what is labelled as occupied.
         missed: their hits around which nothing is labelled as occupied.
         outside: their hits beside a box, of those in it and beside it: boxes that are too small or elsewhere.
-        empty_boxes: boxes within 30 m without a hit in the sweeps nearest in time.
+        empty_boxes: boxes within 30 m and where the lidar looks, without a hit in the sweeps nearest in time.
         guessed: occupied voxels whose class nothing tells.
         drift_m: metres by which the sweeps nearest in time lie beside those of the other seconds.
     """
@@ -126,9 +128,27 @@ def _boxes(
         around += int((~is_in & beside).sum())
         hit.update(np.unique(owner[is_in & beside]).tolist())  # the ground under a box is none of it
     centers = boxes.poses[:, :3, 3] @ base_from_fixed[:3, :3].T + base_from_fixed[:3, 3]
-    near = np.hypot(centers[:, 0], centers[:, 1]) < 30.0
+    near = (np.hypot(centers[:, 0], centers[:, 1]) < 30.0) & _looked_at(sweeps, centers, base_from_fixed)
     missing = sum(int(i) not in hit for i in boxes.ids[near])
     return _share(around, around + inside), _share(missing, int(near.sum()))
+
+
+def _looked_at(sweeps: Sequence[Sweep], centers: Float64, base_from_fixed: Float64) -> npt.NDArray[np.bool_]:
+    """Which of the points (B, 3) in the base frame lie in a direction that some ray of the sweeps went."""
+    found = np.zeros(len(centers), bool)
+    for sweep in sweeps:
+        away = (sweep.ends - sweep.origins[sweep.knot]) @ base_from_fixed[:3, :3].T
+        lidar = base_from_fixed[:3, :3] @ (sweep.anchor + sweep.origins.mean(0)) + base_from_fixed[:3, 3]
+        reached = np.zeros(_DIRECTIONS, bool)
+        reached[_direction(away)] = True
+        found |= reached[_direction(centers - lidar)]
+    return found
+
+
+def _direction(vectors: Float64) -> npt.NDArray[np.intp]:
+    """(M,) sector of each of (M, 3) seen from above."""
+    turn = np.arctan2(vectors[:, 1], vectors[:, 0]) / (2 * np.pi) + 0.5
+    return np.minimum((turn * _DIRECTIONS).astype(np.intp), _DIRECTIONS - 1)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -22,11 +22,14 @@ import numpy as np
 import pytest
 from labelling.label_scene import MOUNT_M, OWN, SHAPE, T0_NS, WALL_X_M, box_frame, cast, mounting, sweep, voxel
 
+from flashocc_ros.labelling.boxes import BoxFrame, BoxHistory, assign
 from flashocc_ros.labelling.clouds import Cloud
+from flashocc_ros.labelling.quality import judge
 from flashocc_ros.labelling.settings import Settings
 from flashocc_ros.labelling.stream import Break, Key, LabelledKey, Labeller
 from flashocc_ros.labelling.sweeps import make_sweep
-from flashocc_ros.labels import CLASS_NAMES, FREE
+from flashocc_ros.labels import CLASS_NAMES, FREE, OCC3D
+from flashocc_ros.structures import OCC3D_GRID
 
 SIZE = np.array([4.0, 2.0, 1.6])
 KEY_AT = 10
@@ -189,6 +192,30 @@ def test_things_that_passed_outside_of_boxes_leave_no_trail() -> None:
     told, untold = cars(True), cars(False)
     assert (told > 10).sum() > 10  # where it is at the key frame: 11 to 13 m
     assert 5 * (np.abs(told) < 8).sum() < (np.abs(untold) < 8).sum()
+
+
+def test_boxes_where_the_lidar_does_not_look_are_not_called_empty() -> None:
+    ahead, behind = np.array([8.0, 0.0, 0.9]), np.array([-8.0, 0.0, 0.9])
+    turn = sweep(0, [(ahead, SIZE)])
+    boxes = BoxHistory()
+    boxes.add(replace(box_frame(0, ahead, SIZE), **two(box_frame(0, ahead, SIZE), box_frame(0, behind, SIZE, 4, 8))))
+    at = boxes.at(T0_NS)
+    assign(turn, at, at)
+    labels = labelled(True).labels
+    assert judge(labels, None, [turn], at, np.eye(4), OCC3D_GRID, OCC3D).empty_boxes == 0.5
+    forward = turn.ends[:, 0] > 0
+    half = {name: getattr(turn, name)[forward] for name in ("ends", "knot", "kind", "classes", "times")}
+    half |= {"owner": np.full(forward.sum(), -1, np.int32), "inside": np.zeros(forward.sum(), bool)}
+    seen = replace(turn, **half)
+    assign(seen, at, at)
+    assert judge(labels, None, [seen], at, np.eye(4), OCC3D_GRID, OCC3D).empty_boxes == 0.0
+
+
+def two(first: BoxFrame, second: BoxFrame) -> dict[str, np.ndarray]:
+    return {
+        name: np.concatenate([getattr(f, name) for f in (first, second)])
+        for name in ("ids", "classes", "poses", "sizes")
+    }
 
 
 def test_poses_that_drift_show_as_a_shift_of_the_sweeps_at_the_key_frame() -> None:
