@@ -168,8 +168,8 @@ def _warn(drive: DriveSource, quality: dict[str, float | None], frames: int) -> 
     coverage = quality.get("coverage")
     if coverage is not None and coverage < LEAST_COVERAGE:
         drive.say(
-            f"coverage is {coverage:.0%}, limit {LEAST_COVERAGE:.0%}: too few sweeps around the key frames, rays without "
-            "return are not recorded, or the lidar does not look where the cameras do"
+            f"coverage is {coverage:.0%}, limit {LEAST_COVERAGE:.0%}: too few sweeps around the key frames, rays "
+            "without return are not recorded, or the lidar does not look where the cameras do"
         )
 
 

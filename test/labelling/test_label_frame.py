@@ -212,10 +212,8 @@ def test_boxes_where_the_lidar_does_not_look_are_not_called_empty() -> None:
 
 
 def two(first: BoxFrame, second: BoxFrame) -> dict[str, np.ndarray]:
-    return {
-        name: np.concatenate([getattr(f, name) for f in (first, second)])
-        for name in ("ids", "classes", "poses", "sizes")
-    }
+    names = ("ids", "classes", "poses", "sizes")
+    return {name: np.concatenate([getattr(f, name) for f in (first, second)]) for name in names}
 
 
 def test_poses_that_drift_show_as_a_shift_of_the_sweeps_at_the_key_frame() -> None:
