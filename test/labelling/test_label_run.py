@@ -306,7 +306,7 @@ def test_a_class_outside_the_table_is_one_sentence_and_can_be_mapped(bag: Path, 
         return message
 
     path = rewritten(bag, tmp_path / "changed", change)
-    with pytest.raises(InputError, match=r"a point has class 1\d\d, needs 0 to 16 .* --class-map"):
+    with pytest.raises(InputError, match=r"a point has class 1\d\d, needs 0 to 17 .* --class-map"):
         run(path, tmp_path / "out", Sources(class_field="label"))
     mapped = Sources(class_field="label", class_map={str(100 + i): i for i in range(18)})
     events = Recording(path, mapped, Settings(), print).events()
