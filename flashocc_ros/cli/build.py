@@ -24,11 +24,13 @@ import typer
 from flashocc_ros.cli.options import (
     VARIANT_HELP,
     BaseFrame,
+    FisheyeRays,
     TfPrefix,
     VariantByPlace,
     complete_precision,
     complete_variant,
     completing,
+    fisheye_of,
     one_variant,
 )
 from flashocc_ros.engine_names import AUTO, EXPORT_ENGINES, PRECISION_HELP, one_of
@@ -62,6 +64,7 @@ def build(
     ] = None,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
+    fisheye: FisheyeRays = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Default: ~/.cache/flashocc_ros.")] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove from the cache what was not used for long, or is too much.")
@@ -97,6 +100,14 @@ def build(
     started = monotonic()
     with Console(stderr=True, quiet=quiet).status(f"building {variant}"):
         description = fill_cache(
-            variant, checkpoint, engine, precision, cameras, calibration, cache_dir, Frames.of(base_frame, tf_prefix)
+            variant,
+            checkpoint,
+            engine,
+            precision,
+            cameras,
+            calibration,
+            cache_dir,
+            Frames.of(base_frame, tf_prefix),
+            fisheye_of(fisheye),
         )
     typer.echo(f"{variant}: {description}, ready in {monotonic() - started:.1f} s")

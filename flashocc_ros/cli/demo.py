@@ -24,12 +24,14 @@ import typer
 from flashocc_ros.cli.options import (
     VARIANT_HELP,
     BaseFrame,
+    FisheyeRays,
     TfPrefix,
     Untrained,
     check_trained,
     complete_engine,
     complete_precision,
     complete_variant,
+    fisheye_of,
 )
 from flashocc_ros.engine_names import ENGINE_HELP, PRECISION_HELP
 
@@ -71,6 +73,7 @@ def demo(
     ] = False,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
+    fisheye: FisheyeRays = None,
     untrained: Untrained = False,
     pictures: Annotated[bool, typer.Option(help="Draw pictures and a video.")] = True,
 ) -> None:
@@ -104,6 +107,7 @@ def demo(
         raise ConfigError("--film draws a drive of its own and pictures; leave out --bag and --no-pictures")
     usual_s, sets_per_s = (FILM_SECONDS, FILM_SETS_PER_S) if film else (SECONDS, SETS_PER_S)
     drive = GeneratedDrive(seed, usual_s if seconds is None else seconds, sets_per_s, row.grid, row.classes)
-    network = Network(variant, checkpoint, engine, resolved_precision(checkpoint, precision))
+    rays = fisheye_of(fisheye) or "rectify"
+    network = Network(variant, checkpoint, engine, resolved_precision(checkpoint, precision), rays)
     every = FILM_PICTURE_EVERY if film else 1
     run(Options(bag, network, rate, out, drive, pictures, every, Frames.of(base_frame, tf_prefix)))

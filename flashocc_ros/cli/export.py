@@ -25,9 +25,11 @@ import typer
 from flashocc_ros.cli.options import (
     VARIANT_HELP,
     BaseFrame,
+    FisheyeRays,
     TfPrefix,
     VariantByPlace,
     complete_variant,
+    fisheye_of,
     one_variant,
 )
 
@@ -57,6 +59,7 @@ def export(
     ] = None,
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
+    fisheye: FisheyeRays = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
 ) -> None:
     """Write image_encoder.onnx, bev_head.onnx (stereo: stereo_feature.onnx) and meta.json."""
@@ -74,7 +77,9 @@ def export(
     row, frames = get_variant(variant), Frames.of(base_frame, tf_prefix)
     weights = find_checkpoint(row, checkpoint)
     with Console(stderr=True, quiet=quiet).status(f"exporting {row.name} in {precision.value}"):
-        meta = write_export(row, weights, out, precision.value, fused, calibration, frames=frames)
+        meta = write_export(
+            row, weights, out, precision.value, fused, calibration, frames=frames, fisheye=fisheye_of(fisheye)
+        )
     if weights is None:
         typer.echo(f"warning: {row.name} was exported with untrained weights; give --checkpoint", err=True)
     for name, graph in meta.graphs.items():

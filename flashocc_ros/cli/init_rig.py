@@ -21,7 +21,16 @@ from typing import Annotated
 
 import typer
 
-from flashocc_ros.cli.options import BaseFrame, Place, TfPrefix, comma_separated, counted, place
+from flashocc_ros.cli.options import (
+    BaseFrame,
+    FisheyeRays,
+    Place,
+    TfPrefix,
+    comma_separated,
+    counted,
+    fisheye_of,
+    place,
+)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -45,9 +54,12 @@ def init_rig(
     cameras: Annotated[str, typer.Option(help="These cameras in this order, separated by commas.")] = "",
     base_frame: BaseFrame = "base_link",
     tf_prefix: TfPrefix = "",
+    fisheye: FisheyeRays = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the files that are there.")] = False,
 ) -> None:
     """Write calibration.yaml and the node's camera parameters for a rig."""
+    from dataclasses import replace
+
     from flashocc_ros.bags import Frames
     from flashocc_ros.data.frames import CALIBRATION_FILE
     from flashocc_ros.data.rig_files import PARAMETERS_FILE, calibration_yaml, parameters_yaml
@@ -56,7 +68,7 @@ def init_rig(
     from flashocc_ros.whole_file import write_whole
 
     names = comma_separated(cameras)
-    rig = read_rig(source, names, Frames.of(base_frame, tf_prefix))
+    rig = replace(read_rig(source, names, Frames.of(base_frame, tf_prefix)), fisheye=fisheye_of(fisheye) or "rectify")
     folder = out or (source if "K" in rig.unknown and isinstance(source, Path) else Path("out/rig"))
     texts = {folder / CALIBRATION_FILE: calibration_yaml(rig), folder / PARAMETERS_FILE: parameters_yaml(rig)}
     if there := [str(path) for path in texts if path.exists() and not force]:

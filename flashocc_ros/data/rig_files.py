@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from flashocc_ros.cameras.rectify import Lens
+from flashocc_ros.cameras.rectify import FISHEYE_MODELS, Fisheye, Lens
 from flashocc_ros.errors import ConfigError
 
 Float64 = npt.NDArray[np.float64]
@@ -91,6 +91,7 @@ class Rig:
         remarks: more of them, such as what was assumed.
         base_frame, odom_frame: of a recording; an empty ``odom_frame`` is a vehicle without odometry.
         has_stamps: False for sequences of pictures that nothing tells stamps of.
+        fisheye: what is to become of wide lenses, see `cameras.rectify`.
     """
 
     cameras: tuple[RigCamera, ...]
@@ -99,6 +100,7 @@ class Rig:
     base_frame: str = "base_link"
     odom_frame: str = "odom"
     has_stamps: bool = True
+    fisheye: Fisheye = "rectify"
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -131,6 +133,7 @@ def calibration_yaml(rig: Rig) -> str:
         *_remarks(rig, "Calibration of a folder of pictures, for `flashocc predict` and `flashocc doctor`."),
         *(["# A template: fill in what is empty, then look at the rig with `flashocc doctor`."] if rig.unknown else []),
         *_ORDER,
+        *(["fisheye: rays"] if rig.fisheye == "rays" else []),
         "cameras:",
     ]
     names = plain_names(rig.cameras)
@@ -161,11 +164,13 @@ def _camera(camera: RigCamera, remarked: bool) -> list[str]:
     else:
         rows = ", ".join(_numbers(row) for row in np.reshape(lens.k, (3, 3)))
         lines.append(f"    K: [{rows}]{remark('pixels')}")
-    if lens is not None and np.any(lens.d):
-        lines.append(f"    D: {_numbers(lens.d)}{remark('k1, k2, p1, p2, k3, ... of the')}")
-        lines.append(f"    distortion_model: {lens.distortion_model}")
-    elif lens is None:
+    if lens is None:
         lines.append(f"    # D: [k1, k2, p1, p2, k3]{'  and distortion_model: plumb_bob, or equidistant' * remarked}")
+    elif np.any(lens.d):
+        lines.append(f"    D: {_numbers(lens.d)}{remark('k1, k2, p1, p2, k3, ... of the')}")
+    # A fisheye is one without coefficients too.
+    if lens is not None and (np.any(lens.d) or lens.distortion_model.lower() in FISHEYE_MODELS):
+        lines.append(f"    distortion_model: {lens.distortion_model}")
     if camera.width and camera.height:
         lines.append(f"    width: {camera.width}{remark('size of the pictures that K is for; smaller ones scale it')}")
         lines.append(f"    height: {camera.height}")
@@ -211,6 +216,7 @@ def parameters_yaml(rig: Rig) -> str:
         "    cameras:",
         f"      names: [{', '.join(names.values())}]",
         f"      transport: {rig.cameras[0].transport}",
+        *(["      fisheye: rays"] if rig.fisheye == "rays" else []),
     ]
     guessed = "" if known else "  # to check: what your driver publishes"
     lines += [f"      {key}_topic: {_quoted(pattern)}{guessed}" for key, pattern in patterns.items() if pattern]

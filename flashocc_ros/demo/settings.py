@@ -25,6 +25,7 @@ import yaml
 from flashocc_ros.bags import BagReader, Frames, colour_cameras
 from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.cameras.decode import is_rectified_topic
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.cameras.transports import MESSAGE_TYPES
 from flashocc_ros.data.recorded_frames import cameras_at, truth_stamps
 from flashocc_ros.errors import BagError
@@ -34,12 +35,13 @@ REPORT_PERIOD_S = 0.25
 
 @dataclass(frozen=True)
 class Network:
-    """What the node is to run; empty strings leave the choice to the node."""
+    """What the node is to run, and how its pictures come to it; empty strings leave the choice to the node."""
 
     variant: str
     checkpoint: str = ""
     engine: str = "auto"
     precision: str = "fp32"
+    fisheye: Fisheye = "rectify"
 
 
 def node_parameters(
@@ -75,6 +77,7 @@ def node_parameters(
         "reliability": "reliable"
         if lockstep or all(bag.topics[pair.image].qos.reliability.name != "BEST_EFFORT" for pair in cameras.values())
         else "best_effort",
+        "fisheye": network.fisheye,
         "rectified": all(is_rectified_topic(pair.image) for pair in cameras.values()),
     }
     for name, pair in zip(names, cameras.values(), strict=True):

@@ -146,6 +146,7 @@ def accuracy(
     progress: Callable[[int], object] = lambda done: None,
 ) -> dict[str, Any] | None:
     """mIoU and IoU above ground over camera-visible voxels, and RayIoU; None when the recording holds no truth."""
+    from flashocc_ros.data.recorded_frames import cameras_at
     from flashocc_ros.evaluation import MeanIoU, RayIoU, above_ground
     from flashocc_ros.evaluation.frames import recorded_origins
     from flashocc_ros.evaluation.rays import select_origins
@@ -155,7 +156,8 @@ def accuracy(
     # where the lidar was in all frames belongs to the score of each
     truths = read_truths(result, pictures=False)
     mounts_m = {stamp_ns: truth.lidar_origin_m for stamp_ns, truth, _ in truths}
-    origins = recorded_origins(result, mounts_m, Frames.of(frames_of.base, ""))
+    names = Frames.of(frames_of.base, "")
+    origins = recorded_origins(result, mounts_m, names, cameras_at(result, mounts_m, frames=names))
     mean_iou, ray_iou, frames = MeanIoU(mask="camera"), RayIoU(), 0
     hits, union = 0, 0
     for frame in read_results(result, pictures=False):

@@ -19,6 +19,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flashocc_ros.bags import Frames
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.engine.select import backend_class, find_checkpoint, on_demand, open_backend
 from flashocc_ros.engine_names import AUTO, ENGINES
 from flashocc_ros.errors import ConfigError
@@ -34,12 +35,14 @@ def fill_cache(
     calibration: Path | None = None,
     cache_dir: Path | None = None,
     frames: Frames = Frames(),  # noqa: B008 - frozen
+    fisheye: Fisheye | None = None,
 ) -> str:
     """Export, quantize and compile what a predictor with the same arguments would.
 
     Args:
         calibration: frames for int8; given, the int8 engine is made again on them.
         frames: how a recording names its frames.
+        fisheye: what becomes of its wide lenses, see ``data.frames.read_frames``.
 
     Returns:
         The backend's own description.
@@ -53,7 +56,7 @@ def fill_cache(
         raise ConfigError(f"--calibration only serves int8, not {precision}; leave it out or add --precision int8")
     if precision == "int8" and calibration is not None:
         engine = _first_available(engine, precision)
-        _quantize(row, find_checkpoint(row, checkpoint), engine, calibration, frames, cache_dir, cameras)
+        _quantize(row, find_checkpoint(row, checkpoint), engine, calibration, frames, fisheye, cache_dir, cameras)
     backend = open_backend(row, checkpoint, engine, precision, cache_dir)
     try:
         backend.prepare(cameras)
@@ -76,6 +79,7 @@ def _quantize(
     engine: str,
     calibration: Path,
     frames: Frames,
+    fisheye: Fisheye | None,
     cache_dir: Path | None,
     cameras: int,
 ) -> None:
@@ -86,7 +90,7 @@ def _quantize(
 
         folder = on_demand(OpenVinoBackend, variant, checkpoint, "fp32", cache_dir)
         backend = OpenVinoBackend(variant, folder, cache_dir=cache_dir, from_export=False)
-        feeds = record_feeds(backend, calibration, frames, cameras=cameras)
+        feeds = record_feeds(backend, calibration, frames, cameras=cameras, fisheye=fisheye)
         backend.close()
         for graph in ("image_encoder", "bev_head"):
             quantized_graph(backend, graph, feeds[graph])
@@ -94,5 +98,5 @@ def _quantize(
         from flashocc_ros.data.frames import check_cameras, first_frame
         from flashocc_ros.engine.export.on_demand import cached_export
 
-        check_cameras(first_frame(calibration, frames), calibration, cameras)
-        cached_export(variant, checkpoint, "int8", cache_dir, calibration=calibration, frames=frames)
+        check_cameras(first_frame(calibration, frames, fisheye), calibration, cameras)
+        cached_export(variant, checkpoint, "int8", cache_dir, calibration=calibration, frames=frames, fisheye=fisheye)

@@ -52,6 +52,12 @@ def test_a_lockstep_leaves_no_image_to_chance(tmp_path: Path) -> None:
     assert parameters["cameras"]["reliability"] == "reliable"
 
 
+def test_the_node_follows_the_rays_of_fisheyes_where_it_is_asked(tmp_path: Path) -> None:
+    with BagReader(write_drive(tmp_path / "drive")) as bag:
+        given = {f: node_parameters(bag, Network("synthetic-tiny", fisheye=f)) for f in ("rays", "rectify")}
+    assert {f: parameters["cameras"]["fisheye"] for f, parameters in given.items()} == {f: f for f in given}
+
+
 def test_a_recording_without_odometry_is_shown_with_static_cameras(tmp_path: Path) -> None:
     with BagReader(write_drive(tmp_path / "drive", odometry=False)) as bag:
         assert node_parameters(bag, Network("synthetic-tiny"))["odom_frame"] == ""

@@ -28,7 +28,7 @@ import yaml
 from drive_bag import write_drive
 
 from flashocc_ros.bags import Frames, read_sets
-from flashocc_ros.cameras.rectify import Lens
+from flashocc_ros.cameras.rectify import Fisheye, Lens
 from flashocc_ros.cameras.rig_check import check_rig
 from flashocc_ros.cli import doctor_files
 from flashocc_ros.data.folder import ImageFolder
@@ -125,6 +125,18 @@ def test_distortion_is_kept(tmp_path: Path) -> None:
     assert written["D"] == [-0.1, 0.01, 0.0, 0.0]
     assert written["distortion_model"] == "equidistant"
     assert len(folder_of(rig, tmp_path)) == 1
+
+
+@pytest.mark.parametrize(("fisheye", "kind"), [("rays", "equidistant"), ("rectify", "pinhole")])
+def test_a_fisheye_without_coefficients_stays_one(fisheye: Fisheye, kind: str, tmp_path: Path) -> None:
+    lens = Lens([[100.0, 0, 160], [0, 100, 90], [0, 0, 1]], (0.0, 0.0, 0.0, 0.0), "equidistant", 320, 180)
+    placed = np.eye(4)
+    placed[:3, :3], placed[2, 3] = FORWARD, 1.5
+    rig = Rig((RigCamera("front", lens, placed, 320, 180),), "a test", fisheye=fisheye)
+    (frame,) = folder_of(rig, tmp_path)
+    assert frame.rig.models[0].kind == kind
+    assert frame.rig.intrinsics[0, 0, 0] == pytest.approx(100.0) or fisheye == "rectify"
+    assert node_parameters(rig).cameras.fisheye == fisheye
 
 
 @pytest.mark.parametrize("recording", [True, False], ids=["recording", "benchmark"])

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from flashocc_ros.bags import Frames
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.nominal_rig import SOURCE_HW
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.data.frames import check_cameras, read_frames
 from flashocc_ros.engine.onnx_backend import OnnxBackend
 from flashocc_ros.errors import ConfigError
@@ -54,12 +55,13 @@ def record_feeds(
     max_frames: int = 32,
     *,
     cameras: int | None = None,
+    fisheye: Fisheye | None = None,
 ) -> dict[str, Feeds]:
     """Run a float32 backend over frames and keep what each graph was fed with.
 
     Args:
         backend: opened on the float32 export; its ``observer`` is used.
-        path, frames: see ``read_frames``.
+        path, frames, fisheye: see ``read_frames``.
         max_frames: frames spread no further than the first of them.
         cameras: how many the vehicle has; None takes any number.
 
@@ -78,7 +80,7 @@ def record_feeds(
 
     backend.observer = keep
     try:
-        for frame in islice(read_frames(path, frames), max_frames):
+        for frame in islice(read_frames(path, frames, fisheye), max_frames):
             if cameras is not None:
                 check_cameras(frame, path, cameras)
             stream(frame)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from flashocc_ros import weights
 from flashocc_ros.bags import Frames
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.engine.store.cache import CacheKey, cached, file_sha256, found
 from flashocc_ros.engine.store.code import code_sha256
 from flashocc_ros.engine.store.meta import FORMAT_VERSION, ExportMeta, int8_needs_calibration, load_export
@@ -41,6 +42,7 @@ def cached_export(
     *,
     calibration: Path | None = None,
     frames: Frames = Frames(),  # noqa: B008 - frozen
+    fisheye: Fisheye | None = None,
 ) -> tuple[Path, ExportMeta]:
     """The export of these weights: the shipped one, out of the cache, or made now.
 
@@ -51,6 +53,7 @@ def cached_export(
         cache_dir: None is the user's cache.
         calibration: frames for int8; when given, a cached int8 export is made again on them.
         frames: how a recording names its frames.
+        fisheye: what becomes of its wide lenses, see ``data.frames.read_frames``.
 
     Raises:
         EngineError: int8 was never built for these weights, or the export cannot be made or kept.
@@ -68,7 +71,15 @@ def cached_export(
     def build(folder: Path) -> None:
         from flashocc_ros.engine.export.write import export
 
-        export(variant, checkpoint, folder, precision, calibration=calibration, frames=frames)  # type: ignore[arg-type]
+        export(
+            variant,
+            checkpoint,
+            folder,
+            precision,  # type: ignore[arg-type]
+            calibration=calibration,
+            frames=frames,
+            fisheye=fisheye,
+        )
 
     key = CacheKey("export", variant.name, {**source_key(variant, checkpoint), "precision": precision})
     if precision == "int8" and calibration is None:

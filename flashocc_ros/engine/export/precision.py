@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros.bags import Frames
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.engine.export.calibration import Feeds, record_feeds
 from flashocc_ros.engine.export.onnx_tools import compute_in_half, own_constants, separate_outputs
 from flashocc_ros.engine.export.quiet import quiet
@@ -84,6 +85,7 @@ def convert(
     precision: Precision,
     calibration: Path | None,
     frames: Frames = Frames(),  # noqa: B008 - frozen
+    fisheye: Fisheye | None = None,
 ) -> tuple[LayerMeta, ...]:
     """Replace float32 graph files by their form in ``precision``.
 
@@ -92,7 +94,7 @@ def convert(
             error of its output.
         variant: which network.
         precision: fp16 or int8.
-        calibration, frames: for int8, see ``data.frames.read_frames``.
+        calibration, frames, fisheye: for int8, see ``data.frames.read_frames``.
 
     Returns:
         Layers that stay more precise, with the reason.
@@ -103,7 +105,7 @@ def convert(
     if precision == "fp16":
         return tuple(layer for graph, path in files.items() for layer in _to_fp16(graph, path))
     assert calibration is not None
-    feeds = _record(files, variant, calibration, frames)
+    feeds = _record(files, variant, calibration, frames, fisheye)
     kept: list[LayerMeta] = []
     report: dict[str, dict[str, float]] = {}
     for graph, path in files.items():
@@ -166,12 +168,14 @@ def camera_nodes(model: Any) -> Iterator[str]:
             yield node.name
 
 
-def _record(files: dict[str, Path], variant: Variant, calibration: Path, frames: Frames) -> dict[str, Feeds]:
+def _record(
+    files: dict[str, Path], variant: Variant, calibration: Path, frames: Frames, fisheye: Fisheye | None
+) -> dict[str, Feeds]:
     """Inputs of both graphs on the calibration frames, run in float32."""
     from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
 
     backend = OnnxRuntimeBackend.on_files(variant, files)
-    feeds = record_feeds(backend, calibration, frames)
+    feeds = record_feeds(backend, calibration, frames, fisheye=fisheye)
     backend.close()
     return {graph: feeds[graph] for graph in ("image_encoder", "bev_head") if graph in feeds}
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from flashocc_ros.bags import Frames
 from flashocc_ros.cameras.camera_set import CameraSet
 from flashocc_ros.cameras.nominal_rig import nominal_rig
+from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.data.frames import first_frame
 from flashocc_ros.engine.export.calibration import frame_table, standing_table
 from flashocc_ros.engine.export.together import written_together
@@ -77,6 +78,7 @@ def export(
     calibration: Path | None = None,
     *,
     frames: Frames = Frames(),  # noqa: B008 - frozen
+    fisheye: Fisheye | None = None,
     rig: CameraRig | None = None,
     model: FlashOcc | None = None,
 ) -> ExportMeta:
@@ -90,6 +92,7 @@ def export(
         fused: also write ``fused.onnx``, pictures to labels without a plugin, sized for ``rig``.
         calibration: bag or folder of frames; int8 needs it, and a fused graph takes its rig from it.
         frames: how that bag names its frames.
+        fisheye: what becomes of wide lenses in it, see ``data.frames.read_frames``; the same as in the node.
         rig: cameras the fused graph is sized for; None takes ``calibration``'s, else the variant's
             number of cameras around the vehicle.
         model: a network already built, instead of ``checkpoint``.
@@ -105,7 +108,7 @@ def export(
     if precision == "int8" and calibration is None:
         raise ConfigError("int8 needs frames to measure activations on; give --calibration a bag or a frame folder")
     # Before minutes of work and half an export.
-    frame = None if calibration is None else first_frame(calibration, frames)
+    frame = None if calibration is None else first_frame(calibration, frames, fisheye)
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401
@@ -122,7 +125,7 @@ def export(
     try:
         with written_together(out_dir) as folder:
             table = None if not fused else _fused_table(row, rig, frame)
-            return _write(model, row, checkpoint, folder, precision, table, calibration, frames)
+            return _write(model, row, checkpoint, folder, precision, table, calibration, frames, fisheye)
     except OSError as error:
         raise EngineError(
             f"cannot write the export to {out_dir}: {error.strerror or error}; free some space or choose another --out "
@@ -139,6 +142,7 @@ def _write(
     fused: tuple[LiftTable, float] | None,
     calibration: Path | None,
     frames: Frames,
+    fisheye: Fisheye | None,
 ) -> ExportMeta:
     from flashocc_ros.engine.rewrite.fold import folded
 
@@ -151,7 +155,7 @@ def _write(
     if precision != "fp32":
         from flashocc_ros.engine.export.precision import convert
 
-        kept = convert(files, row, precision, calibration, frames)
+        kept = convert(files, row, precision, calibration, frames, fisheye)
     meta = ExportMeta(
         variant=row.name,
         grid=grid_meta(row),

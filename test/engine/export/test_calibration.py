@@ -12,14 +12,26 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Lift tables for exports: of the pictures of a frame."""
+"""Frames for exports: lift tables of their pictures, and what a network is fed with."""
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from flashocc_ros import weights
+from flashocc_ros.bags import read_sets
 from flashocc_ros.cameras.camera_set import CameraSet
-from flashocc_ros.engine.export.calibration import frame_table, standing_table
+from flashocc_ros.cameras.rectify import Fisheye
+from flashocc_ros.data.synthetic import Drive
+from flashocc_ros.data.synthetic.bag import write_bag
+from flashocc_ros.data.synthetic.rig import surround_rig
+from flashocc_ros.engine.export.calibration import frame_table, record_feeds, standing_table
+from flashocc_ros.engine.onnxruntime_backend import OnnxRuntimeBackend
+from flashocc_ros.geometry import camera_params
+from flashocc_ros.pipeline.set_geometry import geometry_of
 from flashocc_ros.structures import CameraRig
 from flashocc_ros.variants import get_variant
 
@@ -32,3 +44,22 @@ def test_the_table_of_a_frame_knows_the_size_of_its_pictures(rig: CameraRig) -> 
     table, expected = frame_table(variant, halved), standing_table(variant, rig)
     assert abs(len(table.point_index) - len(expected.point_index)) < 0.001 * len(expected.point_index)
     assert len(np.setxor1d(table.cell_index, expected.cell_index)) < 0.01 * len(expected.cell_index)
+
+
+@pytest.fixture(scope="module")
+def fisheye_drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fisheyes") / "drive"
+    write_bag(path, Drive(1003, 1.0, surround_rig(), (88, 176), threads=1), rate_hz=1.0)
+    return path
+
+
+@pytest.mark.parametrize("fisheye", ["rays", "rectify"])
+def test_wide_lenses_are_measured_as_they_are_used(fisheye: Fisheye, fisheye_drive: Path) -> None:
+    variant = get_variant("synthetic-tiny")
+    backend = OnnxRuntimeBackend(variant, weights.export_dir(variant.name))
+    (feed,) = record_feeds(backend, fisheye_drive, fisheye=fisheye)["image_encoder"]
+    backend.close()
+    (frame,) = read_sets(fisheye_drive, fisheye=fisheye)
+    assert {model.kind for model in frame.rig.models} == {"equidistant" if fisheye == "rays" else "pinhole"}
+    expected = camera_params(geometry_of(frame, variant))
+    np.testing.assert_allclose(feed["camera_params"], expected, rtol=1e-5)
