@@ -18,6 +18,7 @@
     python -m benchmarks.labels --seeds 1100 --beams 128 --modes boxes
     python -m benchmarks.labels --seeds 1100:1102 --modes boxes --box-noise
     python -m benchmarks.labels --seeds 1100 --modes boxes --pose-walk 0.03
+    python -m benchmarks.labels --seeds 9 --modes boxes --seconds 40 --every 4   # memory of a long drive
 
 Numbers count inside the labels AND the exact camera mask; ``coverage`` is the share of that mask which is labelled.
 """
@@ -48,7 +49,7 @@ from flashocc_ros.labelling.sources import Sources
 from flashocc_ros.labelling.stream import Event, Key, Labeller
 from flashocc_ros.labelling.sweeps import Sweep
 
-SECONDS, RATE_HZ, SIZE = 8.0, 2.0, (198, 352)
+RATE_HZ, SIZE = 2.0, (198, 352)
 MODES = {
     "classes": Sources(boxes=BOXES_TOPIC, class_field="label"),
     "boxes": Sources(boxes=BOXES_TOPIC),
@@ -92,8 +93,8 @@ def measure(seeds: range, mode: str, convention: str, arguments: argparse.Namesp
     score, cpu_s, keys, quality = Score(), 0.0, 0, []
     settings = Settings(convention=convention)
     for seed in seeds:
-        path = arguments.work / f"{seed}_{arguments.beams}"
-        drive = Drive(seed, SECONDS, None, SIZE, threads=1)
+        path = arguments.work / f"{seed}_{arguments.beams}_{arguments.seconds:g}s"
+        drive = Drive(seed, arguments.seconds, None, SIZE, threads=1)
         if not path.exists():
             write_bag(path, drive, RATE_HZ, lidar=make_lidar(arguments.beams))
         start_s = time.process_time()
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--conventions", default=",".join(CONVENTIONS))
     parser.add_argument("--beams", default="32", choices=LIDARS)
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of the drives")
     parser.add_argument("--box-noise", action="store_true")
     parser.add_argument("--pose-walk", type=float, default=0.0, help="metres per square root of a metre driven")
     parser.add_argument("--every", type=int, default=1, help="only every n-th key frame")
