@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from flashocc_ros.bags.camera_sets import Frames, read_sets
+from flashocc_ros.bags.camera_sets import Frames, cameras_at, read_sets
 from flashocc_ros.bags.cameras import camera_topics, colour_cameras
 from flashocc_ros.bags.reader import BagReader, Topic, read_messages
 from flashocc_ros.bags.types import LATCHED, RELIABLE, SENSOR_DATA, typestore
@@ -31,6 +31,7 @@ __all__ = [
     "Frames",
     "Topic",
     "camera_topics",
+    "cameras_at",
     "colour_cameras",
     "read_messages",
     "read_sets",

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, overload
@@ -157,6 +157,24 @@ def read_sets(
             usable += 1
             yield result
         conclude(path, road.sync, usable, refused, last)
+
+
+def cameras_at(
+    recording: str | Location,
+    stamps_ns: Container[int],
+    cameras: Sequence[str] | None = None,
+    frames: Frames = Frames(),
+) -> list[str] | None:
+    """The cameras in an order whose first has its pictures at ``stamps_ns``, as the key stamp of a set is its first's.
+
+    Args:
+        cameras: in the wanted order, which is kept but for the first; None for all.
+    """
+    for posed in read_sets(recording, cameras, decode=False, frames=frames):
+        there = [name for name, stamp in zip(posed.names, posed.stamps_ns, strict=True) if int(stamp) in stamps_ns]
+        if there:
+            return [there[0], *(name for name in posed.names if name != there[0])]
+    return None if cameras is None else list(cameras)
 
 
 def conclude(path: str | Location, sync: Any, usable: int, refused: Counter[str], last: str) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashocc_ros import weights
-from flashocc_ros.bags.camera_sets import Frames, read_sets
+from flashocc_ros.bags.camera_sets import Frames, cameras_at, read_sets
 from flashocc_ros.bags.cameras import camera_topics
 from flashocc_ros.bags.headers import header_frame, header_stamp_ns
 from flashocc_ros.bags.reader import BagReader
@@ -113,7 +113,7 @@ def read_results(path: str | Location, pictures: bool = True, *, keep_jpeg: bool
                 f"{path} holds no {OCCUPANCY_TYPE}; record the node's occupancy topic, or run `flashocc demo`"
             )
         has_cameras = pictures and bool(camera_topics(bag.topics))
-        recorded = read_sets(path, frames=_frames(bag, topics[0]), keep_jpeg=keep_jpeg) if has_cameras else iter(())
+        recorded = _sets(path, bag, topics[0], keep_jpeg) if has_cameras else iter(())
         sets = Follower(recorded, lambda s: s.stamp_ns)
         truth = Follower(_truths(bag, truths, tables), lambda pair: pair[0])
         found = Follower(_objects(bag, objects), lambda pair: pair[0])
@@ -138,11 +138,13 @@ def read_results(path: str | Location, pictures: bool = True, *, keep_jpeg: bool
             )
 
 
-def _frames(bag: BagReader, topic: str) -> Frames:
-    """Results are in the frame of the vehicle, whatever it is called."""
+def _sets(path: str | Location, bag: BagReader, topic: str, keep_jpeg: bool) -> Iterator[CameraSet]:
+    """The camera sets of results: in the frame of the vehicle, by the camera that gave stamps."""
     for _, _, cdr in bag.messages([topic]):
-        return Frames.of(header_frame(cdr), "")
-    return Frames()
+        frames = Frames.of(header_frame(cdr), "")
+        order = cameras_at(path, {header_stamp_ns(cdr)}, frames=frames)
+        return read_sets(path, order, frames=frames, keep_jpeg=keep_jpeg)
+    return read_sets(path, keep_jpeg=keep_jpeg)
 
 
 def read_truths(path: str | Location, pictures: bool = True) -> Iterator[tuple[int, Truth, CameraSet | None]]:
@@ -157,7 +159,7 @@ def read_truths(path: str | Location, pictures: bool = True) -> Iterator[tuple[i
         if not topics:
             raise BagError(f"{path} holds no {OCCUPANCY_TYPE} and no {TRUTH_TYPE}; run `flashocc demo --bag {path}`")
         has_cameras = pictures and bool(camera_topics(bag.topics))
-        recorded = read_sets(path, frames=_frames(bag, topics[0]), keep_jpeg=True) if has_cameras else iter(())
+        recorded = _sets(path, bag, topics[0], True) if has_cameras else iter(())
         sets = Follower(recorded, lambda s: s.stamp_ns)
         for topic, _, cdr in bag.messages(topics[:1]):
             stamp_ns = header_stamp_ns(cdr)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.bags import BagReader, Frames, read_sets
+from flashocc_ros.bags import BagReader, Frames, cameras_at, read_sets
 from flashocc_ros.bags.headers import header_stamp_ns
 from flashocc_ros.bags.results import TRUTH_TYPE, Truth, class_tables, to_truth
 from flashocc_ros.cameras.camera_set import CameraSet
@@ -81,24 +81,6 @@ def truth_stamps(recording: Location) -> set[int]:
     with BagReader(recording) as reader:
         topics = [name for name, topic in reader.topics.items() if topic.type == TRUTH_TYPE and topic.count]
         return {header_stamp_ns(cdr) for _, _, cdr in reader.messages(topics[:1])} if topics else set()
-
-
-def cameras_at(
-    recording: Location,
-    stamps_ns: Container[int],
-    cameras: Sequence[str] | None = None,
-    frames: Frames = Frames(),  # noqa: B008
-) -> list[str] | None:
-    """The cameras in an order whose first has its pictures at ``stamps_ns``, as the key stamp of a set is its first's.
-
-    Args:
-        cameras: in the wanted order, which is kept but for the first; None for all.
-    """
-    for posed in read_sets(recording, cameras, decode=False, frames=frames):
-        there = [name for name, stamp in zip(posed.names, posed.stamps_ns, strict=True) if int(stamp) in stamps_ns]
-        if there:
-            return [there[0], *(name for name in posed.names if name != there[0])]
-    return None if cameras is None else list(cameras)
 
 
 def take_out(

@@ -22,12 +22,12 @@ from typing import Any
 
 import yaml
 
-from flashocc_ros.bags import BagReader, Frames, colour_cameras
+from flashocc_ros.bags import BagReader, Frames, cameras_at, colour_cameras
 from flashocc_ros.bags.camera_sets import odom_frame
 from flashocc_ros.cameras.decode import is_rectified_topic
 from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.cameras.transports import MESSAGE_TYPES
-from flashocc_ros.data.recorded_frames import cameras_at, truth_stamps
+from flashocc_ros.data.recorded_frames import truth_stamps
 from flashocc_ros.errors import BagError
 
 REPORT_PERIOD_S = 0.25

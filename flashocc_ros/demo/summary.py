@@ -24,7 +24,7 @@ import numpy as np
 from rich.table import Table
 
 from flashocc_ros import weights
-from flashocc_ros.bags import BagReader, Frames, colour_cameras, read_sets
+from flashocc_ros.bags import BagReader, Frames, cameras_at, colour_cameras, read_sets
 from flashocc_ros.bags.results import TRUTH_TYPE, count_results, read_results, read_truths
 from flashocc_ros.demo.session import Session, node_counts
 from flashocc_ros.demo.settings import Network
@@ -146,7 +146,6 @@ def accuracy(
     progress: Callable[[int], object] = lambda done: None,
 ) -> dict[str, Any] | None:
     """mIoU and IoU above ground over camera-visible voxels, and RayIoU; None when the recording holds no truth."""
-    from flashocc_ros.data.recorded_frames import cameras_at
     from flashocc_ros.evaluation import MeanIoU, RayIoU, above_ground
     from flashocc_ros.evaluation.frames import recorded_origins
     from flashocc_ros.evaluation.rays import select_origins

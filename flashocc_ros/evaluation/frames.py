@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from flashocc_ros.bags import Frames, read_sets
+from flashocc_ros.bags import Frames, cameras_at, read_sets
 from flashocc_ros.cameras.rectify import Fisheye
 from flashocc_ros.data.label_folder import (
     LabelDrive,
@@ -35,7 +35,7 @@ from flashocc_ros.data.label_folder import (
     open_drives,
 )
 from flashocc_ros.data.partial_labels import judged_by, possible_classes, targets_of
-from flashocc_ros.data.recorded_frames import cameras_at, objects_of, read_truth
+from flashocc_ros.data.recorded_frames import objects_of, read_truth
 from flashocc_ros.errors import BagError, ConfigError, InputError
 from flashocc_ros.evaluation.mean_iou import Mask
 from flashocc_ros.evaluation.velocity import TrueVelocities

@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flashocc_ros.bags import cameras_at
 from flashocc_ros.data.label_folder import load_cameras, load_hits, load_voxels, open_drives
-from flashocc_ros.data.recorded_frames import cameras_at, read_truth, take_out
+from flashocc_ros.data.recorded_frames import read_truth, take_out
 from flashocc_ros.data.synthetic import Drive, load_rig
 from flashocc_ros.data.synthetic.bag import write_bag
 from flashocc_ros.data.synthetic.lidar import make_lidar
