@@ -34,6 +34,7 @@ from flashocc_ros.data.partial_labels import GROUPS, completed, target_names
 from flashocc_ros.geometry import camera_params, stereo_grid
 from flashocc_ros.labels import FREE, IGNORE
 from flashocc_ros.model.build import build_model
+from flashocc_ros.model.checkpoint import load_checkpoint
 from flashocc_ros.model.network import FlashOcc
 from flashocc_ros.model.outputs import EncodedImages, StereoContext
 from flashocc_ros.training import losses
@@ -102,6 +103,12 @@ class ColumnObjective(Objective):
         self.register_buffer("counts", visible_class_counts(source, count))
         possible = source.sample(0, None).possible
         self.register_buffer("possible", None if possible is None else torch.from_numpy(possible), persistent=False)
+        # In a tuple it is no part of this module: it has no gradients and no place in checkpoints.
+        self._knowing: tuple[FlashOcc, ...] = ()
+        if config.classes_from is not None and possible is not None:
+            knowing = build_model(variant)
+            knowing.load_state_dict(load_checkpoint(config.classes_from, variant))
+            self._knowing = (knowing.eval().requires_grad_(False),)
 
     def class_weights(self, power: float, cap: float) -> Tensor:
         """(C,) or (C + 2,) float32: (count of free / count of class) ** power, at most ``cap``."""
@@ -117,22 +124,34 @@ class ColumnObjective(Objective):
         device = self.counts.device
         samples = [item.sample for item in batch]
         params = torch.from_numpy(np.concatenate([camera_params(s.geometry) for s in samples])).to(device)
-        encoded = self._encode(samples, 0, params)
+        encoded = self._encode(self.model, samples, 0, params)
         result = self._pixel_losses(encoded.depth, encoded.context, samples)
         if iteration < self.config.image_only_iterations:
             return result
-        maps = [self._lift(encoded.depth, encoded.context, batch, 0)]
-        for frame in range(1, self.variant.num_frames):
-            with torch.no_grad():
-                past = self._encode(samples, frame, params)
-            maps.append(self._lift(past.depth, past.context, batch, frame))
-        bev = self.model.encode_bev(self.model.concatenate(maps[0], maps[1:]))
-        result.update(self._voxel_losses(bev, batch, seed))
+        bev = self._bev(self.model, encoded, batch, params)
+        result.update(self._voxel_losses(bev, self._known_map(batch, params), batch, seed))
         if self.variant.panoptic and self.config.center_weight:
             result.update(self._center_losses(bev, samples))
         return result
 
-    def _encode(self, samples: Sequence[Sample], frame: int, params: Tensor) -> EncodedImages:
+    @torch.no_grad()
+    def _known_map(self, batch: Sequence[Prepared], params: Tensor) -> Tensor | None:
+        """What the head of the network that knows classes reads, if there is one."""
+        for knowing in self._knowing:
+            knowing.to(params.device)
+            return self._bev(knowing, self._encode(knowing, [b.sample for b in batch], 0, params), batch, params)
+        return None
+
+    def _bev(self, model: FlashOcc, encoded: EncodedImages, batch: Sequence[Prepared], params: Tensor) -> Tensor:
+        """The encoded map of the key frame and those before it, from which nothing is learned."""
+        maps = [self._lift(model, encoded.depth, encoded.context, batch, 0)]
+        for frame in range(1, self.variant.num_frames):
+            with torch.no_grad():
+                past = self._encode(model, [item.sample for item in batch], frame, params)
+            maps.append(self._lift(model, past.depth, past.context, batch, frame))
+        return model.encode_bev(model.concatenate(maps[0], maps[1:]))
+
+    def _encode(self, model: FlashOcc, samples: Sequence[Sample], frame: int, params: Tensor) -> EncodedImages:
         """One frame of all samples; stereo variants match it with the frame before, which learns from that too."""
 
         def pixels(frame: int) -> Tensor:
@@ -142,17 +161,17 @@ class ColumnObjective(Objective):
         previous = None
         if self.variant.stereo:
             grids = np.concatenate([stereo_grid(self.variant, s.geometry, frame) for s in samples])
-            feature = self.model.stereo_feature(pixels(frame + 1))
+            feature = model.stereo_feature(pixels(frame + 1))
             previous = StereoContext(feature, torch.from_numpy(grids).to(params.device))
-        return self.model.encode_images(pixels(frame), params, previous)
+        return model.encode_images(pixels(frame), params, previous)
 
-    def _lift(self, depth: Tensor, context: Tensor, batch: Sequence[Prepared], frame: int) -> Tensor:
+    def _lift(self, model: FlashOcc, depth: Tensor, context: Tensor, batch: Sequence[Prepared], frame: int) -> Tensor:
         depths, contexts = depth.chunk(len(batch)), context.chunk(len(batch))
-        pooled = [self.model.pool(d, c, item.tables[frame]) for d, c, item in zip(depths, contexts, batch, strict=True)]
+        pooled = [model.pool(d, c, item.tables[frame]) for d, c, item in zip(depths, contexts, batch, strict=True)]
         maps = torch.cat(pooled).contiguous(memory_format=torch.channels_last)
         # Mixed precision leaves the stem's elementwise scaling in the input's type, and this is the largest map of all.
         mixed = torch.is_autocast_enabled(maps.device.type)
-        return self.model.preprocess_bev(maps.to(torch.get_autocast_dtype(maps.device.type)) if mixed else maps)
+        return model.preprocess_bev(maps.to(torch.get_autocast_dtype(maps.device.type)) if mixed else maps)
 
     def _pixel_losses(self, depth: Tensor, context: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
         depth_m, labels = pixel_targets(samples, self.variant)
@@ -170,37 +189,40 @@ class ColumnObjective(Objective):
             "segmentation": self.config.segmentation_weight * segmentation,
         }
 
-    def _voxel_losses(self, bev: Tensor, batch: Sequence[Prepared], seed: int) -> dict[str, Tensor]:
-        config, head = self.config, self.model.occ_head
+    def _voxel_losses(
+        self, bev: Tensor, known_map: Tensor | None, batch: Sequence[Prepared], seed: int
+    ) -> dict[str, Tensor]:
+        config, possible = self.config, self.possible
         heights, classes = self.variant.grid.size[2], self.variant.classes
         rarity = self.class_weights(config.rarity_power, config.rarity_cap).cpu().numpy()
-        features, truths, masks, undo = [], [], [], []
-        # Channels last with x first: a column is one row of this table.
-        table = head.final_conv(bev).permute(0, 3, 2, 1).flatten(1, 2)  # type: ignore[operator]
-        for row, item in enumerate(batch):
+        chosen, truths, masks, undo = [], [], [], []
+        for item in batch:
             rng = sample_rng(item.step, item.slot, seed + 1)
             columns, weight = draw_columns(item.sample, rarity, config.columns, rng)
-            features.append(table[row, torch.from_numpy(columns).to(bev.device)])
+            chosen.append(torch.from_numpy(columns).to(bev.device))
             truths.append(item.sample.semantics.reshape(-1, heights)[columns])
             masks.append(item.sample.mask_camera.reshape(-1, heights)[columns])
             undo.append(weight)
         truth = torch.from_numpy(np.concatenate(truths)).to(bev.device).long()
         known = truth != IGNORE
-        if self.possible is None:
+        if possible is None:
             truth = torch.where(known, truth, classes.free)
         visible = torch.from_numpy(np.concatenate(masks)).to(bev.device) & known
         importance = torch.from_numpy(np.concatenate(undo)).to(bev.device)[:, None].expand(truth.shape)
-        logits = head.predicter(torch.cat(features)).unflatten(-1, (heights, len(classes))).float()  # type: ignore[operator]
+        logits = self._column_logits(self.model, bev, chosen)
         class_weight = self.class_weights(config.class_power, config.class_cap)
         unseen = torch.full_like(importance, config.unseen_weight) * known
-        if self.possible is None:
+        voxel_weight = torch.where(visible, _weight_of(truth, class_weight), unseen)
+        if possible is not None and known_map is not None:
+            with torch.no_grad():
+                scores = self._column_logits(self._knowing[0], known_map, chosen)
+            truth = completed_targets(scores, truth, possible)
+        if possible is None:
             loss = F.cross_entropy(logits.reshape(-1, len(classes)), truth.reshape(-1), reduction="none")
-            voxel_weight = torch.where(visible, class_weight[truth], unseen)
         else:
-            loss = partial_cross_entropy(logits.reshape(-1, len(classes)), truth.reshape(-1), self.possible)
-            voxel_weight = torch.where(visible, _weight_of(truth, class_weight), unseen)
+            loss = partial_cross_entropy(logits.reshape(-1, len(classes)), truth.reshape(-1), possible)
         cross_entropy = (loss.reshape(truth.shape) * voxel_weight).sum() / voxel_weight.sum()
-        overlap = soft_jaccard(logits[visible], truth[visible], importance[visible], self.possible)
+        overlap = soft_jaccard(logits[visible], truth[visible], importance[visible], possible)
         result = {"cross_entropy": cross_entropy, "overlap": config.overlap_weight * overlap}
         if config.above_ground_weight:
             high = visible.clone()
@@ -208,6 +230,15 @@ class ColumnObjective(Objective):
             above = occupied_jaccard(logits[high], truth[high], importance[high], classes.free)
             result["above_ground"] = config.above_ground_weight * above
         return result
+
+    def _column_logits(self, model: FlashOcc, bev: Tensor, chosen: Sequence[Tensor]) -> Tensor:
+        """(columns of all samples, Z, C) float32 logits of the ``chosen`` columns of each sample."""
+        head, heights = model.occ_head, self.variant.grid.size[2]
+        # Channels last with x first: a column is one row of this table.
+        table = head.final_conv(bev).permute(0, 3, 2, 1).flatten(1, 2)  # type: ignore[operator]
+        features = torch.cat([table[row, columns] for row, columns in enumerate(chosen)])
+        logits: Tensor = head.predicter(features).unflatten(-1, (heights, len(self.variant.classes)))  # type: ignore[operator]
+        return logits.float()
 
     def _center_losses(self, bev: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
         head: Any = self.model.aux_centerness_head
@@ -229,6 +260,15 @@ class ColumnObjective(Objective):
         key = "occ_head.predicter.2.bias"
         return {**values, key: values[key] + offsets.repeat(self.variant.grid.size[2]).to(values[key])}
 
+    def _scores(
+        self, sample: Sample, images: Tensor, kept: npt.NDArray[np.bool_], own: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Logits of the ``kept`` voxels of the network that knows classes; ``own`` where there is none."""
+        for knowing in self._knowing:
+            found = knowing.cpu().forward_batch(images, [sample.geometry], align="lift").head.occ_logits[0].numpy()
+            return np.asarray(found[kept])
+        return own
+
     @torch.no_grad()
     def _visible_logits(self, model: FlashOcc) -> tuple[npt.NDArray[Any], ...]:
         """Logits, classes and weights of all occupied and a tenth of the free voxels that a camera sees.
@@ -247,10 +287,18 @@ class ColumnObjective(Objective):
             kept = sample.mask_camera & known & (~free | (rng.random(free.shape) < 0.1))
             weight = np.where(free[kept], np.float32(10.0), np.float32(1.0))
             chosen, truth = logits[kept], sample.semantics[kept]
-            if sample.possible is not None:  # of a group, what the network itself would say
-                truth = completed(chosen, truth, sample.possible)
+            if sample.possible is not None:  # of a group, what the network that knows or this one itself would say
+                truth = completed(self._scores(sample, images, kept, chosen), truth, sample.possible)
             parts.append((chosen, truth, weight))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def completed_targets(scores: Tensor, targets: Tensor, possible: Tensor) -> Tensor:
+    """Targets (...) whose groups became their member with the highest of ``scores`` (..., C)."""
+    count = scores.shape[-1]
+    members = possible[targets.clamp(max=len(possible) - 1)]
+    best = scores.masked_fill(~members, -torch.inf).argmax(-1)
+    return torch.where((targets >= count) & (targets < len(possible)), best, targets)
 
 
 def _weight_of(targets: Tensor, weights: Tensor) -> Tensor:

@@ -203,6 +203,8 @@ class ColumnLoss(_Section):
             rarest class seen in them) ** power).
         class_power, class_cap: the same rule for the weight of a visible voxel in the cross entropy.
         unseen_weight: weight of voxels that no camera sees.
+        classes_from: weights of the variant that say which class of its group a voxel has where labels do not know;
+            None leaves that to the network, which forgets such classes in a long training.
         calibration_samples: training frames on which class offsets of best mean IoU are found after the last iteration
             and folded into the weights, 0 for none.
         overlap_weight, above_ground_weight, depth_weight, segmentation_weight, center_weight: weights beside the cross
@@ -216,6 +218,7 @@ class ColumnLoss(_Section):
     class_power: float = Field(default=0.2, ge=0, le=1)
     class_cap: float = Field(default=4.0, ge=1)
     unseen_weight: float = Field(default=0.1, ge=0)
+    classes_from: Path | None = None
     calibration_samples: int = Field(default=0, ge=0, le=100_000)
     overlap_weight: float = Field(default=0.5, ge=0)
     above_ground_weight: float = Field(default=0.0, ge=0)
