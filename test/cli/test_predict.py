@@ -177,10 +177,10 @@ def broken_calibrations() -> list[tuple[str, str]]:
     bad_k = calibration(left={"K": [[1, 2], [3, 4]]})
     half = calibration(left={"image": "left.png"})
     return [
-        ("- 1\n- 2\n", "top level"),
+        ("- 1\n- 2\n", r"must be a section of settings, got \[1, 2\]"),
         ("cameras: {}\n", "cameras"),
         ("a: [", "is no YAML"),
-        (yaml.safe_dump(no_pose), "cameras.left.T_base_cam: Field required"),
+        (yaml.safe_dump(no_pose), "cameras.left.T_base_cam is missing; add it"),
         (yaml.safe_dump(bad_k), "cameras.left.K"),
         (yaml.safe_dump(half), r"cameras \['right'\] have no image entry"),
     ]

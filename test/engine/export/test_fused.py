@@ -63,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             variant = replace(small(name), input_size=(64, 192))
             folder = tmp_path_factory.mktemp("fused")
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("flashocc_ros.engine.export.write.first_frame", lambda path, frames: pictures())
+                patch.setattr("flashocc_ros.engine.export.write.first_frame", lambda path, *_: pictures())
                 done[name] = variant, folder, export(variant, None, folder, fused=True, calibration=Path("drive"))
         return done[name]
 
