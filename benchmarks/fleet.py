@@ -206,7 +206,7 @@ def overhead(options: argparse.Namespace) -> None:
     for k in range(1, options.recordings):
         if not (drives / f"long_{k}").exists():
             shutil.copytree(first, drives / f"long_{k}")
-    recordings = find_recordings([f"{drives}/*"])
+    recordings = find_recordings([str(drives / f"long_{k}") for k in range(options.recordings)])
     print(f"{len(recordings)} recordings of {options.seconds:g} s, load {os.getloadavg()[0]:.1f}")
     if options.ray:
         from flashocc_ros.fleet.ray_seats import ray_cluster, ray_seats
