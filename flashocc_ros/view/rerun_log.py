@@ -16,7 +16,7 @@
 
 Entities: ``odom/base_link`` moves with the vehicle; below it ``occupancy`` and ``truth``, each with ``voxels``,
 ``objects`` and ``velocities`` (arrows as long as the way in a second), and ``cameras/<name>``. The timeline ``stamp``
-is the key stamp. Lengths are in metres.
+is the key stamp. Lengths are in metres. A layout comes with it, which people may change and keep.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from flashocc_ros.whole_file import whole_file
 
 BASE = "odom/base_link"
 FRUSTUM_M = 1.5
+EYE_M, TARGET_M = (-26.0, 0.0, 17.0), (8.0, 0.0, 0.0)
+"""Where the scene is seen from at first, and what is in the middle, in the vehicle's frame."""
 
 
 def write_rrd(
@@ -67,12 +69,32 @@ def write_rrd(
         recording.log("odom", rr.ViewCoordinates.FLU, static=True)
         try:
             for frame in written(source, limit, progress):
+                if not count:
+                    recording.send_blueprint(layout(frame))
                 log(recording, frame, picture_width)
                 count += 1
         finally:
             recording.flush()
             recording.disconnect()
     return count
+
+
+def layout(frame: ViewFrame) -> Any:
+    """A ``rerun.blueprint.Blueprint``: the scene from behind the vehicle, truth beside it, pictures below."""
+    import rerun.blueprint as rrb
+
+    def scene(name: str, hidden: str) -> Any:
+        eye = rrb.EyeControls3D(position=EYE_M, look_target=TARGET_M)
+        return rrb.Spatial3DView(
+            origin=BASE, name=name, contents=["$origin/**", f"- $origin/{hidden}/**"], eye_controls=eye
+        )
+
+    scenes = [scene("occupancy", "truth")] if frame.prediction is not None else []
+    scenes += [scene("truth", "occupancy")] if frame.truth is not None else []
+    cameras = [rrb.Spatial2DView(origin=camera_path(shot.name), name=shot.name) for shot in frame.shots]
+    rows: list[Any] = [rrb.Horizontal(*scenes)] if scenes else []
+    rows += [rrb.Grid(*cameras, grid_columns=min(len(cameras), 6))] if cameras else []
+    return rrb.Blueprint(rrb.Vertical(*rows, row_shares=[3, 1][: len(rows)]), collapse_panels=True)
 
 
 def log(recording: Any, frame: ViewFrame, picture_width: int = WIDTH) -> None:
@@ -121,12 +143,19 @@ def _layer(recording: Any, path: str, layer: Layer, frame: ViewFrame) -> None:
     )
 
 
+def camera_path(name: str) -> str:
+    """Entity of a camera; its name may hold anything."""
+    import rerun as rr
+
+    return f"{BASE}/cameras/{rr.escape_entity_path_part(name)}"
+
+
 def _camera(recording: Any, shot: Shot, picture_width: int) -> None:
     import rerun as rr
 
     file, resized = bounded_jpeg(shot.picture, picture_width)
     height, width = jpeg_size(file)
-    path = f"{BASE}/cameras/{rr.escape_entity_path_part(shot.name)}"
+    path = camera_path(shot.name)
     recording.log(path, rr.Transform3D(translation=shot.base_from_camera[:3, 3], mat3x3=shot.base_from_camera[:3, :3]))
     pinhole = rr.Pinhole(
         image_from_camera=resized @ shot.intrinsic,

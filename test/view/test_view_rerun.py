@@ -17,13 +17,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from view_scenes import drive, source
+from view_scenes import CAR, CAR_ID, drive, frame, layer, source
 
 from flashocc_ros.errors import ConfigError, InputError
-from flashocc_ros.view.rerun_log import write_rrd
+from flashocc_ros.structures import Instance
+from flashocc_ros.view.rerun_log import layout, write_rrd
 
 
 def test_without_the_sdk_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +44,35 @@ def test_voxels_boxes_and_cameras_are_in_the_recording(tmp_path: Path) -> None:
     entities = {str(chunk.entity_path) for chunk in RrdReader(tmp_path / "drive.rrd").stream()}
     base = "/odom/base_link"
     assert {f"{base}/occupancy/voxels", f"{base}/truth/objects", f"{base}/cameras/front"} <= entities
+
+
+def test_what_moves_has_an_arrow(tmp_path: Path) -> None:
+    pytest.importorskip("rerun", reason="rerun-sdk, 170 MB, is not among the tools of the tests")
+    from rerun.chunk import RrdReader
+
+    car = Instance(CAR_ID, CAR, 0.83, (8.0, 0.0, 1.0), (4.0, 2.0, 2.0), 16, (0.0, -4.0, 3.0), 0.5)
+    write_rrd(source([frame(prediction=replace(layer(), objects=(car,)))]), tmp_path / "drive.rrd")
+    chunks = RrdReader(tmp_path / "drive.rrd").stream()
+    (found,) = (chunk for chunk in chunks if str(chunk.entity_path) == "/odom/base_link/occupancy/velocities")
+    arrows = found.to_record_batch()
+    assert arrows.column("Arrows3D:vectors").to_pylist() == [[[0.0, -4.0, 3.0]]]
+    assert arrows.column("Arrows3D:origins").to_pylist() == [[[8.0, 0.0, 1.0]]]
+
+
+@pytest.mark.parametrize(("truth", "cameras"), [(True, ["front", "a/b [c]"]), (False, [])])
+def test_the_layout_shows_each_scene_and_each_camera(truth: bool, cameras: list[str]) -> None:
+    pytest.importorskip("rerun", reason="rerun-sdk, 170 MB, is not among the tools of the tests")
+    from rerun.blueprint import Spatial2DView, Spatial3DView
+
+    def views(part: Any) -> list[Any]:
+        below = list(part.contents) if hasattr(part, "contents") and not hasattr(part, "origin") else []
+        return [part] if not below else [view for child in below for view in views(child)]
+
+    found = views(layout(frame(0, cameras, truth)).root_container)
+    assert [v.name for v in found if isinstance(v, Spatial3DView)] == (
+        ["occupancy", "truth"] if truth else ["occupancy"]
+    )
+    assert [v.name for v in found if isinstance(v, Spatial2DView)] == cameras
 
 
 def test_nothing_to_show_leaves_no_file(tmp_path: Path) -> None:
