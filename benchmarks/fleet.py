@@ -38,6 +38,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cpu_time import process_cpu_s
 from flashocc_ros import bags
 from flashocc_ros.data.synthetic import Drive
 from flashocc_ros.data.synthetic.bag import write_bag
@@ -199,14 +200,13 @@ def kill(pid: int) -> bool:
 
 def overhead(options: argparse.Namespace) -> None:
     """CPU time of the loop, of processes and of actors on long recordings, also in chunks, and whether bytes differ."""
-    drives = options.work / "long"
-    first = drives / "long_0"
+    first, *others = drives = [options.work / "long" / f"long_{k}" for k in range(options.recordings)]
     if not first.exists():
         write_bag(first, Drive(1000, options.seconds, image_size=(99, 176), threads=1), rate_hz=2.0)
-    for k in range(1, options.recordings):
-        if not (drives / f"long_{k}").exists():
-            shutil.copytree(first, drives / f"long_{k}")
-    recordings = find_recordings([str(drives / f"long_{k}") for k in range(options.recordings)])
+    for other in others:
+        if not other.exists():
+            shutil.copytree(first, other)
+    recordings = find_recordings([str(drive) for drive in drives])
     print(f"{len(recordings)} recordings of {options.seconds:g} s, load {os.getloadavg()[0]:.1f}")
     if options.ray:
         from flashocc_ros.fleet.ray_seats import ray_cluster, ray_seats
@@ -268,14 +268,13 @@ def cpu_s() -> float:
     """CPU time of this process, its ended children, and every living process with its mark, as Ray's servers have."""
     total = sum(resource.getrusage(who).ru_utime + resource.getrusage(who).ru_stime
                 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # fmt: skip
-    tick = os.sysconf("SC_CLK_TCK")
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            fields = path.read_text().rpartition(")")[2].split()
+            spent_s = process_cpu_s(int(process.name))
         except OSError:
             continue
-        if int(path.parent.name) != os.getpid() and os.environ["FLEET_MARK"] in marks(path.parent):
-            total += sum(map(int, fields[11:15])) / tick  # its ended children included
+        if int(process.name) != os.getpid() and os.environ["FLEET_MARK"] in marks(process):
+            total += spent_s
     return total
 
 

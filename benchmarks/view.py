@@ -25,7 +25,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -34,8 +33,13 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT / "test" / "view"), str(CHECKOUT)]
+
+from chromium import ARGUMENTS, find_chromium  # noqa: E402
+
+from benchmarks.cpu_time import process_cpu_s  # noqa: E402
+
 FRAMES = """async () => {
   const app = window.flashocc, build = [], draw = [], pixel = new Uint8Array(4);
   for (let k = 1; k <= Math.min(15, app.last); k++) {
@@ -56,12 +60,6 @@ FRAMES = """async () => {
 }"""
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process and of those it started and waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return sum(map(int, fields[11:15])) / TICKS_PER_S
-
-
 def family(pid: int) -> list[int]:
     """The process and those below it."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -70,9 +68,9 @@ def family(pid: int) -> list[int]:
 
 def opened(browser: Any, result: Path) -> str:
     """One run: a line of what it took."""
-    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()  # open, as a browser is
     page.set_default_timeout(90_000)
-    before_s = {pid: cpu_s(pid) for pid in family(os.getpid())}
+    before_s = {pid: process_cpu_s(pid) for pid in family(os.getpid())}
     begin_s = time.monotonic()
     command = [sys.executable, "-m", "flashocc_ros.cli", "view", str(result), "--no-browser", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
@@ -85,9 +83,9 @@ def opened(browser: Any, result: Path) -> str:
             page.goto(address[0])
             page.wait_for_function("() => window.flashocc && window.flashocc.stats.shown > 0")
             shown_s = time.monotonic() - begin_s
-            program_s = cpu_s(program.pid)
+            program_s = process_cpu_s(program.pid)
             others = [pid for pid in family(os.getpid()) if pid not in (os.getpid(), program.pid)]
-            browser_s = sum(cpu_s(pid) - before_s.get(pid, 0.0) for pid in others)
+            browser_s = sum(process_cpu_s(pid) - before_s.get(pid, 0.0) for pid in others)
             frames = page.evaluate(FRAMES)
         finally:
             program.terminate()
@@ -104,9 +102,8 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--runs", type=int, default=4)
     options = parser.parse_args()
-    chromium = os.environ.get("FLASHOCC_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = started.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         for _ in range(options.runs):
             print(f"{opened(browser, options.result)}; load {os.getloadavg()[0]:.1f}", flush=True)
         browser.close()

@@ -21,7 +21,7 @@ is the key stamp. Lengths are in metres. A layout comes with it, which people ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,37 +63,37 @@ def write_rrd(
         raise ConfigError("--rerun needs the Rerun SDK: pip install 'flashocc_ros[rerun]'") from error
 
     count = 0
+    scenes: dict[str, None] = {}  # of any frame, in order: the first may lack a truth or a camera
+    cameras: dict[str, None] = {}
     with whole_file(path) as temporary:
         recording = rr.RecordingStream("flashocc_ros", recording_id=source.title)
         recording.save(str(temporary))
         recording.log("odom", rr.ViewCoordinates.FLU, static=True)
         try:
             for frame in written(source, limit, progress):
-                if not count:
-                    recording.send_blueprint(layout(frame))
                 log(recording, frame, picture_width)
+                scenes.update(dict.fromkeys(_layers(frame)))
+                cameras.update(dict.fromkeys(shot.name for shot in frame.shots))
                 count += 1
+            recording.send_blueprint(layout(list(scenes), list(cameras)))
         finally:
             recording.flush()
             recording.disconnect()
     return count
 
 
-def layout(frame: ViewFrame) -> Any:
-    """A ``rerun.blueprint.Blueprint``: the scene from behind the vehicle, truth beside it, pictures below."""
+def layout(scenes: Sequence[str], cameras: Sequence[str]) -> Any:
+    """A ``rerun.blueprint.Blueprint``: each scene from behind the vehicle, beside one another, and pictures below."""
     import rerun.blueprint as rrb
 
-    def scene(name: str, hidden: str) -> Any:
+    def scene(name: str) -> Any:
+        hidden = [f"- $origin/{other}/**" for other in scenes if other != name]
         eye = rrb.EyeControls3D(position=EYE_M, look_target=TARGET_M)
-        return rrb.Spatial3DView(
-            origin=BASE, name=name, contents=["$origin/**", f"- $origin/{hidden}/**"], eye_controls=eye
-        )
+        return rrb.Spatial3DView(origin=BASE, name=name, contents=["$origin/**", *hidden], eye_controls=eye)
 
-    scenes = [scene("occupancy", "truth")] if frame.prediction is not None else []
-    scenes += [scene("truth", "occupancy")] if frame.truth is not None else []
-    cameras = [rrb.Spatial2DView(origin=camera_path(shot.name), name=shot.name) for shot in frame.shots]
-    rows: list[Any] = [rrb.Horizontal(*scenes)] if scenes else []
-    rows += [rrb.Grid(*cameras, grid_columns=min(len(cameras), 6))] if cameras else []
+    pictures = [rrb.Spatial2DView(origin=camera_path(name), name=name) for name in cameras]
+    rows: list[Any] = [rrb.Horizontal(*map(scene, scenes))] if scenes else []
+    rows += [rrb.Grid(*pictures, grid_columns=min(len(pictures), 6))] if pictures else []
     return rrb.Blueprint(rrb.Vertical(*rows, row_shares=[3, 1][: len(rows)]), collapse_panels=True)
 
 
@@ -104,11 +104,16 @@ def log(recording: Any, frame: ViewFrame, picture_width: int = WIDTH) -> None:
     recording.set_time("stamp", timestamp=frame.stamp_ns / 1e9)
     pose = np.eye(4) if frame.odom_from_base is None else frame.odom_from_base
     recording.log(BASE, rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
-    for name, layer in (("occupancy", frame.prediction), ("truth", frame.truth)):
-        if layer is not None:
-            _layer(recording, f"{BASE}/{name}", layer, frame)
+    for name, layer in _layers(frame).items():
+        _layer(recording, f"{BASE}/{name}", layer, frame)
     for shot in frame.shots:
         _camera(recording, shot, picture_width)
+
+
+def _layers(frame: ViewFrame) -> dict[str, Layer]:
+    """What a frame has, by its entity below the vehicle."""
+    both = {"occupancy": frame.prediction, "truth": frame.truth}
+    return {name: layer for name, layer in both.items() if layer is not None}
 
 
 def _layer(recording: Any, path: str, layer: Layer, frame: ViewFrame) -> None:

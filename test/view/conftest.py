@@ -16,28 +16,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import ARGUMENTS, find_chromium
 from view_page import Page
 from view_scenes import drive
 
 from flashocc_ros.view.recorded import RecordedView, write_file
 from flashocc_ros.view.sources import Source
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Without a GPU Chromium draws WebGL with SwiftShader when asked to; the sandbox does not work for root in a container.
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """The browser: FLASHOCC_CHROMIUM, or the first of those that distributions install."""
-    path = os.environ.get("FLASHOCC_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    """The Chromium of this machine."""
+    path = find_chromium()
     if path is None:
         pytest.skip("the page in a browser was left out: no Chromium here, apt install chromium")
     playwright = pytest.importorskip(
